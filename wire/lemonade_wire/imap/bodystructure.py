@@ -1,0 +1,285 @@
+"""BODY and BODYSTRUCTURE: the tree of a message's parts, read generously and written strictly (RFC 3501 7.4.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lemonade_wire.imap.errors import ImapParseError
+from lemonade_wire.imap.lexer import Atom, ListValue, Value, as_nstring, as_number, as_text, decode_text
+from lemonade_wire.imap.writing import Joined, join, nstring, text_string
+
+NIL = Atom("NIL")
+Params = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class MailAddress:
+    """One address of an envelope, as IMAP cuts it: name, source route, local part, domain."""
+
+    name: str | None
+    route: str | None
+    local: str | None
+    domain: str | None
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """The envelope of a message; None stands for NIL."""
+
+    date: str | None = None
+    subject: str | None = None
+    from_: tuple[MailAddress, ...] | None = None
+    sender: tuple[MailAddress, ...] | None = None
+    reply_to: tuple[MailAddress, ...] | None = None
+    to: tuple[MailAddress, ...] | None = None
+    cc: tuple[MailAddress, ...] | None = None
+    bcc: tuple[MailAddress, ...] | None = None
+    in_reply_to: str | None = None
+    message_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Disposition:
+    """Content-Disposition: kind and parameters."""
+
+    kind: str
+    params: Params = ()
+
+
+@dataclass(frozen=True)
+class BodyStructure:
+    """A part: a leaf, a multipart (`parts`), or a message/rfc822 (`envelope`, `body`).
+
+    `size` is in octets as stored (or as returned, in BODYPARTSTRUCTURE with BINARY); `lines` for text and messages.
+    `type`, `subtype` and `encoding` keep the peer's case: compare with `content_type`, or without case.
+    """
+
+    type: str
+    subtype: str
+    params: Params = ()
+    id: str | None = None
+    description: str | None = None
+    encoding: str = "7BIT"
+    size: int = 0
+    lines: int | None = None
+    envelope: Envelope | None = None
+    body: BodyStructure | None = None
+    parts: tuple[BodyStructure, ...] = ()
+    md5: str | None = None
+    disposition: Disposition | None = None
+    language: tuple[str, ...] = ()
+    location: str | None = None
+
+    @property
+    def content_type(self) -> str:
+        """`type/subtype` in lower case."""
+        return f"{self.type}/{self.subtype}".lower()
+
+    @property
+    def is_multipart(self) -> bool:
+        """Whether this part has parts of its own."""
+        return self.type.lower() == "multipart"
+
+    def param(self, name: str) -> str | None:
+        """Return a parameter's value; names compare without case."""
+        return next((value for key, value in self.params if key.lower() == name.lower()), None)
+
+    def walk(self) -> Iterator[tuple[str, BodyStructure]]:
+        """Yield (part number, part) depth first, for the structure of a whole message.
+
+        A message that is no multipart is part `1`; a multipart's children are `n.1`, `n.2`; the parts of the message
+        in a message/rfc822 part n are `n.1` and so on (RFC 3501 6.4.5). The topmost multipart has no number: left out.
+        """
+        yield from _walk_message(self, "")
+
+    @classmethod
+    def from_value(cls, value: Value) -> BodyStructure:
+        """Read a parsed list; raises ImapParseError. Slips of the documents' own examples pass (E-9, E-10, E-33)."""
+        if not isinstance(value, ListValue) or not value.items:
+            raise ImapParseError("a body structure is a list in parentheses")
+        if isinstance(value.items[0], ListValue):
+            return _read_multipart(value.items)
+        return _read_leaf(value.items)
+
+    def write(self, *, extended: bool = True) -> Joined:
+        """Write it: `extended` as BODYSTRUCTURE, else as BODY. What is not ASCII text becomes a literal."""
+        return _write_multipart(self, extended) if self.is_multipart else _write_leaf(self, extended)
+
+
+def _walk_message(part: BodyStructure, prefix: str) -> Iterator[tuple[str, BodyStructure]]:
+    """Walk what stands where a message's body stands."""
+    if part.is_multipart:
+        for number, child in enumerate(part.parts, 1):
+            yield from _walk_part(child, f"{prefix}{number}")
+    else:
+        yield from _walk_part(part, f"{prefix}1")
+
+
+def _walk_part(part: BodyStructure, number: str) -> Iterator[tuple[str, BodyStructure]]:
+    yield number, part
+    if part.is_multipart:
+        yield from _walk_message(part, f"{number}.")
+    elif part.body is not None:
+        yield from _walk_message(part.body, f"{number}.")
+
+
+def _read_multipart(items: tuple[Value, ...]) -> BodyStructure:
+    count = next((index for index, item in enumerate(items) if not isinstance(item, ListValue)), len(items))
+    parts = tuple(BodyStructure.from_value(item) for item in items[:count])
+    rest = items[count:]
+    # E-9: the draft's example has no subtype.
+    subtype = _text(rest[0]) if rest and as_nstring(rest[0]) else None
+    return BodyStructure(
+        "MULTIPART",
+        subtype or "MIXED",
+        _params(rest[1]) if len(rest) > 1 else (),
+        encoding="",
+        parts=parts,
+        disposition=_disposition(rest[2]) if len(rest) > 2 else None,
+        language=_language(rest[3]) if len(rest) > 3 else (),
+        location=_text(rest[4]) if len(rest) > 4 else None,
+    )
+
+
+def _read_leaf(items: tuple[Value, ...]) -> BodyStructure:
+    # E-10: the draft's examples have one NIL too few: then the number stands where the encoding should.
+    if len(items) >= 6 and _is_number(items[5]) and not _is_number(items[4]):
+        items = (*items[:4], NIL, *items[4:])
+    if len(items) < 7:
+        raise ImapParseError("a part's structure has type, subtype, parameters, id, description, encoding and size")
+    kind, subtype = _text(items[0]) or "", _text(items[1]) or ""
+    rest = items[7:]
+    envelope, body, lines = None, None, None
+    if (kind.lower(), subtype.lower()) in {("message", "rfc822"), ("message", "global")} and len(rest) >= 3:
+        envelope, body = _envelope(rest[0]), BodyStructure.from_value(rest[1])
+        rest = rest[2:]
+    if rest and _is_number(rest[0]):
+        lines = as_number(rest[0])
+        rest = rest[1:]
+    return BodyStructure(
+        kind,
+        subtype,
+        _params(items[2]),
+        _text(items[3]),
+        _text(items[4]),
+        _text(items[5]) or "7BIT",
+        as_number(items[6]),
+        lines,
+        envelope,
+        body,
+        md5=_text(rest[0]) if rest else None,
+        disposition=_disposition(rest[1]) if len(rest) > 1 else None,
+        language=_language(rest[2]) if len(rest) > 2 else (),
+        location=_text(rest[3]) if len(rest) > 3 else None,
+    )
+
+
+def _is_number(value: Value) -> bool:
+    return isinstance(value, Atom) and value.text.isascii() and value.text.isdigit()
+
+
+def _text(value: Value) -> str | None:
+    octets = as_nstring(value)
+    return None if octets is None else decode_text(octets)
+
+
+def _params(value: Value) -> Params:
+    if not isinstance(value, ListValue):  # NIL, or something that is no list: no parameters are known
+        return ()
+    words = [as_text(item) for item in value.items]
+    return tuple(zip(words[::2], words[1::2], strict=False))
+
+
+def _disposition(value: Value) -> Disposition | None:
+    if not isinstance(value, ListValue) or not value.items:
+        return None
+    return Disposition(as_text(value.items[0]), _params(value.items[1]) if len(value.items) > 1 else ())
+
+
+def _language(value: Value) -> tuple[str, ...]:
+    """Read one language or a list of them (RFC 3501, 9: body-fld-lang)."""
+    if isinstance(value, ListValue):
+        return tuple(as_text(item) for item in value.items if not isinstance(item, ListValue))
+    text = _text(value)
+    return () if text is None else (text,)
+
+
+def _envelope(value: Value) -> Envelope | None:
+    if not isinstance(value, ListValue):
+        return None
+    items = [*value.items, *[NIL] * 10][:10]
+    from_, sender, reply_to, to, cc, bcc = (_addresses(item) for item in items[2:8])
+    date, subject, in_reply_to, message_id = (_text(item) for item in (*items[:2], *items[8:]))
+    return Envelope(date, subject, from_, sender, reply_to, to, cc, bcc, in_reply_to, message_id)
+
+
+def _addresses(value: Value) -> tuple[MailAddress, ...] | None:
+    if not isinstance(value, ListValue):
+        return None
+    return tuple(
+        MailAddress(*(_text(field) for field in (*item.items, NIL, NIL, NIL, NIL)[:4]))
+        for item in value.items
+        if isinstance(item, ListValue)
+    )
+
+
+def _write_params(params: Params) -> Joined:
+    if not params:
+        return [b"NIL"]  # E-33: never `()`
+    return join(b"(", [text_string(word) for pair in params for word in pair], b")")
+
+
+def _write_extension(part: BodyStructure) -> list[Joined]:
+    """Write disposition, language and location."""
+    place = part.disposition
+    written: Joined = [b"NIL"]
+    if place is not None:
+        written = join(b"(", [text_string(place.kind), _write_params(place.params)], b")")
+    language: Joined = [b"NIL"]
+    if part.language:
+        language = join(b"(", [text_string(tag) for tag in part.language], b")")
+    return [written, language, nstring(part.location)]
+
+
+def _write_multipart(part: BodyStructure, extended: bool) -> Joined:
+    fields: list[Joined] = [text_string(part.subtype)]
+    if extended:
+        fields += [_write_params(part.params), *_write_extension(part)]
+    children = [piece for child in part.parts for piece in child.write(extended=extended)]
+    return [b"(", *children, b" ", *join(b"", fields, b")")]
+
+
+def _write_leaf(part: BodyStructure, extended: bool) -> Joined:
+    fields: list[Joined] = [
+        text_string(part.type),
+        text_string(part.subtype),
+        _write_params(part.params),
+        nstring(part.id),
+        nstring(part.description),
+        text_string(part.encoding),
+        [b"%d" % part.size],
+    ]
+    if part.body is not None:
+        fields += [write_envelope(part.envelope or Envelope()), part.body.write(extended=extended)]
+    if part.lines is not None or part.body is not None or part.type.lower() == "text":
+        fields.append([b"%d" % (part.lines or 0)])
+    if extended:
+        fields += [nstring(part.md5), *_write_extension(part)]
+    return join(b"(", fields, b")")
+
+
+def write_envelope(envelope: Envelope) -> Joined:
+    """Write an envelope."""
+    people = (envelope.from_, envelope.sender, envelope.reply_to, envelope.to, envelope.cc, envelope.bcc)
+    fields = [nstring(envelope.date), nstring(envelope.subject), *map(_write_addresses, people)]
+    return join(b"(", [*fields, nstring(envelope.in_reply_to), nstring(envelope.message_id)], b")")
+
+
+def _write_addresses(addresses: tuple[MailAddress, ...] | None) -> Joined:
+    if not addresses:
+        return [b"NIL"]
+    written: Joined = [b"("]
+    for who in addresses:
+        written += join(b"(", [nstring(field) for field in (who.name, who.route, who.local, who.domain)], b")")
+    return [*written, b")"]

@@ -1,0 +1,162 @@
+"""What a receiver measures of one RTP stream (RFC 3550 appendices A.1, A.3, A.8), and how late packets are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lemonade_wire.rtp.packet import RtpPacket
+from lemonade_wire.rtp.rtcp import ReportBlock, SenderReport
+
+_MAX_DROPOUT = 3000
+_MAX_MISORDER = 100
+_MODULUS = 1 << 16
+
+
+@dataclass(frozen=True)
+class Reception:
+    """The measure of a stream so far.
+
+    `late_ms` and `early_ms` are the greatest distances from the nominal schedule, which is anchored at the first
+    packet and goes on by the RTP timestamps; `lost` counts what is missing now (never below 0).
+    """
+
+    ssrc: int
+    packets: int
+    lost: int
+    duplicates: int
+    reordered: int
+    jitter_ms: float
+    late_ms: float
+    early_ms: float
+
+
+class StreamReceiver:
+    """Follows one source. Arrival times are seconds on any one clock, the kernel's by preference.
+
+    A packet of another SSRC is for another receiver; here it counts as out of line. There is no probation
+    (RFC 3550 appendix A.1): a call knows whom it expects, and the first packet counts.
+    """
+
+    def __init__(self, clock: int = 8000) -> None:
+        self._clock = clock
+        self._ssrc: int | None = None
+        self._base = 0  # extended sequence number of the first packet
+        self._highest = 0
+        self._bad: int | None = None  # where a second packet in line shows that the source jumped
+        self._seen: set[int] = set()
+        self._packets = 0
+        self._duplicates = 0
+        self._reordered = 0
+        self._first: tuple[int, float] = (0, 0.0)
+        self._timestamp = 0  # extended
+        self._transit: float | None = None
+        self._jitter = 0.0
+        self._late = 0.0
+        self._early = 0.0
+        self._before_restart = (0, 0)  # expected and received before the source jumped
+        self._prior = (0, 0)
+        self._sr: tuple[int, float] | None = None
+
+    def receive(self, packet: RtpPacket, arrival: float) -> int | None:
+        """Take a packet; return its extended sequence number, or None for a duplicate or a packet out of line."""
+        if self._ssrc is None:
+            self._ssrc = packet.ssrc
+            self._start(packet, arrival)
+        if packet.ssrc != self._ssrc:
+            return None
+        extended = self._extend(packet, arrival)
+        if extended is None:
+            return None
+        if extended in self._seen:
+            self._duplicates += 1
+            return None
+        if extended < self._highest:
+            self._reordered += 1
+        self._highest = max(self._highest, extended)
+        self._base = min(self._base, extended)
+        self._seen.add(extended)
+        self._packets += 1
+        if len(self._seen) > 2 * _MAX_DROPOUT:
+            self._seen = {number for number in self._seen if number > self._highest - _MAX_DROPOUT}
+        self._time(packet, arrival)
+        return extended
+
+    def sender_report(self, report: SenderReport, arrival: float) -> None:
+        """Note the source's SR, for the LSR and DLSR of our next report block."""
+        if report.ssrc == self._ssrc or self._ssrc is None:
+            self._sr = (report.ntp >> 16 & 0xFFFFFFFF, arrival)
+
+    def measure(self) -> Reception:
+        """Return the measure so far."""
+        return Reception(
+            ssrc=self._ssrc or 0,
+            packets=self._packets,
+            lost=max(self._expected() - self._packets, 0),
+            duplicates=self._duplicates,
+            reordered=self._reordered,
+            jitter_ms=self._jitter * 1000 / self._clock,
+            late_ms=self._late * 1000,
+            early_ms=self._early * 1000,
+        )
+
+    def report_block(self, now: float) -> ReportBlock | None:
+        """Return the block for the next RR (starting a new interval for the fraction lost), or None before a packet."""
+        if self._ssrc is None:
+            return None
+        # RFC 3550 appendix A.3; as there, duplicates count as received
+        expected, received = self._expected(), self._packets + self._duplicates
+        new_expected, new_received = expected - self._prior[0], received - self._prior[1]
+        self._prior = (expected, received)
+        missing = new_expected - new_received
+        fraction = (missing << 8) // new_expected if new_expected > 0 and missing > 0 else 0
+        last, delay = (self._sr[0], int((now - self._sr[1]) * 65536)) if self._sr else (0, 0)
+        return ReportBlock(
+            ssrc=self._ssrc,
+            fraction_lost=min(fraction, 255),
+            lost=expected - received,
+            highest_sequence=self._highest & 0xFFFFFFFF,
+            jitter=min(int(self._jitter), 0xFFFFFFFF),
+            last_sr=last,
+            delay_since_sr=max(delay, 0) & 0xFFFFFFFF,
+        )
+
+    def _expected(self) -> int:
+        return self._before_restart[0] + (self._highest - self._base + 1 if self._seen else 0)
+
+    def _start(self, packet: RtpPacket, arrival: float) -> None:
+        # One cycle up, so that a packet from before the first one still has a positive number.
+        self._base = self._highest = packet.sequence + _MODULUS
+        self._first = (packet.timestamp, arrival)
+        self._timestamp = packet.timestamp
+        self._transit = None
+        self._seen = set()
+        self._bad = None
+
+    def _extend(self, packet: RtpPacket, arrival: float) -> int | None:
+        """Return the extended sequence number (appendix A.1), or None where the number is far out of line."""
+        ahead = (packet.sequence - self._highest) % _MODULUS
+        if ahead < _MAX_DROPOUT:
+            self._bad = None
+            return self._highest + ahead
+        if ahead > _MODULUS - _MAX_MISORDER:
+            return self._highest + ahead - _MODULUS
+        if packet.sequence != self._bad:
+            self._bad = (packet.sequence + 1) % _MODULUS
+            return None
+        # Two in line: the source started anew without a word.
+        self._before_restart = (self._expected(), self._packets)
+        self._start(packet, arrival)
+        return self._highest
+
+    def _time(self, packet: RtpPacket, arrival: float) -> None:
+        step = (packet.timestamp - self._timestamp + 0x80000000) % 0x100000000 - 0x80000000
+        extended = self._timestamp + step
+        self._timestamp = extended
+        due = self._first[1] + (extended - self._first[0]) / self._clock
+        self._late = max(self._late, arrival - due)
+        self._early = max(self._early, due - arrival)
+        # Appendix A.8, in timestamp units; relative to the first packet, so that floats stay exact.
+        transit = (arrival - due) * self._clock
+        if self._transit is not None:
+            self._jitter += (abs(transit - self._transit) - self._jitter) / 16
+        self._transit = transit

@@ -1,0 +1,223 @@
+"""The verbs of a client script: one model each, closed lists that `lemonade verbs` prints.
+
+Defaults are what the draft asks of a client; an argument exists where a scenario has to vary it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+
+from lemonade_wire.script.duration import ALLOWED, Expiry, Seconds, format_duration, parse_duration
+
+VARIABLES = {
+    "url": "the authorised URL, as GENURLAUTH gave it",
+    "uid": "the UID of the message that find-part took",
+    "section": "the section of the part that find-part took",
+}
+_VARIABLE = re.compile(r"\$(\$|[a-z]+)?")
+
+
+def substitute(text: str, values: dict[str, str]) -> str:
+    """Put the values of `$name` into a text; `$$` is a dollar. Raises ValueError for a name without value."""
+
+    def value(match: re.Match[str]) -> str:
+        if match[1] == "$":
+            return "$"
+        if match[1] not in values:
+            allowed = ", ".join(f"${name}" for name in VARIABLES)
+            raise ValueError(f"{match[0]!r} has no value here; known: {allowed}, and $$ for a dollar")
+        return values[match[1]]
+
+    return _VARIABLE.sub(value, text)
+
+
+def _known_variables(text: str) -> str:
+    substitute(text, dict.fromkeys(VARIABLES, ""))
+    return text
+
+
+def _one_line(text: str) -> str:
+    if not text or any(ord(char) < 0x20 for char in text):
+        raise ValueError("one line of text is expected")
+    return text
+
+
+def _matching(pattern: str, expected: str) -> AfterValidator:
+    def check(text: str) -> str:
+        if re.fullmatch(pattern, text, re.ASCII) is None:
+            raise ValueError(f"{text!r} is not allowed: {expected}")
+        return text
+
+    return AfterValidator(check)
+
+
+def _until(value: object) -> str | float:
+    text = str(value)
+    if isinstance(value, float) or text in {"bye", "response"}:
+        return value if isinstance(value, float) else text
+    try:
+        return parse_duration(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not allowed: bye, response, or {ALLOWED}") from None
+
+
+_KEY = r"[0-9A-Da-d*#]"
+Key = Annotated[str, _matching(_KEY, "one of the keys 0-9, *, #, A-D is expected")]
+Codec = Annotated[str, _matching(r"[A-Za-z0-9.-]+/[1-9][0-9]{0,6}(/[1-9])?", "a codec such as PCMU/8000 is expected")]
+Offer = Annotated[tuple[Codec, ...], Field(max_length=16)]
+Status = Annotated[str, _matching(r"[2-6]([0-9][0-9]|xx)", "a status such as 200, 404 or 4xx is expected")]
+MediaType = Annotated[str, _matching(r"[^/\s]+/[^/\s]+", "a media type such as audio/* or video/mpeg is expected")]
+Access = Annotated[
+    str,
+    _matching(
+        r"[A-Za-z0-9]+|submit\+|[A-Za-z0-9]+\+[A-Za-z0-9._~!$'()*+,&=%-]+",
+        "an access identifier is expected: anonymous, authuser, stream, submit+ (and the account's user) or user+NAME",
+    ),
+]
+RawText = Annotated[str, AfterValidator(_known_variables)]
+RawLine = Annotated[str, AfterValidator(_one_line), AfterValidator(_known_variables)]
+Until = Annotated[
+    str | float,
+    BeforeValidator(_until),
+    PlainSerializer(lambda value: value if isinstance(value, str) else format_duration(value)),
+]
+
+
+class Verb(BaseModel):
+    """Base of the verbs' arguments. `summary` is one line of English; `scalar` the argument that may stand alone."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=False)
+    summary: ClassVar[str]
+    scalar: ClassVar[str | None] = None
+
+
+class FindPart(Verb):
+    """Arguments of `find-part`."""
+
+    summary = "takes the newest message's first part of a media type, by its BODYSTRUCTURE; fails where there is none"
+    type: MediaType = Field(default="audio/*", description="media type of the part, * for any subtype")
+    mailbox: Annotated[str, AfterValidator(_one_line)] = Field(default="INBOX", description="mailbox to select")
+
+
+class Discover(Verb):
+    """Arguments of `discover`."""
+
+    summary = "asks the IMAP server's metadata for media servers, by the profile's entry, then by the other"
+
+
+class Authorise(Verb):
+    """Arguments of `authorise`."""
+
+    summary = "builds the part's URL, has it authorised by GENURLAUTH and compares what comes back"
+    access: Access | None = Field(
+        default=None,
+        description="access identifier; submit+ alone is submit+ and the account's user; default: the profile's",
+    )
+    expire: Expiry = Field(default=600.0, description="life of the ticket from now (a minus: in the past), or none")
+
+
+class Announce(Verb):
+    """Arguments of `announce`."""
+
+    summary = "calls the announcement service (annc) with the authorised URL"
+    offer: Offer = Field(default=("PCMU/8000", "PCMA/8000"), min_length=1, description="audio codecs, best first")
+    video: Offer = Field(default=(), description="video codecs of a second m-line; none: no such line")
+    url: RawLine = Field(default="$url", description="URL to play instead of the authorised one")
+    expect: Status = Field(default="200", description="final status that makes the step succeed: 200, 404, 4xx")
+
+
+class Ivr(Verb):
+    """Arguments of `ivr`."""
+
+    summary = "calls the IVR service (once per call) and sends <playcollect> with the authorised URL"
+    offer: Offer = Field(default=("PCMU/8000", "PCMA/8000"), min_length=1, description="audio codecs, best first")
+    video: Offer = Field(default=(), description="video codecs of a second m-line; none: no such line")
+    url: RawLine = Field(default="$url", description="URL to play instead of the authorised one")
+    skip: Seconds = Field(default=6.0, gt=0, description="skipinterval: how far ff and rw jump")
+    ff: Key | None = Field(default=None, description="key that skips forward")
+    rw: Key | None = Field(default=None, description="key that skips back")
+    escape: Key = Field(default="*", description="key that ends the playing")
+    offset: Seconds = Field(default=0.0, ge=0, description="where in the content to begin")
+    expect: Status = Field(default="200", description="final status of the INVITE that makes the step succeed")
+
+    @model_validator(mode="after")
+    def _keys_differ(self) -> Ivr:
+        if self.ff is not None and self.ff == self.rw:
+            raise ValueError("ff and rw must be different keys")
+        return self
+
+
+class Press(Verb):
+    """Arguments of `press`."""
+
+    summary = "sends a key as INFO application/dtmf-relay"
+    key: Key = Field(description="0-9, *, #, A-D")
+    after: Seconds = Field(default=0.0, ge=0, description="media time heard since the playing began")
+
+
+class Stop(Verb):
+    """Arguments of `stop`."""
+
+    summary = "sends INFO <stop>"
+    after: Seconds = Field(default=0.0, ge=0, description="media time heard since the playing began")
+
+
+class Listen(Verb):
+    """Arguments of `listen`."""
+
+    summary = "listens until the peer's BYE, until the response to <playcollect>, or for some time"
+    until: Until = Field(default="bye", description="bye, response, or a duration")
+    expect: Status = Field(default="200", description="code that the response to <playcollect> must have")
+
+
+class HangUp(Verb):
+    """Arguments of `hang-up`."""
+
+    summary = "sends BYE"
+
+
+class Stream(Verb):
+    """Arguments of `stream`."""
+
+    summary = "does the whole of it: discovery, ticket, IVR and, where refused, announcement, each server in turn"
+    offer: Offer = Field(default=("PCMU/8000", "PCMA/8000"), min_length=1, description="audio codecs, best first")
+    expire: Expiry = Field(default=600.0, description="life of the ticket from now, or none")
+
+
+class ImapCommand(Verb):
+    """Arguments of `imap`."""
+
+    summary = "sends one IMAP command as it stands, with a tag before it"
+    scalar = "command"
+    command: RawLine = Field(description="the command without tag and CRLF; $url, $uid and $section may stand in it")
+    expect: Literal["OK", "NO", "BAD"] = Field(default="OK", description="tagged result that makes the step succeed")
+
+
+class SipRequest(Verb):
+    """Arguments of `sip`."""
+
+    summary = "sends one SIP request: inside the call where there is one, else to the URI on its own"
+    method: Annotated[str, _matching(r"[A-Z]+", "a method in capitals is expected")] = Field(description="OPTIONS, ...")
+    uri: RawLine | None = Field(default=None, description="Request-URI; default: the call's, else the media server's")
+    headers: dict[str, RawLine] = Field(default={}, description="further headers, name to value")
+    body: RawText = Field(default="", description="body, as it stands; name its type with a Content-Type header")
+    expect: Status = Field(default="200", description="final status that makes the step succeed")
+
+
+VERBS: dict[str, type[Verb]] = {
+    "find-part": FindPart,
+    "discover": Discover,
+    "authorise": Authorise,
+    "announce": Announce,
+    "ivr": Ivr,
+    "press": Press,
+    "stop": Stop,
+    "listen": Listen,
+    "hang-up": HangUp,
+    "stream": Stream,
+    "imap": ImapCommand,
+    "sip": SipRequest,
+}

@@ -1,0 +1,309 @@
+"""Session descriptions as value objects: read strictly, kept whole, written with CRLF (RFC 4566)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from lemonade_wire.sdp.codec import STATIC, Codec, Format, SdpError
+
+__all__ = ["Attribute", "Connection", "Direction", "MediaDescription", "Origin", "SdpError", "SessionDescription"]
+
+
+class Direction(Enum):
+    """Who sends (RFC 4566 section 6), from the view of the side whose description it is."""
+
+    SENDRECV = "sendrecv"
+    SENDONLY = "sendonly"
+    RECVONLY = "recvonly"
+    INACTIVE = "inactive"
+
+    @classmethod
+    def of(cls, *, sends: bool, receives: bool) -> Direction:
+        """Return the direction in which a side does what is said."""
+        if sends:
+            return cls.SENDRECV if receives else cls.SENDONLY
+        return cls.RECVONLY if receives else cls.INACTIVE
+
+    @property
+    def sends(self) -> bool:
+        """Whether this side sends media."""
+        return self in (Direction.SENDRECV, Direction.SENDONLY)
+
+    @property
+    def receives(self) -> bool:
+        """Whether this side receives media."""
+        return self in (Direction.SENDRECV, Direction.RECVONLY)
+
+    @property
+    def reversed(self) -> Direction:
+        """The same flow seen from the other side."""
+        return Direction.of(sends=self.receives, receives=self.sends)
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """One a= line: `name`, or `name:value`."""
+
+    name: str
+    value: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Attribute:
+        """Read what stands behind `a=`; raises SdpError."""
+        name, colon, value = text.partition(":")
+        if not _TOKEN.fullmatch(name):
+            raise SdpError(f"bad attribute a={text}")
+        return cls(name, value if colon else None)
+
+    def __str__(self) -> str:
+        return self.name if self.value is None else f"{self.name}:{self.value}"
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One c= line: `IP4` or `IP6`, and the address without TTL."""
+
+    family: str
+    address: str
+
+    @classmethod
+    def to(cls, address: str) -> Connection:
+        """Make the line for a literal IPv4 or IPv6 address."""
+        return cls("IP6" if ":" in address else "IP4", address)
+
+    @classmethod
+    def parse(cls, text: str) -> Connection:
+        """Read `IN IP4 192.0.2.1`, with or without the TTL of a multicast address; raises SdpError."""
+        words = text.split(" ")
+        if len(words) != 3 or words[0] != "IN" or words[1] not in ("IP4", "IP6"):
+            raise SdpError(f"bad connection {text!r}")
+        address = words[2].partition("/")[0]
+        if not _ADDRESS.fullmatch(address):
+            raise SdpError(f"bad address {text!r}")
+        return cls(words[1], address)
+
+    @property
+    def is_hold(self) -> bool:
+        """Whether this is the unspecified address: nothing may be sent (RFC 3264 section 8.4)."""
+        return self.address in ("0.0.0.0", "::")  # noqa: S104  compared with, not bound to
+
+    def __str__(self) -> str:
+        return f"IN {self.family} {self.address}"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The o= line; `version` goes up by one with every changed description of a session."""
+
+    user: str
+    session_id: int
+    version: int
+    connection: Connection
+
+    @classmethod
+    def parse(cls, text: str) -> Origin:
+        """Read what stands behind `o=`; raises SdpError."""
+        words = text.split(" ")
+        if len(words) != 6 or not words[0] or not all(_NUMBER.fullmatch(word) for word in words[1:3]):
+            raise SdpError(f"bad origin {text!r}")
+        return cls(words[0], int(words[1]), int(words[2]), Connection.parse(" ".join(words[3:])))
+
+    def __str__(self) -> str:
+        return f"{self.user} {self.session_id} {self.version} {self.connection}"
+
+
+@dataclass(frozen=True)
+class MediaDescription:
+    """One m= line with what follows it. `lines` holds i=, b= and k= lines as they came."""
+
+    media: str
+    port: int
+    protocol: str
+    formats: tuple[str, ...]
+    connection: Connection | None = None
+    attributes: tuple[Attribute, ...] = ()
+    lines: tuple[str, ...] = ()
+    port_count: int = 1
+
+    @classmethod
+    def parse_line(cls, text: str) -> MediaDescription:
+        """Read what stands behind `m=`; raises SdpError."""
+        match = _MEDIA.fullmatch(text)
+        if not match or int(match["port"]) > 0xFFFF:
+            raise SdpError(f"bad media line {text!r}")
+        formats = tuple(match["formats"].split(" "))
+        count = int(match["count"] or 1)
+        return cls(match["media"], int(match["port"]), match["protocol"], formats, port_count=count)
+
+    @property
+    def rejected(self) -> bool:
+        """Whether the stream is refused or not offered: port 0 (RFC 3264 section 6)."""
+        return self.port == 0
+
+    def attribute(self, name: str) -> str | None:
+        """Return the value of the first attribute of that name (empty text for a flag), or None."""
+        return next((line.value or "" for line in self.attributes if line.name == name), None)
+
+    def direction(self, session: SessionDescription) -> Direction:
+        """Return the direction: of the m-line, else of the session, else sendrecv (RFC 4566 section 6)."""
+        for line in (*self.attributes, *session.attributes):
+            if line.value is None and line.name in _DIRECTIONS:
+                return Direction(line.name)
+        return Direction.SENDRECV
+
+    def rtp_formats(self) -> tuple[Format, ...]:
+        """Return the formats with a known codec (rtpmap, else RFC 3551), in the order of the m-line."""
+        maps: dict[int, Codec | None] = {}
+        parameters: dict[int, str] = {}
+        for line in self.attributes:
+            number, _, rest = (line.value or "").partition(" ")
+            if line.name == "rtpmap" and _payload_type(number) is not None:
+                maps.setdefault(int(number), _codec(rest))
+            elif line.name == "fmtp" and _payload_type(number) is not None:
+                parameters.setdefault(int(number), rest.strip())
+        found = []
+        for text in self.formats:
+            number_ = _payload_type(text)
+            codec = None if number_ is None else maps.get(number_, STATIC.get(number_))
+            if number_ is not None and codec is not None:
+                found.append(Format(number_, codec, parameters.get(number_)))
+        return tuple(found)
+
+    def __str__(self) -> str:
+        count = f"/{self.port_count}" if self.port_count != 1 else ""
+        lines = [f"m={self.media} {self.port}{count} {self.protocol} {' '.join(self.formats)}"]
+        lines += _pick(self.lines, "i")
+        lines += [f"c={self.connection}"] if self.connection else []
+        lines += _pick(self.lines, "b") + _pick(self.lines, "k")
+        lines += [f"a={line}" for line in self.attributes]
+        return "".join(line + "\r\n" for line in lines)
+
+
+@dataclass(frozen=True)
+class SessionDescription:
+    """A whole description. `lines` holds i=, u=, e=, p=, b=, z=, k= and r= of the session level as they came."""
+
+    origin: Origin
+    media: tuple[MediaDescription, ...] = ()
+    name: str = "-"
+    connection: Connection | None = None
+    timing: tuple[str, ...] = ("0 0",)
+    attributes: tuple[Attribute, ...] = ()
+    lines: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, body: bytes | str) -> SessionDescription:
+        """Read a description; raises SdpError and nothing else."""
+        lines = _split(body)
+        if [kind for kind, _ in lines[:3]] != ["v", "o", "s"] or lines[0][1] != "0":
+            raise SdpError("a description begins with v=0, o= and s=")
+        first = next((place for place, (kind, _) in enumerate(lines) if kind == "m"), len(lines))
+        session = _session(cls(Origin.parse(lines[1][1]), name=lines[2][1], timing=()), lines[3:first])
+        if not session.timing:
+            raise SdpError("no t= line")
+        media: list[MediaDescription] = []
+        for kind, value in lines[first:]:
+            if kind == "m":
+                media.append(MediaDescription.parse_line(value))
+            else:
+                media[-1] = _with_line(media[-1], kind, value)
+        return replace(session, media=tuple(media))
+
+    def __str__(self) -> str:
+        lines = ["v=0", f"o={self.origin}", f"s={self.name}"]
+        for kind in "iuep":
+            lines += _pick(self.lines, kind)
+        lines += [f"c={self.connection}"] if self.connection else []
+        lines += _pick(self.lines, "b")
+        lines += [f"t={line}" for line in self.timing]
+        for kind in "rzk":
+            lines += _pick(self.lines, kind)
+        lines += [f"a={line}" for line in self.attributes]
+        return "".join(line + "\r\n" for line in lines) + "".join(map(str, self.media))
+
+    def __bytes__(self) -> bytes:
+        """Return the description as it goes into a body: UTF-8, CRLF after every line."""
+        return str(self).encode()
+
+    def connection_of(self, index: int) -> Connection | None:
+        """Return the connection of an m-line: its own, else the session's."""
+        return self.media[index].connection or self.connection
+
+    def without_media(self, index: int) -> SessionDescription:
+        """Return a copy without one m-line, which no correct answer is: the seam of a fault."""
+        return replace(self, media=self.media[:index] + self.media[index + 1 :])
+
+
+_TOKEN = re.compile(r"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+")
+_NUMBER = re.compile(r"[0-9]{1,20}")
+_ADDRESS = re.compile(r"[0-9A-Za-z.:\-]+")
+_TIMING = re.compile(r"[0-9]{1,20} [0-9]{1,20}")
+_MEDIA = re.compile(
+    r"(?P<media>[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+) (?P<port>[0-9]{1,5})(/(?P<count>[1-9][0-9]{0,3}))? "
+    r"(?P<protocol>[^ /]+(/[^ /]+)*) (?P<formats>[^ ]+( [^ ]+)*)"
+)
+_DIRECTIONS = frozenset(direction.value for direction in Direction)
+_SESSION_LINES = "iuepbrzk"
+_MEDIA_LINES = "ibk"
+
+
+def _split(body: bytes | str) -> list[tuple[str, str]]:
+    """Return the lines as (letter, value); LF alone is taken for CRLF (RFC 4566 section 5)."""
+    try:
+        text = body.decode() if isinstance(body, bytes) else body
+    except UnicodeDecodeError as error:
+        raise SdpError("not UTF-8") from error
+    lines = []
+    for line in text.replace("\r\n", "\n").rstrip("\n").split("\n"):
+        if len(line) < 2 or line[1] != "=" or "\r" in line or "\0" in line:
+            raise SdpError(f"not a line of SDP: {line[:80]!r}")
+        lines.append((line[0], line[2:]))
+    return lines
+
+
+def _session(session: SessionDescription, lines: list[tuple[str, str]]) -> SessionDescription:
+    for kind, value in lines:
+        if kind == "t":
+            if not _TIMING.fullmatch(value):
+                raise SdpError(f"bad time t={value}")
+            session = replace(session, timing=(*session.timing, value))
+        elif kind == "c":
+            if session.connection:
+                raise SdpError("two c= lines in the session")
+            session = replace(session, connection=Connection.parse(value))
+        elif kind == "a":
+            session = replace(session, attributes=(*session.attributes, Attribute.parse(value)))
+        elif kind in _SESSION_LINES:
+            session = replace(session, lines=(*session.lines, f"{kind}={value}"))
+        else:
+            raise SdpError(f"line {kind}= does not belong into a session")
+    return session
+
+
+def _with_line(media: MediaDescription, kind: str, value: str) -> MediaDescription:
+    if kind == "c":
+        # Several c= lines are hierarchical multicast (RFC 4566 section 5.7), which no call uses: the first counts.
+        return media if media.connection else replace(media, connection=Connection.parse(value))
+    if kind == "a":
+        return replace(media, attributes=(*media.attributes, Attribute.parse(value)))
+    if kind in _MEDIA_LINES:
+        return replace(media, lines=(*media.lines, f"{kind}={value}"))
+    raise SdpError(f"line {kind}= does not belong to a medium")
+
+
+def _pick(lines: tuple[str, ...], kind: str) -> list[str]:
+    return [line for line in lines if line[0] == kind]
+
+
+def _payload_type(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 3 and int(text) <= 127 else None
+
+
+def _codec(text: str) -> Codec | None:
+    # An rtpmap that cannot be read makes its format unknown, not the whole description.
+    try:
+        return Codec.parse(text)
+    except SdpError:
+        return None

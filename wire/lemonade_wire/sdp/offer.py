@@ -1,0 +1,227 @@
+"""Offers, answers, and what two sides agreed on (RFC 3264)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from lemonade_wire.sdp.codec import FIRST_DYNAMIC, Codec, Format, SdpError, static_payload_type
+from lemonade_wire.sdp.description import (
+    Attribute,
+    Connection,
+    Direction,
+    MediaDescription,
+    Origin,
+    SessionDescription,
+)
+
+DEFAULT_PTIME_MS = 20
+_KEY_TYPE = 101  # the customary number of telephone-event in an offer
+_KEYS = "0-15"
+
+
+class NoCommonCodec(SdpError):  # noqa: N818  named as the SIP warning it becomes
+    """No stream of the offer can be accepted: SIP 488 (RFC 3261 section 21.4.26)."""
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a side can do: codecs by medium (`audio`, `video`), and whether it takes telephone-event."""
+
+    codecs: Mapping[str, tuple[Codec, ...]]
+    telephone_event: bool = True
+
+
+@dataclass(frozen=True)
+class NegotiatedStream:
+    """One accepted stream, from the view of the side that holds it.
+
+    `index` is the m-line's place; `payload_type` is the number that the media carry (the offer's), `telephone_event`
+    the one that keys carry; `direction` is this side's; `ptime_ms` is what the other side wishes to receive.
+    """
+
+    index: int
+    media: str
+    codec: Codec
+    payload_type: int
+    fmtp: str | None
+    direction: Direction
+    remote_address: str
+    remote_port: int
+    remote_rtcp_port: int
+    local_port: int
+    ptime_ms: int = DEFAULT_PTIME_MS
+    telephone_event: int | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer and the streams it accepts (never empty)."""
+
+    description: SessionDescription
+    streams: tuple[NegotiatedStream, ...]
+
+
+def make_offer(
+    address: str,
+    port: int,
+    codecs: Sequence[Codec],
+    *,
+    direction: Direction = Direction.RECVONLY,
+    telephone_event: bool = False,
+    video: tuple[int, Sequence[Codec]] | None = None,
+    session_id: int = 1,
+    version: int = 1,
+) -> SessionDescription:
+    """Make an offer: audio at `port`, optionally video at `video[0]` (always recvonly).
+
+    An announcement is asked for with recvonly; an ivr call with sendrecv and telephone-event (E-36), so that keys may
+    be sent.
+    """
+    formats = _number(codecs, FIRST_DYNAMIC)
+    if telephone_event:
+        clock = codecs[0].clock if codecs else 8000
+        formats.append(Format(_KEY_TYPE, Codec("telephone-event", clock), _KEYS))
+    media = [_media("audio", port, formats, direction)]
+    if video:
+        media.append(_media("video", video[0], _number(video[1], _KEY_TYPE + 1), Direction.RECVONLY))
+    connection = Connection.to(address)
+    return SessionDescription(Origin("-", session_id, version, connection), tuple(media), connection=connection)
+
+
+def answer(
+    offer: SessionDescription,
+    capabilities: Capabilities,
+    address: str,
+    ports: Mapping[str, int],
+    *,
+    session_id: int = 1,
+    version: int = 1,
+) -> Answer:
+    """Answer an offer; `ports` gives our RTP port by medium, one stream of each medium is accepted.
+
+    Every m-line is answered in order (RFC 3264 section 6); the rest gets port 0 and keeps the offer's formats.
+    Raises NoCommonCodec where no stream can be accepted, SdpError where the offer lacks an address.
+    """
+    media: list[MediaDescription] = []
+    streams: list[NegotiatedStream] = []
+    for index, line in enumerate(offer.media):
+        common = _common(line, capabilities)
+        taken = any(stream.media == line.media for stream in streams)
+        # RFC 3264 section 6: a stream may be refused for any reason; SAVP waits for keys, AVPF is not spoken here.
+        if not common or taken or line.rejected or line.protocol != "RTP/AVP" or line.media not in ports:
+            media.append(replace(line, port=0, port_count=1, connection=None, attributes=(), lines=()))
+            continue
+        direction = line.direction(offer).reversed
+        port = ports[line.media]
+        media.append(_media(line.media, port, common, direction))
+        streams.append(_stream(offer, index, common, direction, port))
+    if not streams:
+        raise NoCommonCodec("no stream of the offer has a codec in common with this side")
+    connection = Connection.to(address)
+    origin = Origin("-", session_id, version, connection)
+    return Answer(SessionDescription(origin, tuple(media), connection=connection, timing=offer.timing), tuple(streams))
+
+
+def read_answer(offer: SessionDescription, answered: SessionDescription) -> tuple[NegotiatedStream, ...]:
+    """Return the streams that an answer to our offer accepts, perhaps none.
+
+    Tolerates what the draft's own example does: m-lines missing at the end are rejected ones (E-16), no direction in
+    the answer to a recvonly line means sendonly (E-17), formats that were not offered are passed over (E-18).
+    Raises SdpError for an answer with more m-lines than the offer, other media, or without an address.
+    """
+    if len(answered.media) > len(offer.media):
+        raise SdpError("the answer has more m-lines than the offer")
+    streams = []
+    for index, (ours, theirs) in enumerate(zip(offer.media, answered.media, strict=False)):
+        if ours.media != theirs.media:
+            raise SdpError(f"m-line {index + 1} of the answer is {theirs.media}, of the offer {ours.media}")
+        offered = {known.codec: known for known in reversed(ours.rtp_formats())}
+        common = [
+            # Media come to us under the numbers that we gave; keys go out under those that the other side gave.
+            known if known.codec.is_telephone_event else offered[known.codec]
+            for known in theirs.rtp_formats()
+            if known.codec in offered
+        ]
+        if theirs.rejected or ours.rejected or not _sounds(common):
+            continue
+        mine, other = ours.direction(offer), theirs.direction(answered)
+        direction = Direction.of(sends=mine.sends and other.receives, receives=mine.receives and other.sends)
+        streams.append(_stream(answered, index, common, direction, ours.port))
+    return tuple(streams)
+
+
+def _sounds(formats: Sequence[Format]) -> list[Format]:
+    return [known for known in formats if not known.codec.is_telephone_event]
+
+
+def _common(line: MediaDescription, capabilities: Capabilities) -> list[Format]:
+    """Return the offer's formats that we have too, telephone-event only beside a codec of the same clock."""
+    able = capabilities.codecs.get(line.media, ())
+    found = [known for known in line.rtp_formats() if known.codec in able]
+    keys = [
+        replace(known, fmtp=_KEYS)
+        for known in line.rtp_formats()
+        if found and known.codec.is_telephone_event and known.codec.clock == found[0].codec.clock
+    ]
+    return found + (keys[:1] if capabilities.telephone_event else [])
+
+
+def _stream(
+    remote: SessionDescription, index: int, formats: Sequence[Format], direction: Direction, port: int
+) -> NegotiatedStream:
+    line = remote.media[index]
+    connection = remote.connection_of(index)
+    if connection is None:
+        raise SdpError(f"m-line {index + 1} has no c= line")
+    if connection.is_hold:
+        direction = Direction.of(sends=False, receives=direction.receives)
+    chosen = _sounds(formats)[0]
+    keys = [known.payload_type for known in formats if known.codec.is_telephone_event]
+    return NegotiatedStream(
+        index=index,
+        media=line.media,
+        codec=chosen.codec,
+        payload_type=chosen.payload_type,
+        fmtp=chosen.fmtp,
+        direction=direction,
+        remote_address=connection.address,
+        remote_port=line.port,
+        # RFC 3605 section 2.1, else RFC 3550 section 11
+        remote_rtcp_port=_number_in(line.attribute("rtcp"), 1, 0xFFFF, min(line.port + 1, 0xFFFF)),
+        local_port=port,
+        ptime_ms=_number_in(line.attribute("ptime"), 10, 100, DEFAULT_PTIME_MS),
+        telephone_event=keys[0] if keys else None,
+    )
+
+
+def _number_in(text: str | None, least: int, most: int, default: int) -> int:
+    word = (text or "").split(" ")[0]
+    return int(word) if word.isascii() and word.isdigit() and len(word) < 6 and least <= int(word) <= most else default
+
+
+def _number(codecs: Sequence[Codec], dynamic: int) -> list[Format]:
+    """Give payload types: the static one, else the next dynamic one."""
+    formats = []
+    for codec in codecs:
+        number = static_payload_type(codec)
+        if number is None:
+            number, dynamic = dynamic, dynamic + 1
+            dynamic += dynamic == _KEY_TYPE
+        formats.append(Format(number, codec))
+    return formats
+
+
+def _media(media: str, port: int, formats: Sequence[Format], direction: Direction) -> MediaDescription:
+    attributes = []
+    for known in formats:
+        # RFC 3264 section 5.1: rtpmap for static payload types as well
+        attributes.append(Attribute("rtpmap", f"{known.payload_type} {known.codec}"))
+        if known.codec.is_telephone_event:
+            attributes.append(Attribute("fmtp", f"{known.payload_type} {known.fmtp}"))
+    if media == "audio":
+        attributes.append(Attribute("ptime", str(DEFAULT_PTIME_MS)))
+    attributes.append(Attribute(direction.value))
+    return MediaDescription(
+        media, port, "RTP/AVP", tuple(str(known.payload_type) for known in formats), attributes=tuple(attributes)
+    )

@@ -1,0 +1,1 @@
+"""SIP without I/O: messages, transactions, dialogs, a user agent; NETANN and DTMF bodies."""

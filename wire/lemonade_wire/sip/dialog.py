@@ -1,0 +1,125 @@
+"""Dialogs (RFC 3261 section 12): what the requests inside a call look like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+from lemonade_wire.sip.header import CSeq, NameAddr
+from lemonade_wire.sip.headers import Headers
+from lemonade_wire.sip.message import Request, Response
+from lemonade_wire.sip.uri import SipUri
+
+DialogId = tuple[str, str, str]
+"""Call-ID, local tag, remote tag ("" where the peer has none, as in RFC 2543)."""
+
+
+@dataclass
+class Dialog:
+    """One side's view of a dialog. A subclass, given as `dialog_factory`, can be wrong on purpose."""
+
+    call_id: str
+    local: NameAddr
+    """Own From or To, with the own tag."""
+    remote: NameAddr
+    """The peer's, with its tag."""
+    target: str
+    """Remote target: the URI of the peer's Contact."""
+    contact: str
+    """Own Contact value."""
+    routes: tuple[NameAddr, ...] = ()
+    """Route set, first hop first."""
+    local_cseq: int = 0
+    """Number of the last request sent."""
+    remote_cseq: int | None = None
+    """Number of the last request received."""
+    invite_cseq: int = field(default=0)
+    """Number of the INVITE, which its ACK repeats."""
+
+    @classmethod
+    def as_caller(cls, invite: Request, response: Response) -> Self:
+        """Make the caller's dialog from its INVITE and a 2xx (section 12.1.2)."""
+        return cls(
+            call_id=invite.call_id,
+            local=invite.from_,
+            remote=response.to,
+            target=response.contact.uri if response.contact else invite.target,
+            contact=invite.headers.get("Contact") or "",
+            routes=tuple(reversed(response.record_routes)),
+            local_cseq=invite.cseq.number,
+            invite_cseq=invite.cseq.number,
+        )
+
+    @classmethod
+    def as_callee(cls, invite: Request, response: Response) -> Self:
+        """Make the callee's dialog from the INVITE and its own 2xx (section 12.1.1)."""
+        return cls(
+            call_id=invite.call_id,
+            local=response.to,
+            remote=invite.from_,
+            target=invite.contact.uri if invite.contact else invite.from_.uri,
+            contact=response.headers.get("Contact") or "",
+            routes=tuple(invite.record_routes),
+            remote_cseq=invite.cseq.number,
+        )
+
+    @property
+    def id(self) -> DialogId:
+        """What identifies the dialog on this side."""
+        return self.call_id, self.local.tag or "", self.remote.tag or ""
+
+    def request(self, method: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b"") -> Request:
+        """Build the next request of this side (section 12.2.1.1); it has no Via yet."""
+        self.local_cseq += 1
+        contact = [("Contact", self.contact)] if method in {"INVITE", "UPDATE"} else []
+        return self._build(method, self.local_cseq, self.target, [*contact, *headers], body)
+
+    def ack(self) -> Request:
+        """Build the ACK of a 2xx (section 13.2.2.4), to `ack_target`."""
+        return self._build("ACK", self.invite_cseq, self.ack_target(), [], b"")
+
+    def ack_target(self) -> str:
+        """Return the Request-URI of the ACK: the remote target."""
+        return self.target
+
+    def hop(self) -> str:
+        """Return the URI whose address requests are sent to (section 8.1.2)."""
+        return self.routes[0].uri if self.routes else self.target
+
+    def order(self, number: int) -> bool:
+        """Take a CSeq number of the peer; False where it is not above those before (section 12.2.2)."""
+        if self.remote_cseq is not None and number <= self.remote_cseq:
+            return False
+        self.remote_cseq = number
+        return True
+
+    def _build(self, method: str, number: int, target: str, extra: list[tuple[str, str]], body: bytes) -> Request:
+        routes = [str(route) for route in self.routes]
+        if self.routes and not _is_loose(self.routes[0]):
+            # Strict routing: the first route becomes the Request-URI, the target goes to the end.
+            routes = [*routes[1:], f"<{target}>"]
+            target = _request_uri(self.routes[0])
+        headers = Headers.of(
+            [
+                *(("Route", route) for route in routes),
+                ("Max-Forwards", "70"),
+                ("From", str(self.local)),
+                ("To", str(self.remote)),
+                ("Call-ID", self.call_id),
+                ("CSeq", str(CSeq(number, method))),
+                *extra,
+            ]
+        )
+        return Request(headers, body, method, target)
+
+
+def _is_loose(route: NameAddr) -> bool:
+    return route.sip_uri.param("lr") is not None
+
+
+def _request_uri(route: NameAddr) -> str:
+    """Return a route's URI without what is not allowed in a Request-URI (section 19.1.1)."""
+    uri: SipUri = route.sip_uri
+    kept = tuple(param for param in uri.params if param[0].lower() != "method")
+    return str(replace(uri, params=kept, headers=""))

@@ -1,0 +1,137 @@
+"""The headers that are values of their own: Via, From/To/Contact/Route (NameAddr) and CSeq."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Self
+
+from lemonade_wire.sip.errors import SipParseError
+from lemonade_wire.sip.text import TOKEN, Params, find_param, format_params, parse_params, split_outside
+from lemonade_wire.sip.uri import SipUri, parse_host_port
+
+MAX_CSEQ = 2**31 - 1
+_VIA = re.compile(r"([^\s/]+)\s*/\s*([^\s/]+)\s*/\s*([^\s/]+)\s+(.*)", re.DOTALL)
+_URI_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"]+")
+
+
+@dataclass(frozen=True)
+class Via:
+    """One hop's Via value (RFC 3261 section 20.42)."""
+
+    transport: str
+    """UDP, TCP, TLS ...; upper case."""
+    host: str
+    """Host of sent-by, as written."""
+    port: int | None = None
+    params: Params = ()
+    version: str = "2.0"
+    """Kept, so that a request of another version can be told so (505)."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read one value; raises SipParseError."""
+        match = _VIA.fullmatch(text.strip())
+        if not match or match[1].upper() != "SIP":
+            raise SipParseError("bad Via")
+        sent_by, semicolon, params = match[4].partition(";")
+        host, port = parse_host_port(re.sub(r"\s*:\s*", ":", sent_by.strip()))
+        return cls(match[3].upper(), host, port, parse_params(semicolon + params), match[2])
+
+    def __str__(self) -> str:
+        port = "" if self.port is None else f":{self.port}"
+        return f"SIP/{self.version}/{self.transport} {self.host}{port}{format_params(self.params)}"
+
+    def param(self, name: str) -> str | None:
+        """Return a parameter's value, "" where it has none, None where it is absent."""
+        return find_param(self.params, name)
+
+    @property
+    def branch(self) -> str:
+        """The branch, "" where there is none."""
+        return self.param("branch") or ""
+
+    def with_param(self, name: str, value: str) -> Via:
+        """Return the value with one parameter set; its place is kept where it was there."""
+        if self.param(name) is None:
+            return replace(self, params=(*self.params, (name, value)))
+        return replace(self, params=tuple((key, value if key.lower() == name else old) for key, old in self.params))
+
+
+@dataclass(frozen=True)
+class NameAddr:
+    """A From, To, Contact, Route or Record-Route value (RFC 3261 section 20.10)."""
+
+    uri: str
+    """The URI as written; `sip_uri` reads it."""
+    display: str = ""
+    """Display name as written, quotes included."""
+    params: Params = ()
+    """Header parameters, tag among them."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `"Display" <uri>;params` or `uri;params`; raises SipParseError."""
+        text = text.strip()
+        head = split_outside(text, ";")[0]
+        if "<" not in _without_quoted(head):
+            # No brackets: what follows the first semicolon belongs to the header (RFC 3261 section 20).
+            uri, semicolon, params = text.partition(";")
+            return cls(_uri_text(uri.strip()), "", parse_params(semicolon + params))
+        opened = head.rindex("<")
+        display = head[:opened].strip()
+        if display and not display.startswith('"') and not all(TOKEN.fullmatch(word) for word in display.split()):
+            raise SipParseError(f"bad display name {display!r}")
+        uri, _, rest = head[opened + 1 :].partition(">")
+        if rest.strip():
+            raise SipParseError("text behind the angle bracket")
+        tail = text[len(head) :].lstrip()
+        return cls(_uri_text(uri), display, parse_params(tail))
+
+    def __str__(self) -> str:
+        display = f"{self.display} " if self.display else ""
+        return f"{display}<{self.uri}>{format_params(self.params)}"
+
+    @property
+    def sip_uri(self) -> SipUri:
+        """The URI, read; raises SipParseError."""
+        return SipUri.parse(self.uri)
+
+    @property
+    def tag(self) -> str | None:
+        """The tag; None where there is none (RFC 2543 peers)."""
+        return find_param(self.params, "tag") or None
+
+    def with_tag(self, tag: str | None) -> NameAddr:
+        """Return the value with `tag` instead of its own; None: without one."""
+        others = tuple(param for param in self.params if param[0].lower() != "tag")
+        return replace(self, params=others if tag is None else (*others, ("tag", tag)))
+
+
+@dataclass(frozen=True)
+class CSeq:
+    """A CSeq value (RFC 3261 section 20.16)."""
+
+    number: int
+    method: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a value; raises SipParseError, also for a number of 2**31 or more."""
+        match = re.fullmatch(r"\s*([0-9]{1,20})\s+(\S+)\s*", text)
+        if not match or not TOKEN.fullmatch(match[2]) or int(match[1]) > MAX_CSEQ:
+            raise SipParseError("bad CSeq")
+        return cls(int(match[1]), match[2])
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.method}"
+
+
+def _without_quoted(text: str) -> str:
+    return re.sub(r'"(?:[^"\\]|\\.)*"', "", text, flags=re.DOTALL)
+
+
+def _uri_text(text: str) -> str:
+    if not _URI_TEXT.fullmatch(text):
+        raise SipParseError(f"bad address {text!r}")
+    return text

@@ -1,0 +1,125 @@
+"""The header section of a message: ordered, compared without case, compact forms and comma lists understood."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Self
+
+from lemonade_wire.sip.errors import SipParseError
+from lemonade_wire.sip.text import TOKEN, split_outside
+
+# RFC 3261 section 7.3.3, RFC 3515, 3892, 3841, 6665.
+COMPACT = {
+    "v": "Via",
+    "i": "Call-ID",
+    "f": "From",
+    "t": "To",
+    "m": "Contact",
+    "c": "Content-Type",
+    "l": "Content-Length",
+    "k": "Supported",
+    "e": "Content-Encoding",
+    "s": "Subject",
+    "o": "Event",
+    "u": "Allow-Events",
+    "r": "Refer-To",
+    "b": "Referred-By",
+    "a": "Accept-Contact",
+    "j": "Reject-Contact",
+    "x": "Session-Expires",
+}
+# The headers that this code reads as lists; no others are split, so that challenges and free text stay whole.
+LISTS = frozenset(
+    {"accept", "accept-encoding", "accept-language", "allow", "contact", "content-encoding", "in-reply-to"}
+    | {"proxy-require", "record-route", "require", "route", "supported", "unsupported", "via", "warning"}
+)
+_LINE = re.compile(r"([^\s:]+)[ \t]*:([^\r]*)")
+
+
+@dataclass(frozen=True)
+class Headers:
+    """An immutable, ordered list of header lines; names are kept as written."""
+
+    lines: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[str, str]]) -> Self:
+        """Make headers from names and values; raises ValueError where one holds a line break."""
+        lines = tuple(pairs)
+        for name, value in lines:
+            if not TOKEN.fullmatch(name) or re.search(r"[\r\n]", value):
+                raise ValueError(f"header {name!r} is not one line")
+        return cls(lines)
+
+    @classmethod
+    def parse(cls, text: str) -> tuple[Self, SipParseError | None]:
+        """Read header lines, unfolding them; returns those that could be read, and the first error."""
+        unfolded = re.sub(r"(?:\r\n|\n)[ \t]+", " ", text)
+        lines: list[tuple[str, str]] = []
+        error: SipParseError | None = None
+        for line in re.split(r"\r\n|\n", unfolded):
+            match = _LINE.fullmatch(line)
+            if match and TOKEN.fullmatch(match[1]):
+                lines.append((match[1], match[2].strip(" \t")))
+            elif line:
+                error = error or SipParseError("bad header line")
+        return cls(tuple(lines)), error
+
+    def __str__(self) -> str:
+        return "".join(f"{name}: {value}\r\n" for name, value in self.lines)
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self.lines)
+
+    def __contains__(self, name: str) -> bool:
+        return any(_key(line[0]) == _key(name) for line in self.lines)
+
+    def get(self, name: str) -> str | None:
+        """Return the first line's value, whole; None where there is none."""
+        return next((value for key, value in self.lines if _key(key) == _key(name)), None)
+
+    def rows(self, name: str) -> list[str]:
+        """Return the values of all lines of that name, unsplit."""
+        return [value for key, value in self.lines if _key(key) == _key(name)]
+
+    def items(self, name: str) -> list[str]:
+        """Return all values of that name, comma lists split where the header is a list; raises SipParseError."""
+        rows = self.rows(name)
+        if _key(name) not in LISTS:
+            return rows
+        return [item for row in rows for item in split_outside(row, ",") if item]
+
+    def with_added(self, *pairs: tuple[str, str]) -> Headers:
+        """Return the headers with lines added at the end."""
+        return Headers((*self.lines, *Headers.of(pairs).lines))
+
+    def with_top(self, name: str, value: str) -> Headers:
+        """Return the headers with one line put first."""
+        return Headers((*Headers.of([(name, value)]).lines, *self.lines))
+
+    def with_set(self, name: str, value: str) -> Headers:
+        """Return the headers with one line instead of all of that name, at the first one's place."""
+        lines: list[tuple[str, str]] = []
+        for line in self.lines:
+            if _key(line[0]) != _key(name):
+                lines.append(line)
+            elif not any(_key(done) == _key(name) for done, _ in lines):
+                lines.append((name, value))
+        return Headers(tuple(lines)) if name in self else self.with_added((name, value))
+
+    def without(self, *names: str) -> Headers:
+        """Return the headers without those names."""
+        gone = {_key(name) for name in names}
+        return Headers(tuple(line for line in self.lines if _key(line[0]) not in gone))
+
+    def only(self, *names: str) -> Headers:
+        """Return the headers of those names alone, in order."""
+        kept = {_key(name) for name in names}
+        return Headers(tuple(line for line in self.lines if _key(line[0]) in kept))
+
+
+def _key(name: str) -> str:
+    lower = name.lower()
+    return COMPACT.get(lower, lower).lower()

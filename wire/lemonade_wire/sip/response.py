@@ -1,0 +1,76 @@
+"""Responses to a request (RFC 3261 section 8.2.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lemonade_wire.sip.errors import SipParseError
+from lemonade_wire.sip.message import Request, Response
+
+PHRASES = {
+    100: "Trying",
+    180: "Ringing",
+    181: "Call Is Being Forwarded",
+    182: "Queued",
+    183: "Session Progress",
+    200: "OK",
+    202: "Accepted",
+    300: "Multiple Choices",
+    301: "Moved Permanently",
+    302: "Moved Temporarily",
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    407: "Proxy Authentication Required",
+    408: "Request Timeout",
+    413: "Request Entity Too Large",
+    414: "Request-URI Too Long",
+    415: "Unsupported Media Type",
+    416: "Unsupported URI Scheme",
+    420: "Bad Extension",
+    469: "Bad Info Package",
+    480: "Temporarily Unavailable",
+    481: "Call/Transaction Does Not Exist",
+    482: "Loop Detected",
+    483: "Too Many Hops",
+    486: "Busy Here",
+    487: "Request Terminated",
+    488: "Not Acceptable Here",
+    491: "Request Pending",
+    493: "Undecipherable",
+    500: "Server Internal Error",
+    501: "Not Implemented",
+    503: "Service Unavailable",
+    505: "Version Not Supported",
+    513: "Message Too Large",
+    600: "Busy Everywhere",
+    603: "Decline",
+    606: "Not Acceptable",
+}
+_COPIED = ("Via", "From", "To", "Call-ID", "CSeq")
+
+
+def respond_to(
+    request: Request,
+    status: int,
+    *,
+    tag: str,
+    reason: str = "",
+    headers: Iterable[tuple[str, str]] = (),
+    body: bytes = b"",
+) -> Response:
+    """Make a response; To gets `tag` unless it has one or `status` is 100. Empty reason: the usual phrase.
+
+    Works on a request that is broken elsewhere: headers that cannot be read are copied as they are.
+    """
+    kept = request.headers.only(*_COPIED)
+    if status != 100:
+        try:
+            to = request.to
+        except SipParseError:
+            pass
+        else:
+            kept = kept.with_set("To", str(to if to.tag else to.with_tag(tag)))
+    return Response(kept.with_added(*headers), body, status, reason or PHRASES.get(status, "Unknown"))

@@ -1,0 +1,99 @@
+"""Messages out of a TCP stream (RFC 3261 section 18.3): framed by Content-Length, which must be there."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from lemonade_wire.sip.errors import SipParseError
+from lemonade_wire.sip.message import Request, Response, answerable, content_length, read_message
+
+_BLANK_LINE = re.compile(rb"\r?\n\r?\n")
+_LONGEST_BLANK = 4
+
+
+class Framed(NamedTuple):
+    """One message of a stream, or what was wrong with it."""
+
+    message: Request | Response | SipParseError
+    octets: bytes
+    """As they came; empty where the framing was lost."""
+
+
+@dataclass
+class _Pending:
+    """A message whose body is still coming."""
+
+    message: Request | Response
+    error: SipParseError | None
+    head: bytes
+    length: int
+
+
+class StreamParser:
+    """Collects octets until messages are whole. A fatal error ends it: what comes later is ignored."""
+
+    def __init__(self, max_head: int = 65536, max_body: int = 1 << 20) -> None:
+        self._max_head = max_head
+        self._max_body = max_body
+        self._buffer = bytearray()
+        self._searched = 0
+        self._pending: _Pending | None = None
+        self._lost = False
+
+    def receive(self, data: bytes) -> list[Framed]:
+        """Take octets; returns the messages that are now whole, in order. Never raises."""
+        found: list[Framed] = []
+        self._buffer += data
+        while not self._lost and (item := self._next()):
+            found.append(item)
+        if self._lost:
+            self._buffer.clear()
+        return found
+
+    def _next(self) -> Framed | None:
+        if self._pending is None:
+            try:
+                self._pending = self._head()
+            except SipParseError as error:
+                self._lost = True
+                error.fatal = True
+                return Framed(error, b"")
+        pending = self._pending
+        if pending is None or len(self._buffer) < pending.length:
+            return None
+        body = bytes(self._buffer[: pending.length])
+        del self._buffer[: pending.length]
+        self._pending = None
+        octets = pending.head + body
+        if pending.error is not None:
+            return Framed(answerable(pending.error, pending.message), octets)
+        return Framed(replace(pending.message, body=body), octets)
+
+    def _head(self) -> _Pending | None:
+        """Take a head from the buffer, if it is whole; raises SipParseError where the framing is lost."""
+        # Empty lines before a message are keep-alives or leftovers (sections 7.5, 18.3).
+        blank = len(self._buffer) - len(self._buffer.lstrip(b"\r\n"))
+        if blank:
+            del self._buffer[:blank]
+            self._searched = 0
+        end = _BLANK_LINE.search(self._buffer, max(0, self._searched - _LONGEST_BLANK))
+        if end is None or end.end() > self._max_head:
+            self._searched = len(self._buffer)
+            if len(self._buffer) <= self._max_head:
+                return None
+            lines, line_end, _ = bytes(self._buffer[: self._max_head]).rpartition(b"\n")
+            message, _ = read_message(lines + line_end, b"")
+            raise answerable(SipParseError("Message Too Large", status=513), message)
+        head = bytes(self._buffer[: end.end()])
+        del self._buffer[: end.end()]
+        self._searched = 0
+        # The last line end stays away: what follows it is the empty line, no header.
+        message, error = read_message(head[: end.start()], b"")
+        length = content_length(message)
+        if length is None:
+            raise answerable(SipParseError("Content-Length missing or bad"), message)
+        if length > self._max_body:
+            raise answerable(SipParseError("Request Entity Too Large", status=413), message)
+        return _Pending(message, error, head, length)

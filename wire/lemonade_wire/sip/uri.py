@@ -1,0 +1,121 @@
+"""SIP URIs (RFC 3261 section 19.1), kept octet by octet: an escape is never undone or made anew."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Self
+from urllib.parse import unquote
+
+from lemonade_wire.address import MAX_PORT
+from lemonade_wire.sip.errors import SipParseError
+from lemonade_wire.sip.text import Params, find_param, format_params
+
+# Wider than the grammar, as names on test networks are: one label, underscores.
+HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?|\[[0-9A-Fa-f:.]+\]")
+_FORBIDDEN = re.compile(r"[\x00-\x20\x7f<>\"]")
+_MUST_AGREE = ("user", "ttl", "method", "maddr", "transport")
+
+
+@dataclass(frozen=True)
+class SipUri:
+    """A `sip:` or `sips:` URI. Equality compares octets piece by piece; `matches` follows RFC 3261 section 19.1.4."""
+
+    scheme: str
+    """sip or sips, lower case."""
+    user: str | None
+    """User part as escaped; None where there is no `@`."""
+    host: str
+    """Host as written; an IPv6 address keeps its brackets."""
+    port: int | None = None
+    params: Params = ()
+    """URI parameters in order, names and values exactly as escaped; None: no `=`."""
+    headers: str = ""
+    """What follows `?`, as written."""
+    password: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a URI; raises SipParseError (status 416 where the scheme is another one).
+
+        The user part ends at the first `@`, so that an unescaped one in a parameter is survived (E-14).
+        """
+        scheme, colon, rest = text.partition(":")
+        if not colon or not scheme.isascii() or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme):
+            raise SipParseError("URI without a scheme")
+        if scheme.lower() not in {"sip", "sips"}:
+            raise SipParseError(f"URI scheme {scheme!r} is not supported", status=416)
+        if _FORBIDDEN.search(rest):
+            raise SipParseError("URI with a blank, bracket, quote or control character")
+        user: str | None = None
+        password: str | None = None
+        if "@" in rest:
+            userinfo, _, rest = rest.partition("@")
+            user, has_password, secret = userinfo.partition(":")
+            password = secret if has_password else None
+            if not user:
+                raise SipParseError("URI with an empty user part")
+        rest, _, headers = rest.partition("?")
+        host_port, *pieces = rest.split(";")
+        host, port = parse_host_port(host_port)
+        params: list[tuple[str, str | None]] = []
+        for piece in pieces:
+            name, equals, value = piece.partition("=")
+            if not name:
+                raise SipParseError("URI with an empty parameter")
+            params.append((name, value if equals else None))
+        return cls(scheme.lower(), user, host, port, tuple(params), headers, password)
+
+    def __str__(self) -> str:
+        secret = "" if self.password is None else f":{self.password}"
+        user = "" if self.user is None else f"{self.user}{secret}@"
+        port = "" if self.port is None else f":{self.port}"
+        query = f"?{self.headers}" if self.headers else ""
+        return f"{self.scheme}:{user}{self.host}{port}{format_params(self.params)}{query}"
+
+    def param(self, name: str) -> str | None:
+        """Return a parameter's value as escaped, name in any case; "" where it has none, None where it is absent."""
+        return find_param(tuple((unquote(key), value) for key, value in self.params), name)
+
+    def bare(self) -> SipUri:
+        """Return the URI without parameters and headers, as From and To want it."""
+        return replace(self, params=(), headers="")
+
+    def matches(self, other: SipUri) -> bool:
+        """Compare by RFC 3261 section 19.1.4: escapes undone, host without case, unknown parameters only if in both."""
+        return self._core() == other._core() and all(
+            _same_param(self, other, name)
+            for name in {unquote(key).lower() for key, _ in (*self.params, *other.params)}
+        )
+
+    def _core(self) -> tuple[object, ...]:
+        user = None if self.user is None else unquote(self.user, errors="surrogateescape")
+        return (self.scheme, user, self.password, self.host.lower(), self.port, sorted(self.headers.split("&")))
+
+
+def parse_host_port(text: str) -> tuple[str, int | None]:
+    """Read `host`, `host:port` or `[ipv6]:port`; raises SipParseError."""
+    host, port_text = text, None
+    if text.startswith("["):
+        host, bracket, rest = text.partition("]")
+        host += bracket
+        if rest:
+            if not rest.startswith(":"):
+                raise SipParseError(f"bad host {text!r}")
+            port_text = rest[1:]
+    elif ":" in text:
+        host, _, port_text = text.partition(":")
+    if not HOST.fullmatch(host):
+        raise SipParseError(f"bad host {host!r}")
+    if port_text is None:
+        return host, None
+    if not re.fullmatch(r"[0-9]{1,5}", port_text) or int(port_text) > MAX_PORT:
+        raise SipParseError(f"bad port {port_text!r}")
+    return host, int(port_text)
+
+
+def _same_param(one: SipUri, other: SipUri, name: str) -> bool:
+    mine, theirs = one.param(name), other.param(name)
+    if mine is None or theirs is None:
+        return name not in _MUST_AGREE
+    return unquote(mine).lower() == unquote(theirs).lower()

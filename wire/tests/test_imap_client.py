@@ -1,0 +1,283 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lemonade_wire.imap import command
+from lemonade_wire.imap.bodystructure import BodyStructure
+from lemonade_wire.imap.client import (
+    ClientEvent,
+    CommandDone,
+    ConnectionBye,
+    GreetingReceived,
+    ImapClient,
+    LiteralSkipped,
+    ResponseUnreadable,
+    UntaggedReceived,
+)
+from lemonade_wire.imap.response import Capability, Exists, Fetch, FetchedUrl, Metadata, Status, UrlFetch
+from lemonade_wire.trace import Json
+
+GREETING = b"* OK [CAPABILITY IMAP4rev1 AUTH=ANONYMOUS AUTH=PLAIN SASL-IR] ready\r\n"
+PLAIN_GREETING = b"* OK hello\r\n"
+
+
+def greeted(greeting: bytes = GREETING) -> ImapClient:
+    client = ImapClient()
+    assert [type(event) for event in client.receive_data(greeting)] == [GreetingReceived]
+    return client
+
+
+def done(events: list[ClientEvent]) -> CommandDone:
+    [answer] = [event for event in events if isinstance(event, CommandDone)]
+    return answer
+
+
+def test_greeting_tells_the_capabilities() -> None:
+    client = ImapClient()
+    assert client.capabilities is None
+    assert not client.has("SASL-IR")
+    [event] = client.receive_data(GREETING)
+    assert isinstance(event, GreetingReceived)
+    assert event.status.result == "OK"
+    assert client.has("sasl-ir")
+    assert client.greeted
+
+
+def test_capabilities_are_forgotten_by_a_login_and_asked_again() -> None:
+    client = greeted()
+    client.send(command.login("joe", "secret"))
+    assert client.data_to_send() == b'a1 LOGIN "joe" "secret"\r\n'
+    assert done(client.receive_data(b"a1 OK in\r\n")).ok
+    assert client.capabilities is None
+    client.send(command.capability())
+    assert client.data_to_send() == b"a2 CAPABILITY\r\n"
+    client.receive_data(b"* CAPABILITY IMAP4rev1 URLAUTH URLAUTH=BINARY\r\na2 OK done\r\n")
+    assert client.has("URLAUTH=BINARY")
+
+
+def test_capabilities_of_the_logins_answer_count() -> None:
+    client = greeted()
+    client.send(command.login("joe", "secret"))
+    client.receive_data(b"a1 OK [CAPABILITY IMAP4rev1 URLAUTH=BINARY] in\r\n")
+    assert client.capabilities == frozenset({"IMAP4REV1", "URLAUTH=BINARY"})
+
+
+def test_a_failed_login_changes_no_capability() -> None:
+    client = greeted()
+    client.send(command.login("joe", "secret"))
+    assert not done(client.receive_data(b"a1 NO [AUTHENTICATIONFAILED] no\r\n")).ok
+    assert client.has("SASL-IR")
+
+
+def test_authenticate_plain_with_an_initial_response() -> None:
+    client = greeted()
+    client.send(command.authenticate_plain("test", "test", "test"))
+    assert client.data_to_send() == b"a1 AUTHENTICATE PLAIN dGVzdAB0ZXN0AHRlc3Q=\r\n"  # RFC 4959, section 5
+
+
+def test_authenticate_anonymous_upon_the_servers_continuation() -> None:
+    client = greeted(PLAIN_GREETING)
+    client.send(command.authenticate_anonymous("sheridan@babylon5.example.org"))
+    client.send(command.noop())
+    assert client.data_to_send() == b"a1 AUTHENTICATE ANONYMOUS\r\n"
+    assert client.receive_data(b"+ \r\n") == []
+    assert client.data_to_send() == b"c2hlcmlkYW5AYmFieWxvbjUuZXhhbXBsZS5vcmc=\r\n"  # RFC 5092, section 8
+    assert done(client.receive_data(b"a1 OK Welcome, trace information has been logged.\r\n")).ok
+    assert client.data_to_send() == b"a2 NOOP\r\n"
+
+
+def test_an_empty_trace_is_an_equals_sign_or_an_empty_line() -> None:
+    client = greeted()
+    client.send(command.authenticate_anonymous(""))
+    assert client.data_to_send() == b"a1 AUTHENTICATE ANONYMOUS =\r\n"
+    client = greeted(PLAIN_GREETING)
+    client.send(command.authenticate_anonymous(""))
+    client.receive_data(b"+\r\n")
+    assert client.data_to_send() == b"a1 AUTHENTICATE ANONYMOUS\r\n\r\n"
+
+
+def test_an_exchange_that_asks_for_more_is_cancelled() -> None:
+    client = greeted()
+    client.send(command.raw("AUTHENTICATE LOGIN"))
+    client.receive_data(b"+ VXNlcm5hbWU6\r\n")
+    assert client.data_to_send() == b"a1 AUTHENTICATE LOGIN\r\n*\r\n"
+
+
+def test_append_sends_its_literal_upon_the_continuation_alone() -> None:
+    client = greeted()
+    message = b"Subject: x\r\n\r\n* OK {3}\r\n"
+    client.send(command.append("Entwürfe", message, ("\\Seen",)))
+    client.send(command.noop())
+    assert client.data_to_send() == b'a1 APPEND "Entw&APw-rfe" (\\Seen) {24}\r\n'
+    assert client.data_to_send() == b""
+    client.receive_data(b"+ go ahead\r\n")
+    assert client.data_to_send() == message + b"\r\n" + b"a2 NOOP\r\n"
+    assert done(client.receive_data(b"* 1 EXISTS\r\na1 OK [APPENDUID 38505 3955] done\r\n")).untagged == (Exists(1),)
+    assert client.pending == ("a2",)
+
+
+def test_a_refused_append_sends_no_literal() -> None:
+    client = greeted()
+    client.send(command.append("INBOX", b"abc"))
+    client.send(command.noop())
+    client.data_to_send()
+    assert not done(client.receive_data(b"a1 NO [TRYCREATE] no\r\n")).ok
+    assert client.data_to_send() == b"a2 NOOP\r\n"
+
+
+def test_urlfetch_of_the_facts() -> None:
+    url = "imap://joe@example.com/INBOX/;UID=20/;SECTION=2;URLAUTH=stream:INTERNAL:01" + "ab" * 16
+    client = greeted()
+    client.send(command.urlfetch(url, ("BODYPARTSTRUCTURE", "BINARY")))
+    assert client.data_to_send() == f'a1 URLFETCH ("{url}" BODYPARTSTRUCTURE BINARY)\r\n'.encode()
+    octets = (
+        f'* URLFETCH "{url}" (BODYPARTSTRUCTURE ("AUDIO" "BASIC" NIL NIL NIL "BINARY" 3)) (BINARY ~{{3}}\r\n'.encode()
+        + b"\0\r\n)\r\na1 OK done\r\n"
+    )
+    structure = BodyStructure("AUDIO", "BASIC", encoding="BINARY", size=3)
+    expected = UrlFetch((FetchedUrl(url, binary=b"\0\r\n", binary_came=True, structure=structure),))
+    events = client.receive_data(octets)
+    assert events[0] == UntaggedReceived(expected)
+    assert done(events).untagged == (expected,)
+
+
+def test_a_literal_above_the_cap_is_told_and_the_engine_stays_in_step() -> None:
+    client = ImapClient(max_literal=4)
+    client.receive_data(GREETING)
+    client.send(command.urlfetch("u"))
+    skipped, _, answer = client.receive_data(b"* URLFETCH u {5}\r\n12345\r\na1 OK done\r\n")
+    assert skipped == LiteralSkipped(5)
+    assert isinstance(answer, CommandDone)
+    [fetched] = answer.untagged
+    assert isinstance(fetched, UrlFetch)
+    assert fetched.fetched[0].too_large
+
+
+def test_discovery_and_ticket_exchange() -> None:
+    client = greeted()
+    client.send(command.getmetadata("/shared/mediaServers"))
+    assert client.data_to_send() == b'a1 GETMETADATA "" "/shared/mediaServers"\r\n'
+    value = b"<sips:ivr@ms.example.net:5061>:stream;<sips:annc@ms.example.net:5061>:stream"
+    events = client.receive_data(b'* METADATA "" (/shared/mediaServers "' + value + b'")\r\na1 OK done\r\n')
+    assert done(events).untagged == (Metadata("", {"/shared/mediaservers": value}),)
+    client.send(command.select("inbox"))
+    assert client.data_to_send() == b'a2 SELECT "INBOX"\r\n'
+    client.receive_data(b"* 27 EXISTS\r\n* OK [URLMECH INTERNAL] x\r\na2 OK [READ-WRITE] done\r\n")
+    client.send(command.uid_search())
+    client.send(command.uid_fetch_bodystructure(24356))
+    assert client.data_to_send() == b"a3 UID SEARCH ALL\r\na4 UID FETCH 24356 (BODYSTRUCTURE)\r\n"
+    client.receive_data(b"* SEARCH 24356\r\na3 OK done\r\n")
+    fetched = done(
+        client.receive_data(
+            b'* 26 FETCH (BODYSTRUCTURE (("TEXT" "PLAIN" ("CHARSET" "US-ASCII") NIL NIL "7BIT" 1152 23)'
+            b'("VIDEO" "MPEG" NIL NIL "BASE64" 655350)) UID 24356)\r\na4 OK FETCH completed.\r\n'
+        )
+    )
+    [fetch] = fetched.untagged
+    assert isinstance(fetch, Fetch)
+    assert fetch.uid == 24356
+    client.send(command.genurlauth("imap://joe@example.com/INBOX/;UID=24356/;SECTION=2;URLAUTH=stream"))
+    assert client.data_to_send() == (
+        b'a5 GENURLAUTH "imap://joe@example.com/INBOX/;UID=24356/;SECTION=2;URLAUTH=stream" INTERNAL\r\n'
+    )
+
+
+def test_bye_is_expected_after_logout_alone() -> None:
+    client = greeted()
+    [bye] = client.receive_data(b"* BYE shutting down\r\n")
+    assert bye == ConnectionBye(Status(None, "BYE", None, "shutting down"), expected=False)
+    client = greeted()
+    client.send(command.logout())
+    bye, answer = client.receive_data(b"* BYE see you\r\na1 OK done\r\n")
+    assert isinstance(bye, ConnectionBye)
+    assert bye.expected
+    assert isinstance(answer, CommandDone)
+    assert client.closing
+
+
+def test_a_server_that_greets_with_bye() -> None:
+    client = ImapClient()
+    [event] = client.receive_data(b"* BYE too busy\r\n")
+    assert isinstance(event, GreetingReceived)
+    assert client.closing
+
+
+@pytest.mark.parametrize("octets", [b"what\r\n", b"a9 OK who asked\r\n", b"* 5 FETCH x\r\n"])
+def test_what_cannot_be_read_is_told(octets: bytes) -> None:
+    [event] = greeted().receive_data(octets)
+    assert isinstance(event, ResponseUnreadable)
+
+
+def test_a_continuation_nobody_asked_for_is_let_pass() -> None:
+    client = greeted()
+    client.send(command.noop())
+    client.data_to_send()
+    assert client.receive_data(b"+ what\r\n") == []
+    assert client.data_to_send() == b""
+
+
+def test_trace_has_every_line_and_no_secret() -> None:
+    seen: list[tuple[str, str, list[Json]]] = []
+    client = ImapClient(tracer=lambda way, text, literals: seen.append((way, text, literals)))
+    client.receive_data(PLAIN_GREETING)
+    client.send(command.authenticate_plain("joe", "secret"))
+    client.receive_data(b"+ c2VjcmV0\r\na1 OK in\r\n")
+    client.send(command.login("joe", "se\r\ncret"))
+    client.receive_data(b"+ go\r\na2 OK in\r\n")
+    client.send(command.append("INBOX", b"hi"))
+    client.receive_data(b"+ \r\na3 OK done\r\n")
+    assert [(way, text) for way, text, _ in seen] == [
+        ("received", "* OK hello"),
+        ("sent", "a1 AUTHENTICATE PLAIN"),
+        ("received", "+ ***"),
+        ("received", "a1 OK in"),
+        ("sent", 'a2 LOGIN "joe" ***'),
+        ("received", "+ go"),
+        ("received", "a2 OK in"),
+        ("sent", 'a3 APPEND "INBOX" {2}'),
+        ("received", "+ "),
+        ("received", "a3 OK done"),
+    ]
+    assert [literals for _, _, literals in seen if literals] == [
+        [{"size": 2, "sha256": "8f434346648f6b96df89dda901c5176b10a6d83961dd3c1ac88b59b2dc327aa4", "text": "hi"}]
+    ]
+
+
+SCRIPT = (
+    GREETING
+    + b"* CAPABILITY IMAP4rev1 X\r\na1 OK done\r\n* 3 EXISTS\r\n"
+    + b"* URLFETCH u (BINARY {0}\r\na2 OK done\r\n* URLFETCH u (BINARY ~{4}\r\n\0\r\n)) v NIL\r\n+ x\r\n* BYE\r\n"
+)
+
+
+def test_whole_and_byte_by_byte_agree() -> None:
+    answers = []
+    for step in (1, len(SCRIPT)):
+        client = ImapClient()
+        client.send(command.capability())
+        client.send(command.urlfetch("u"))
+        answers.append([e for at in range(0, len(SCRIPT), step) for e in client.receive_data(SCRIPT[at : at + step])])
+    assert answers[0] == answers[1]
+    assert UntaggedReceived(Capability(frozenset({"IMAP4REV1", "X"}))) in answers[0]
+    assert [event.tag for event in answers[0] if isinstance(event, CommandDone)] == ["a1", "a2"]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            [b"* ", b"a1 ", b"OK ", b"\r\n", b"+ ", b"URLFETCH ", b"{2}\r\n", b"(", b"[CAPABILITY ", b"BYE"]
+        )
+        | st.binary(max_size=4),
+        max_size=16,
+    ).map(b"".join)
+)
+def test_nothing_a_server_says_raises(octets: bytes) -> None:
+    client = greeted()
+    client.send(command.append("INBOX", b"abc"))
+    client.send(command.authenticate_anonymous("x"))
+    for event in client.receive_data(octets):
+        assert isinstance(event, ClientEvent)
+    client.data_to_send()

@@ -1,0 +1,42 @@
+from lemonade_wire.address import Address
+from lemonade_wire.sip.admission import Refusal, capabilities, refusal
+from lemonade_wire.sip.headers import Headers
+from lemonade_wire.sip.message import Request
+from lemonade_wire.sip.settings import UaSettings
+
+SETTINGS = UaSettings(
+    Address("192.0.2.1", 5060), users=frozenset({"ivr"}), supported=("a",), methods=("INVITE", "CANCEL")
+)
+
+
+def request(method: str = "INVITE", target: str = "sip:ivr@h", **headers: str) -> Request:
+    lines = [(name.replace("_", "-"), value) for name, value in headers.items()]
+    return Request(Headers.of([("Contact", "<sip:c>"), *lines]), b"", method, target)
+
+
+def test_refusals() -> None:
+    assert refusal(request(), SETTINGS) is None
+    assert refusal(request("BYE"), SETTINGS) == Refusal(405, (("Allow", "INVITE, CANCEL"),))
+    assert refusal(request("invite"), SETTINGS) == Refusal(501, (("Allow", "INVITE, CANCEL"),))
+    assert refusal(request(target="tel:+1"), SETTINGS) == Refusal(416)
+    assert refusal(request(target="SIPS:h"), SETTINGS) == Refusal(
+        480, (("Warning", '380 192.0.2.1 "SIPS Not Allowed"'),)
+    )
+    assert refusal(request(Require="b, a, c"), SETTINGS) == Refusal(420, (("Unsupported", "b, c"),))
+    assert refusal(request(Content_Encoding="gzip"), SETTINGS) == Refusal(415, (("Accept-Encoding", "identity"),))
+
+
+def test_what_is_no_reason() -> None:
+    assert refusal(request(Max_Forwards="0"), SETTINGS) is None
+    assert refusal(request(Require="a"), SETTINGS) is None
+    assert refusal(request("CANCEL", Require="b"), SETTINGS) is None
+    assert refusal(request(Content_Encoding="identity", Proxy_Require="x", X_Unknown="y"), SETTINGS) is None
+
+
+def test_capabilities() -> None:
+    assert [capabilities(request(target=uri), SETTINGS).status for uri in ("sip:h", "sip:IVR@h", "sip:conf@h")] == [
+        200,
+        200,
+        488,
+    ]
+    assert dict(capabilities(request(), SETTINGS).headers)["Accept"] == "application/sdp"

@@ -1,0 +1,55 @@
+import pytest
+
+from lemonade_wire.sip.errors import SipParseError
+from lemonade_wire.sip.headers import Headers
+
+
+def read(text: str) -> Headers:
+    headers, error = Headers.parse(text)
+    assert error is None
+    return headers
+
+
+def test_names_compare_without_case_and_in_compact_form() -> None:
+    headers = read("v: a\r\nVIA: b\r\ni:c\r\nSubject  : d\r\n")
+    assert headers.rows("via") == ["a", "b"]
+    assert headers.get("Call-ID") == "c"
+    assert headers.get("s") == "d"
+    assert "l" not in headers
+
+
+def test_folded_lines_are_one() -> None:
+    assert read("Subject: I know you're there,\r\n\tpick up\r\n   the phone\r\nA: b\n c\n").lines == (
+        ("Subject", "I know you're there, pick up the phone"),
+        ("A", "b c"),
+    )
+
+
+def test_lists_are_split_where_the_rfc_allows() -> None:
+    headers = read(
+        'Contact: "a, b" <sip:c,d@h>, <sip:e@h>\r\nm: <sip:f@h>\r\nWWW-Authenticate: Digest realm="a", nonce="b"\r\n'
+    )
+    assert headers.items("Contact") == ['"a, b" <sip:c,d@h>', "<sip:e@h>", "<sip:f@h>"]
+    assert headers.items("WWW-Authenticate") == ['Digest realm="a", nonce="b"']
+
+
+def test_bad_lines_are_reported_and_the_others_kept() -> None:
+    headers, error = Headers.parse("A: 1\r\nno colon\r\nB: 2\r\nC: \r3\r\n")
+    assert isinstance(error, SipParseError)
+    assert headers.lines == (("A", "1"), ("B", "2"))
+
+
+def test_changes() -> None:
+    headers = Headers.of([("Via", "1"), ("To", "a"), ("Via", "2")])
+    assert headers.with_top("Via", "0").rows("via") == ["0", "1", "2"]
+    assert headers.with_set("v", "9").lines == (("v", "9"), ("To", "a"))
+    assert headers.with_set("X", "9").lines[-1] == ("X", "9")
+    assert headers.without("Via").lines == (("To", "a"),)
+    assert headers.only("t").lines == (("To", "a"),)
+    assert str(headers.with_added(("X", "y"))) == "Via: 1\r\nTo: a\r\nVia: 2\r\nX: y\r\n"
+
+
+@pytest.mark.parametrize("line", [("A", "b\r\nC: d"), ("A", "b\n"), ("A b", "c"), ("", "c")])
+def test_no_line_is_smuggled_in(line: tuple[str, str]) -> None:
+    with pytest.raises(ValueError, match="not one line"):
+        Headers.of([line])

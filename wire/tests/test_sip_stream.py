@@ -1,0 +1,72 @@
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lemonade_wire.sip.errors import SipParseError
+from lemonade_wire.sip.message import Request, Response
+from lemonade_wire.sip.stream import Framed, StreamParser
+
+HEAD = b"Via: SIP/2.0/TCP h;branch=z9hG4bK%d\r\nFrom: <sip:a@h>;tag=1\r\nTo: <sip:b@h>\r\nCall-ID: c\r\nCSeq: 1 %s\r\n"
+INFO = b"INFO sip:b@h SIP/2.0\r\n" + HEAD % (1, b"INFO") + b"Content-Length: 9\r\n\r\n\r\n\r\nINVIT"
+OK = b"SIP/2.0 200 OK\r\n" + HEAD % (2, b"BYE") + b"l: 0\r\n\r\n"
+BAD = b"INFO sip:b@h SIP/2.0\r\n" + HEAD % (3, b"BYE") + b"Content-Length: 3\r\n\r\nxyz"
+NO_LENGTH = b"BYE sip:b@h SIP/2.0\r\n" + HEAD % (4, b"BYE") + b"\r\n"
+
+
+def read(data: bytes, step: int = 0) -> list[tuple[str, bytes, bytes]]:
+    parser = StreamParser(max_head=400, max_body=50)
+    chunks = [data] if not step else [data[at : at + step] for at in range(0, len(data), step)]
+    return [_plain(item) for chunk in chunks for item in parser.receive(chunk)]
+
+
+def _plain(item: Framed) -> tuple[str, bytes, bytes]:
+    if isinstance(item.message, SipParseError):
+        asked = bytes(item.message.request) if item.message.request else b""
+        return f"{item.message.status} {item.message.reason} {item.message.fatal}", asked, item.octets
+    return type(item.message).__name__, bytes(item.message), item.octets
+
+
+def test_messages_are_cut_by_their_length() -> None:
+    found = read(b"\r\n\r\n" + INFO + b"\r\n" + OK + OK[:30])
+    assert [kind for kind, _, _ in found] == [Request.__name__, Response.__name__]
+    assert found[0][1:] == (INFO, INFO)
+    assert found[1][2] == OK
+
+
+def test_keep_alives_are_nothing() -> None:
+    assert read(b"\r\n\r\n\r\n\r\n") == []
+
+
+def test_a_bad_message_is_reported_and_the_next_one_read() -> None:
+    (kind, asked, octets), (after, _, _) = read(BAD + OK)
+    assert kind == "400 CSeq method does not match False"
+    assert asked.startswith(b"INFO")
+    assert octets == BAD
+    assert after == Response.__name__
+
+
+def test_framing_lost() -> None:
+    ((kind, asked, _),) = read(NO_LENGTH + OK)
+    assert kind == "400 Content-Length missing or bad True"
+    assert asked.startswith(b"BYE")
+    ((kind, _, _),) = read(OK.replace(b"l: 0", b"l: 0\r\nl: 1") + OK)
+    assert kind == "400 Content-Length missing or bad True"
+    ((kind, _, _),) = read(b"GET / HTTP/1.1\r\n\r\n" + OK)
+    assert kind == "400 Neither a request nor a response True"
+
+
+def test_caps() -> None:
+    long = b"INFO sip:b@h SIP/2.0\r\n" + HEAD % (1, b"INFO") + b"X: " + b"x" * 500
+    ((kind, asked, _),) = read(long)
+    assert kind == "513 Message Too Large True"
+    assert asked.startswith(b"INFO sip:b@h")
+    ((kind, _, _),) = read(INFO.replace(b"h: 9", b"h: 51"))
+    assert kind == "413 Request Entity Too Large True"
+
+
+PIECES = st.sampled_from([INFO, OK, BAD, NO_LENGTH, b"\r\n", b"\n", b"\r", b"x", b"INVITE a SIP/2.0\n\n"])
+
+
+@settings(deadline=None)
+@given(st.lists(PIECES | st.binary(max_size=20), max_size=6).map(b"".join), st.integers(1, 50))
+def test_whole_or_in_pieces(data: bytes, step: int) -> None:
+    assert read(data) == read(data, 1) == read(data, step)

@@ -1,0 +1,261 @@
+"""One user agent against octets written by hand: what it answers, refuses and drops. Times are explicit."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+import sipmessage
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lemonade_wire.address import Address, Resolver
+from lemonade_wire.sip.errors import SipUsageError
+from lemonade_wire.sip.event import ByeReceived, CallConfirmed, CallEnded, InviteReceived, RequestReceived, SendDatagram
+from lemonade_wire.sip.message import Request, Response, parse_datagram
+from lemonade_wire.sip.settings import UaSettings
+from lemonade_wire.sip.ua import UserAgent
+
+if TYPE_CHECKING:
+    from tests.conftest import Net
+
+CLIENT = Address("127.0.0.3", 5060)
+MEDIA = Address("127.0.0.2", 5060)
+ANSWER = b"v=0\r\no=answer\r\n"
+PEER = Address("192.0.2.9", 5070)
+INVITE = (
+    "INVITE sip:annc@media.example.net;play=x SIP/2.0\r\n"
+    "Via: SIP/2.0/UDP pc9.example.com:5080;branch=z9hG4bK1\r\n"
+    "Max-Forwards: 0\r\n"
+    "From: <sip:joe@example.com>;tag=f\r\n"
+    "To: <sip:annc@media.example.net>\r\n"
+    "Call-ID: c1\r\n"
+    "CSeq: 7 INVITE\r\n"
+    "Contact: <sip:joe@pc9.example.com:5090>\r\n"
+    "Record-Route: <sip:p2.example.com;lr>, <sip:p1.example.com;lr>\r\n"
+    "Content-Length: 0\r\n\r\n"
+)
+
+
+def peer(**settings: object) -> UserAgent:
+    return UserAgent(UaSettings(MEDIA, **settings), random.Random(4))
+
+
+def give(ua: UserAgent, text: str, now: float = 0.0) -> list[Response]:
+    """Give a datagram; returns the responses, other than 100."""
+    ua.datagram_received(text.encode(), PEER, now)
+    return [message for message, _ in said(ua) if isinstance(message, Response) and message.status != 100]
+
+
+def said(ua: UserAgent) -> list[tuple[Request | Response, Address]]:
+    found = [(parse_datagram(o.data), o.destination) for o in ua.outputs() if isinstance(o, SendDatagram)]
+    for message, _ in found:
+        assert message.headers.rows("Content-Length") == [str(len(message.body))]
+    return found
+
+
+def other(text: str, method: str, number: int = 8, branch: str = "2", to_tag: str = "") -> str:
+    """Make another request out of the INVITE."""
+    text = text.replace("INVITE", method).replace("CSeq: 7", f"CSeq: {number}")
+    text = text.replace("z9hG4bK1", f"z9hG4bK{branch}")
+    return text.replace("media.example.net>\r\n", f"media.example.net>;tag={to_tag}\r\n") if to_tag else text
+
+
+def accepted(ua: UserAgent) -> tuple[str, Response]:
+    assert give(ua, INVITE) == []
+    (event,) = ua.events()
+    assert isinstance(event, InviteReceived)
+    ua.accept(event.call, ANSWER, now=0.0)
+    ((ok, _),) = said(ua)
+    assert isinstance(ok, Response)
+    return event.call, ok
+
+
+def test_responses_go_where_the_request_came_from() -> None:
+    ua = peer()
+    ua.datagram_received(INVITE.encode(), PEER, 0.0)
+    ((trying, where),) = said(ua)
+    assert where == Address("192.0.2.9", 5080)
+    assert str(trying.vias[0]) == "SIP/2.0/UDP pc9.example.com:5080;branch=z9hG4bK1;received=192.0.2.9"
+    assert trying.to.tag is None
+    ua = peer()
+    ua.datagram_received(INVITE.replace("z9hG4bK1", "z9hG4bK1;rport").encode(), PEER, 0.0)
+    ((trying, where),) = said(ua)
+    assert where == PEER
+    assert trying.vias[0].param("rport") == "5070"
+
+
+def test_the_2xx_makes_the_dialog() -> None:
+    ua = peer(resolver=Resolver.parse(["p2.example.com=192.0.2.77:5062"]))
+    call, ok = accepted(ua)
+    assert [route.uri for route in ok.record_routes] == ["sip:p2.example.com;lr", "sip:p1.example.com;lr"]
+    assert ok.contact is not None
+    assert ok.contact.uri == "sip:annc@127.0.0.2:5060"
+    assert give(ua, other(INVITE, "ACK", 7, "9", ok.to.tag or "")) == []
+    assert [type(event) for event in ua.events()] == [CallConfirmed]
+    ua.info(call, b"x", "text/x", now=1.0)
+    ((info, where),) = said(ua)
+    assert isinstance(info, Request)
+    assert where == Address("192.0.2.77", 5062)
+    assert info.target == "sip:joe@pc9.example.com:5090"
+    assert [route.uri for route in info.routes] == ["sip:p2.example.com;lr", "sip:p1.example.com;lr"]
+    assert (info.from_.tag, info.to.tag, info.call_id) == (ok.to.tag, "f", "c1")
+
+
+def test_a_contact_that_nobody_can_resolve_is_reached_where_it_called_from() -> None:
+    ua = peer()
+    call, ok = accepted(ua)
+    give(ua, other(INVITE, "ACK", 7, "9", ok.to.tag or ""))
+    ua.bye(call, now=1.0)
+    assert said(ua)[0][1] == PEER
+
+
+def test_retransmissions_are_absorbed() -> None:
+    ua = peer()
+    accepted(ua)
+    assert give(ua, INVITE) == []
+    assert ua.events() == []
+
+
+def test_cseq_order_inside_the_dialog() -> None:
+    ua = peer()
+    _, ok = accepted(ua)
+    tag = ok.to.tag or ""
+    give(ua, other(INVITE, "ACK", 7, "9", tag))
+    assert give(ua, other(INVITE, "INFO", 20, "3", tag)) == []
+    assert [response.status for response in give(ua, other(INVITE, "INFO", 19, "4", tag))] == [500]
+    assert [response.status for response in give(ua, other(INVITE, "OPTIONS", 21, "5", tag))] == [200]
+    assert [response.status for response in give(ua, other(INVITE, "INVITE", 22, "6", tag))] == [488]
+    assert [response.status for response in give(ua, other(INVITE, "BYE", 23, "7", tag))] == [200, 487]
+
+
+def test_a_peer_without_tags() -> None:
+    ua = peer()
+    text = INVITE.replace(";tag=f", "").replace("branch=z9hG4bK1", "branch=old")
+    assert give(ua, text) == []
+    (event,) = ua.events()
+    assert isinstance(event, InviteReceived)
+    assert give(ua, text) == []
+    assert ua.events() == []
+    ua.accept(event.call, ANSWER, now=0.0)
+    ((ok, _),) = said(ua)
+    give(ua, other(text, "ACK", 7, "9", ok.to.tag or ""))
+    assert [type(event) for event in ua.events()] == [CallConfirmed]
+    (answer,) = give(ua, other(text, "BYE", 8, "9", ok.to.tag or "").replace("branch=old", "branch=old2"))
+    assert answer.status == 200
+    assert [type(event) for event in ua.events()] == [ByeReceived, CallEnded]
+
+
+REFUSALS = [
+    (other(INVITE, "INFO"), 481, {}),
+    (other(INVITE, "BYE", to_tag="nobody"), 481, {}),
+    (other(INVITE, "CANCEL", 7), 481, {}),
+    (INVITE.replace("To: <sip:annc@media.example.net>", "To: <sip:a@h>;tag=x"), 481, {}),
+    (other(INVITE, "SUBSCRIBE"), 405, {"Allow": "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO"}),
+    (other(INVITE, "NOTHING"), 501, {"Allow": "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO"}),
+    (INVITE.replace("sip:annc@media.example.net;play=x", "nobodyKnowsThisScheme:x"), 416, {}),
+    (INVITE.replace("INVITE sip:", "INVITE sips:"), 480, {"Warning": '380 127.0.0.2 "SIPS Not Allowed"'}),
+    (INVITE.replace("CSeq", "Require: 100rel, nope\r\nCSeq"), 420, {"Unsupported": "nope"}),
+    (INVITE.replace("CSeq", "Content-Encoding: gzip\r\nCSeq"), 415, {"Accept-Encoding": "identity"}),
+    (INVITE.replace("Contact: <sip:joe@pc9.example.com:5090>\r\n", ""), 400, {}),
+    (INVITE.replace("SIP/2.0\r\n", "SIP/3.0\r\n", 1), 505, {}),
+    (INVITE.replace("CSeq: 7 INVITE", "CSeq: 7 BYE"), 400, {}),
+    (INVITE.replace("Content-Length: 0", "Content-Length: 9"), 400, {}),
+]
+
+
+@pytest.mark.parametrize(("text", "status", "headers"), REFUSALS)
+def test_refused_without_the_application(text: str, status: int, headers: dict[str, str]) -> None:
+    ua = peer(supported=("100rel",))
+    (answer,) = give(ua, text)
+    assert answer.status == status
+    assert answer.to.tag
+    assert {name: answer.headers.get(name) for name in headers} == headers
+    assert ua.events() == []
+
+
+def test_merged_request() -> None:
+    ua = peer()
+    give(ua, INVITE)
+    (answer,) = give(ua, INVITE.replace("z9hG4bK1", "z9hG4bK2"))
+    assert answer.status == 482
+    assert len(ua.events()) == 1
+
+
+def test_more_than_it_can_hold() -> None:
+    ua = peer(max_transactions=1)
+    give(ua, INVITE)
+    (answer,) = give(ua, INVITE.replace("z9hG4bK1", "z9hG4bK2").replace("c1", "c2"))
+    assert (answer.status, answer.headers.get("Retry-After")) == (503, "5")
+
+
+def test_other_methods_go_to_the_application() -> None:
+    ua = peer(methods=("MESSAGE", "ACK"))
+    assert give(ua, other(INVITE, "MESSAGE")) == []
+    (event,) = ua.events()
+    assert isinstance(event, RequestReceived)
+    ua.respond(event.transaction, 415, now=0.0)
+    ((answer, _),) = said(ua)
+    assert answer.headers.get("Accept") == "application/sdp"
+    assert give(ua, other(INVITE, "MESSAGE"))[0] == answer
+
+
+def test_stray_messages_are_dropped() -> None:
+    ua = peer()
+    for text in (
+        "",
+        "\r\n\r\n",
+        "\0",
+        "hello",
+        other(INVITE, "ACK"),
+        "SIP/2.0 200 OK\r\n" + INVITE.split("\r\n", 1)[1],
+    ):
+        assert give(ua, text) == []
+    assert ua.events() == []
+
+
+def test_unknown_calls_are_refused() -> None:
+    ua = peer()
+    for action in (
+        lambda: ua.bye("call-9", now=0.0),
+        lambda: ua.accept("call-9", b"", now=0.0),
+        lambda: ua.cancel("call-9", now=0.0),
+    ):
+        with pytest.raises(SipUsageError, match="no call"):
+            action()
+    with pytest.raises(SipUsageError, match="not a final"):
+        ua.respond("t1", 100, now=0.0)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_nothing_that_comes_in_raises(make_net: type[Net], data: st.DataObject) -> None:
+    """Whole calls with octets changed on their way, and rubbish: events or silence, never an exception."""
+    net = make_net()
+    rng = random.Random(data.draw(st.integers(0, 2**32)))
+    _, theirs = net.talk()
+    net.media.info(theirs, b"x", "text/x", now=net.now)
+    net.settle()
+    for _, octets in list(net.sent):
+        changed = bytearray(octets)
+        for _ in range(rng.randint(0, 3)):
+            changed[rng.randrange(len(changed))] = rng.choice(b'\0\r\n ;:,"<>@%az09\xff')
+        for ua, source in ((net.client, MEDIA), (net.media, CLIENT)):
+            ua.datagram_received(bytes(changed), source, net.now)
+            stream = ua.stream_accepted(source, net.now)
+            ua.stream_received(stream, bytes(changed), net.now)
+            ua.stream_lost(stream, net.now)
+    net.tcp = False
+    net.run(net.now + 500)
+
+
+@pytest.mark.parametrize("host", ["ms1", "media_server"])
+def test_hosts_that_only_we_read(host: str) -> None:
+    """The other reader refuses such hosts; once it learns them, calls may be read by it with them too."""
+    data = INVITE.replace("media.example.net;", f"{host};").encode()
+    message = parse_datagram(data)
+    assert isinstance(message, Request)
+    assert message.uri.host == host
+    with pytest.raises(ValueError, match="URI is not valid"):
+        sipmessage.Message.parse(data)

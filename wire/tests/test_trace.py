@@ -1,0 +1,28 @@
+import io
+import json
+
+from lemonade_wire.redact import Redactor
+from lemonade_wire.trace import Trace
+
+
+def test_events_are_numbered_redacted_lines() -> None:
+    sink = io.StringIO()
+    trace = Trace("imap", sink, Redactor("s"), clock=lambda: 12.3456789)
+    trace.emit("log", level="info", text="a:INTERNAL:0123")
+    trace.emit("imap", at=1.5, literals=[{"size": 3, "text": "b:INTERNAL:0123"}], resend=False, none=None)
+    first, second = map(json.loads, sink.getvalue().splitlines())
+    mark = Redactor("s").fingerprint("0123")
+    assert first == {
+        "t": 12.345679,
+        "node": "imap",
+        "n": 1,
+        "event": "log",
+        "level": "info",
+        "text": f"a:INTERNAL:{mark}",
+    }
+    assert (second["t"], second["n"], second["resend"], second["none"]) == (1.5, 2, False, None)
+    assert second["literals"] == [{"size": 3, "text": f"b:INTERNAL:{mark}"}]
+
+
+def test_without_a_sink_nothing_is_written() -> None:
+    Trace("imap", None, Redactor("s"), clock=lambda: 1 // 0).emit("log", text="x")
