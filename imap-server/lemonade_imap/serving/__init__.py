@@ -1,0 +1,1 @@
+"""Commands carried out on a store: a module for each family of commands."""

@@ -1,0 +1,73 @@
+"""FETCH carried out (RFC 3501, 6.4.5; RFC 3516, 4.2; RFC 7162, 3.1.4)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from lemonade_imap.grammar import commands as c
+from lemonade_imap.reply import Batch, Reply
+from lemonade_imap.serving.backend import Done, Refused
+from lemonade_imap.serving.context import Context, Handlers, Replies
+from lemonade_imap.serving.enabling import enable_condstore
+from lemonade_imap.serving.lines import Lines, Wish, marks_seen, summary_item
+from lemonade_imap.serving.selection import chosen
+from lemonade_imap.store.base import Summary
+from lemonade_imap.view import View
+from lemonade_wire.imap.section import FetchItem
+
+_SPARSE = 8
+"""One of how many messages at most may be asked for that they are looked up one by one, and not all listed."""
+
+
+async def fetch(context: Context, command: c.Fetch) -> Replies:
+    """Answer one line for every message that is there."""
+    backend, view = context.backend, context.view
+    uids = chosen(view, command.messages, by_uid=command.by_uid)
+    if command.changed_since is not None or any(item.name == "MODSEQ" for item in command.items):
+        yield Batch(enable_condstore(context))
+    wish = _wish(context, command)
+    listed: dict[int, Summary] | None = None
+    if command.changed_since is not None or (wish.is_summary and len(uids) * _SPARSE > len(view.uids)):
+        summaries = await backend.call(backend.store.summaries, view.mailbox, command.changed_since or 0)
+        listed = {summary.uid: summary for summary in summaries}
+        uids = [uid for uid in uids if uid in listed]
+    if listed is not None and wish.is_summary:
+        yield Batch([_summary(view, listed[uid], wish) for uid in uids])
+    else:
+        async for reply in _lines(context, uids, wish):
+            yield reply
+    yield Done(f"{'UID ' * command.by_uid}FETCH completed")
+
+
+def _summary(view: View, message: Summary, wish: Wish) -> bytes:
+    items = (summary_item(message, item.name, wish.recent) for item in wish.items)
+    return b"* %d FETCH (%s)" % (view.number(message.uid), b" ".join(items))
+
+
+def _wish(context: Context, command: c.Fetch) -> Wish:
+    names = {item.name for item in command.items}
+    # RFC 7162, 3.1.4.1: CHANGEDSINCE asks for MODSEQ too
+    added = ["UID"] * command.by_uid + ["MODSEQ"] * (command.changed_since is not None)
+    items = (*(FetchItem(name) for name in added if name not in names), *command.items)
+    marks = not context.view.read_only and any(marks_seen(item) for item in items)
+    return Wish(items, marks, context.view.modseqs, context.view.recent)
+
+
+async def _lines(context: Context, uids: list[int], wish: Wish) -> AsyncIterator[Reply]:
+    """Yield the lines of messages whose indexes or octets are wanted; raises Refused at the end for BINARY's sake."""
+    backend, view = context.backend, context.view
+    lines = Lines(backend.store, view.mailbox, [(view.number(uid), uid) for uid in uids], wish)
+    try:
+        while some := await backend.call(lines.some):
+            for reply in some:
+                yield reply
+    finally:
+        if lines.marked:
+            backend.hub.changed(view.mailbox.ident)
+            view.knows(lines.marked)
+    if lines.undecoded:
+        # RFC 3516, 4.3: the other items and messages are answered all the same
+        raise Refused("NO", "[UNKNOWN-CTE] the transfer encoding of a part does not come off")
+
+
+HANDLERS: Handlers = {c.Fetch: fetch}

@@ -1,0 +1,65 @@
+"""SEARCH carried out, and its two kinds of answer (RFC 3501, 6.4.4; RFC 4731, 3.1; RFC 7162, 3.1.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lemonade_imap.grammar import commands as c
+from lemonade_imap.grammar.search import SearchKey
+from lemonade_imap.grammar.sequence import write_set
+from lemonade_imap.reply import Batch
+from lemonade_imap.serving.backend import Refused
+from lemonade_imap.serving.context import Context, Handlers, Replies, line
+from lemonade_imap.serving.enabling import enable_condstore
+from lemonade_imap.serving.matching import Found, Hunt
+
+_CHARSETS = "US-ASCII UTF-8 ISO-8859-1 ISO-8859-15 WINDOWS-1252 KOI8-R ISO-2022-JP SHIFT_JIS EUC-KR GB18030 BIG5"
+
+
+async def _search(context: Context, command: c.Search) -> Replies:
+    view = context.view
+    if command.charset is not None:
+        # those most asked for: every charset of Python's is taken, under all its names
+        raise Refused("NO", f"[BADCHARSET ({_CHARSETS})] this charset is not known")
+    if _exceeds(command.key, len(view.uids)):
+        raise Refused("BAD", "no message has this sequence number")
+    hunt = Hunt(context.backend.store, view, command.key, view.recent)
+    with_modseq = command.key.has("MODSEQ")
+    if with_modseq:
+        yield Batch(enable_condstore(context))
+    found: list[Found] = []
+    while (some := await context.backend.call(hunt.some)) is not None:
+        found += some
+    shown = [one.uid if command.by_uid else one.number for one in found]
+    if command.results is not None:
+        told = _results(found, shown, command.results, with_modseq=with_modseq)
+        # a tag has nothing that a quoted string would have to escape
+        yield line(" ".join([f'* ESEARCH (TAG "{context.tag}")', *["UID"] * command.by_uid, *told]))
+        return
+    highest = [f"(MODSEQ {max(one.modseq for one in found)})"] if with_modseq and found else []
+    yield line(" ".join(["* SEARCH", *map(str, shown), *highest]))
+
+
+def _exceeds(key: SearchKey, count: int) -> bool:
+    if key.word == "NUMBERS" and key.numbers is not None:
+        return key.numbers.exceeds(count)
+    return any(_exceeds(part, count) for part in key.keys)
+
+
+def _results(found: Sequence[Found], shown: Sequence[int], wanted: Sequence[str], *, with_modseq: bool) -> list[str]:
+    """Write what RETURN asks for; of no messages there is a COUNT alone (RFC 4731, 3.1)."""
+    told: list[str] = []
+    if shown:
+        told += [f"MIN {shown[0]}"] if "MIN" in wanted else []
+        told += [f"MAX {shown[-1]}"] if "MAX" in wanted else []
+        told += [f"ALL {write_set(shown)}"] if "ALL" in wanted else []
+    told += [f"COUNT {len(shown)}"] if "COUNT" in wanted else []
+    if with_modseq and found:
+        # RFC 4731, 3.2: of the messages named alone, where MIN and MAX are all that is asked for
+        ends = {"MIN": found[0], "MAX": found[-1]}
+        named = [ends[word] for word in wanted] if ends.keys() >= set(wanted) else found
+        told.append(f"MODSEQ {max(one.modseq for one in named)}")
+    return told
+
+
+HANDLERS: Handlers = {c.Search: _search}

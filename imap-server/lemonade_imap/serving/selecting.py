@@ -1,0 +1,74 @@
+"""SELECT and EXAMINE (RFC 3501, 6.3.1 and 6.3.2; RFC 4467, 8; RFC 7162, 3.1.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lemonade_imap.grammar import commands as c
+from lemonade_imap.reply import Batch
+from lemonade_imap.serving.backend import Done, Refused
+from lemonade_imap.serving.context import Context, Handlers, Replies
+from lemonade_imap.serving.enabling import CONDSTORE
+from lemonade_imap.serving.mirror import Look, Question, look
+from lemonade_imap.serving.news import claim
+from lemonade_imap.serving.urls import says_urlmech
+from lemonade_imap.store.base import Mailbox, Store
+from lemonade_imap.urlauth import MECHANISM
+from lemonade_imap.view import View
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """What one visit to the store tells: the mailbox as it is now, what changed, and who is `Recent`."""
+
+    mailbox: Mailbox
+    seen: Look
+    recent: frozenset[int]
+
+
+async def _select(context: Context, command: c.Select) -> Replies:
+    backend, session = context.backend, context.session
+    # the old mailbox is left even where the new one cannot be had (RFC 3501, 6.3.1)
+    session.select(None)
+    if command.condstore:
+        session.enabled.add(CONDSTORE)
+    named = await backend.mailbox(context.user, command.mailbox)
+    mirror = backend.hub.mirrors.of(named.ident)
+    seen, removals = backend.hub.count(named.ident), backend.hub.removals(named.ident)
+    question = None if mirror.count == seen else mirror.question(named, removals)
+    opened = await backend.call(_open, backend.store, named, question, read_only=command.read_only)
+    if opened is None:
+        raise Refused("NO", "[NONEXISTENT] there is no such mailbox")
+    mailbox = opened.mailbox
+    if question is not None:
+        mirror.take(opened.seen, seen, removals)
+    view = View(mailbox, read_only=command.read_only, modseqs=CONDSTORE in session.enabled)
+    view.recent = opened.recent
+    view.seen = seen
+    lines = view.open(mirror)
+    unseen = mirror.first_unseen()
+    if unseen is not None:
+        lines.append(b"* OK [UNSEEN %d] first unseen" % unseen)
+    lines += [
+        b"* OK %s flags that stay" % view.permanent_flags,
+        b"* OK [UIDVALIDITY %d] UIDs are valid" % mailbox.uid_validity,
+        b"* OK [UIDNEXT %d] next UID" % mailbox.uid_next,
+        b"* OK [HIGHESTMODSEQ %d] highest mod-sequence" % mailbox.highest_modseq,
+    ]
+    if says_urlmech(backend, session):
+        lines.append(b"* OK [URLMECH %s] mechanisms of GENURLAUTH" % MECHANISM.encode("ascii"))
+    yield Batch(lines)
+    session.select(view)
+    word = "EXAMINE" if command.read_only else "SELECT"
+    yield Done(f"[{'READ-ONLY' if command.read_only else 'READ-WRITE'}] {word} completed")
+
+
+def _open(store: Store, named: Mailbox, question: Question | None, *, read_only: bool) -> _Opened | None:
+    mailbox = store.mailbox(named.user, named.name)
+    if mailbox is None or mailbox.ident != named.ident:
+        return None
+    seen = Look([]) if question is None else look(store, question)
+    return _Opened(mailbox, seen, claim(store, mailbox, read_only=read_only))
+
+
+HANDLERS: Handlers = {c.Select: _select}

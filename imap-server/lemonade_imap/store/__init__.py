@@ -1,0 +1,1 @@
+"""Where mailboxes, messages, flags and keys are kept, and the thread on which that is done."""

@@ -1,0 +1,214 @@
+"""The store on disk: SQLite for the index, flags, keys and UIDs, and one file per message.
+
+What a call has answered survives `kill -9` and power loss: SQLite runs in WAL mode with `synchronous=FULL`, and a
+message's file is written under a temporary name, synced, given its name, and its folder synced before its row is
+committed. A file without a row (a crash in between) was never promised to anyone and is removed at the next start.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+
+from lemonade_imap.store.base import INBOX, Arriving, Mailbox, Message, StoreError, Summary
+from lemonade_imap.store.changes import changed_flags
+from lemonade_imap.store.file_arrival import FileArrival
+from lemonade_imap.store.files import link_or_copy
+from lemonade_imap.store.index_json import to_json
+from lemonade_imap.store.mailbox_files import Logged
+from lemonade_imap.store.opening import open_folder
+from lemonade_imap.store.sqlite_reading import SqliteReading, written_flags
+
+_INSERT = "INSERT INTO message (mailbox, uid, flags, received, size, modseq, content) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_COPY = """INSERT INTO message (mailbox, uid, flags, received, size, modseq, content)
+    SELECT ?, ?, flags, received, size, ?, content FROM message WHERE mailbox = ? AND uid = ?"""
+_UNUSED = "DELETE FROM content WHERE ident = ?1 AND NOT EXISTS (SELECT 1 FROM message WHERE content = ?1)"
+
+
+class SqliteStore(SqliteReading):
+    """A `Store` in one folder.
+
+    Raises StoreBusy where another process has it, StoreDamaged where its index cannot be trusted, StoreError where it
+    cannot be used.
+    """
+
+    def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
+        self._lock, db, files = open_folder(folder)
+        super().__init__(db, files, clock)
+        try:
+            self._make_good()
+        except OSError as problem:
+            self.close()
+            raise StoreError(f"data folder {folder}: {problem.strerror}") from problem
+
+    def _make_good(self) -> None:
+        """Remove what a crash left in the folders, and write what it left unwritten there."""
+        mailboxes = [
+            Mailbox(*row) for row in self._db.execute("SELECT ident, user, name, uid_validity, uid_next FROM mailbox")
+        ]
+        rows = self._db.execute("SELECT mailbox, uid FROM message")
+        known: dict[int, set[int]] = {mailbox.ident: set() for mailbox in mailboxes}
+        for ident, uid in rows:
+            known[ident].add(uid)
+        for mailbox in mailboxes:
+            self._files.make(mailbox.ident)
+        self._files.sweep(known)
+        for mailbox in mailboxes:
+            self._describe(mailbox)
+            if self._files.log_is_long(mailbox.ident, len(known[mailbox.ident])):
+                self._files.rewrite_log(mailbox.ident, map(_logged, self.summaries(mailbox)))
+                self._forget(mailbox)
+
+    def _empty(self, mailbox: Mailbox) -> None:
+        with self.transactions.write():
+            self._remove_rows(mailbox, self.uids(mailbox))
+
+    def _empty_inbox(self, user: str, new: str) -> None:
+        target, inbox = self.create(user, new), self.mailbox(user, INBOX)
+        if inbox:
+            self.move(inbox, self.uids(inbox), target)
+
+    def arrive(self) -> FileArrival:
+        """Begin to take a message in; raises StoreError where the disk refuses."""
+        return FileArrival(self._files.arriving)
+
+    def append(self, mailbox: Mailbox, arrivals: Sequence[Arriving]) -> list[Message]:
+        """Keep messages; raises MailboxMissing, or StoreError where the disk refuses."""
+        try:
+            with self.transactions.write():
+                uid, modseq = self._take_uids(mailbox, len(arrivals))
+                made = [self._add(mailbox, uid + number, modseq, arriving) for number, arriving in enumerate(arrivals)]
+                known = self._changing(mailbox)
+                known.update((new.uid, summary_of(new)) for new in made)
+                self._note(mailbox, [known[new.uid] for new in made])
+                self.transactions.sync(self._files.folder(mailbox.ident))
+        finally:
+            for arriving in arrivals:
+                arriving.arrival.discard()
+        return made
+
+    def _take_uids(self, mailbox: Mailbox, count: int) -> tuple[int, int]:
+        """Return the first of `count` new UIDs, and the mod-sequence of this change."""
+        present = self._present(mailbox)
+        modseq = self._bump(mailbox) if count else present.highest_modseq
+        self._db.execute("UPDATE mailbox SET uid_next = uid_next + ? WHERE ident = ?", (count, mailbox.ident))
+        self._describe(mailbox)
+        return present.uid_next, modseq
+
+    def _bump(self, mailbox: Mailbox) -> int:
+        rows = self._db.execute(
+            "UPDATE mailbox SET highest_modseq = highest_modseq + 1 WHERE ident = ? RETURNING highest_modseq",
+            (mailbox.ident,),
+        )
+        return int(rows.fetchall()[0][0])
+
+    def _add(self, mailbox: Mailbox, uid: int, modseq: int, arriving: Arriving) -> Message:
+        arrival = arriving.arrival
+        if not isinstance(arrival, FileArrival):
+            raise TypeError("the arrival is another store's")
+        size, root = arrival.finish(arriving.received)
+        self._name_file(arrival.path.rename, mailbox, uid)
+        content = self._db.execute("INSERT INTO content (parts) VALUES (?)", (to_json(root),)).lastrowid
+        flags, received = frozenset(arriving.flags), arriving.received
+        row = (mailbox.ident, uid, written_flags(flags), received.isoformat(), size, modseq, content)
+        return Message(self._db.execute(_INSERT, row).lastrowid or 0, uid, flags, received, size, root, modseq)
+
+    def _name_file(self, give: Callable[[Path], object], mailbox: Mailbox, uid: int) -> None:
+        """Give a file its name, or take it away again if the transaction fails."""
+        path = self._files.path(mailbox.ident, uid)
+        give(path)
+        self.transactions.when_rolled_back(partial(path.unlink, missing_ok=True))
+
+    def _note(self, mailbox: Mailbox, changed: Iterable[Summary]) -> None:
+        """Have the log tell of messages that are new or changed."""
+        self.transactions.when_committed(partial(self._files.note, mailbox.ident, [_logged(one) for one in changed]))
+
+    def change_flags(
+        self,
+        mailbox: Mailbox,
+        uids: Collection[int],
+        mode: str,
+        flags: Collection[str],
+        unchanged_since: int | None = None,
+    ) -> tuple[list[Summary], list[int]]:
+        """Change flags."""
+        known = self._known(mailbox)
+        asked = [known[uid] for uid in sorted(known.keys() & set(uids))]
+        failed = [old.uid for old in asked if unchanged_since is not None and old.modseq > unchanged_since]
+        left = set(failed)
+        found = [old for old in asked if old.uid not in left]
+        new = [(old, changed_flags(old.flags, mode, flags)) for old in found]
+        if any(old.flags != wanted for old, wanted in new):
+            with self.transactions.write():
+                known, modseq = self._changing(mailbox), self._bump(mailbox)
+                changed = [
+                    Summary(old.uid, wanted, modseq, old.received, old.size)
+                    for old, wanted in new
+                    if old.flags != wanted
+                ]
+                self._db.executemany(
+                    "UPDATE message SET flags = ?, modseq = ? WHERE mailbox = ? AND uid = ?",
+                    [(written_flags(one.flags), modseq, mailbox.ident, one.uid) for one in changed],
+                )
+                known.update((one.uid, one) for one in changed)
+                self._note(mailbox, changed)
+        return [known[old.uid] for old in found], failed
+
+    def copy(self, mailbox: Mailbox, uids: Collection[int], target: Mailbox) -> list[tuple[int, int]]:
+        """Copy messages; raises MailboxMissing, or StoreError where the disk refuses."""
+        with self.transactions.write():
+            source = self._known(mailbox)
+            wanted = [source[uid] for uid in sorted(source.keys() & set(uids))]
+            first, modseq = self._take_uids(target, len(wanted))
+            known = self._changing(target)
+            for new, old in enumerate(wanted, first):
+                self._name_file(partial(link_or_copy, self._files.path(mailbox.ident, old.uid)), target, new)
+                self._db.execute(_COPY, (target.ident, new, modseq, mailbox.ident, old.uid))
+                known[new] = Summary(new, old.flags, modseq, old.received, old.size)
+            self._note(target, [known[new] for new in range(first, first + len(wanted))])
+            self.transactions.sync(self._files.folder(target.ident))
+        return [(old.uid, new) for new, old in enumerate(wanted, first)]
+
+    def move(self, mailbox: Mailbox, uids: Collection[int], target: Mailbox) -> list[tuple[int, int]]:
+        """Move messages; raises MailboxMissing, or StoreError where the disk refuses."""
+        with self.transactions.write():
+            pairs = self.copy(mailbox, uids, target)
+            self.expunge(mailbox, [old for old, _ in pairs])
+        return pairs
+
+    def expunge(self, mailbox: Mailbox, uids: Collection[int]) -> list[int]:
+        """Remove messages, rows first: a row never names a file that is gone."""
+        gone = sorted(self._known(mailbox).keys() & set(uids))
+        if gone:
+            with self.transactions.write():
+                self._bump(mailbox)
+                self._remove_rows(mailbox, gone)
+                for uid in gone:
+                    path = self._files.path(mailbox.ident, uid)
+                    self.transactions.when_committed(partial(path.unlink, missing_ok=True))
+        return gone
+
+    def _remove_rows(self, mailbox: Mailbox, uids: Collection[int]) -> None:
+        known = self._changing(mailbox)
+        for uid in uids:
+            rows = self._db.execute(
+                "DELETE FROM message WHERE mailbox = ? AND uid = ? RETURNING content", (mailbox.ident, uid)
+            )
+            self._db.execute(_UNUSED, rows.fetchall()[0])
+            del known[uid]
+
+    def close(self) -> None:
+        """Close the database and let the folder go."""
+        self._db.close()
+        self._lock.close()
+
+
+def summary_of(message: Message) -> Summary:
+    """Return a message without its parts."""
+    return Summary(message.uid, message.flags, message.modseq, message.received, message.size)
+
+
+def _logged(summary: Summary) -> tuple[int, Logged]:
+    return summary.uid, Logged(summary.received, summary.flags)

@@ -1,0 +1,1 @@
+"""What a person does to a data folder from the command line: accounts, Maildir, and repair."""

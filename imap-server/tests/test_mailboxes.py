@@ -1,0 +1,225 @@
+# ruff: noqa: ANN401  the class of `world` lives in conftest, which importlib mode does not let tests import
+"""CREATE, DELETE, RENAME, LIST, LSUB, STATUS and their like, as octets (RFC 3501, 6.3)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lemonade_imap.serving.listing import Pattern
+
+
+def made(world: Any, *names: str) -> None:
+    for name in names:
+        assert world.joe.receive_data(f'c CREATE "{name}"\r\n'.encode()) == b"c OK CREATE completed\r\n"
+
+
+def listed(world: Any, command: str) -> dict[str, str]:
+    said = world.joe.receive_data(f"l {command}\r\n".encode()).decode()
+    assert said.endswith(f"l OK {command.split(maxsplit=1)[0]} completed\r\n")
+    return {row[1]: row[0] for row in re.findall(r'^\* L\w+ \((.*?)\) "/" "(.*)"\r$', said, re.MULTILINE)}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        ('"" *', ["INBOX", "F&APwA3w-e", "INBOX/below", "a", "a/b", "a/b/c", "x", "x/y"]),
+        ('"" %', ["INBOX", "F&APwA3w-e", "a", "x"]),
+        ('"" inb*', ["INBOX"]),
+        ('"" inbox/%', ["INBOX/below"]),
+        ('"" a', ["a"]),
+        ('"" A', []),
+        ('"a/" %', ["a/b"]),
+        ("a/ *", ["a/b", "a/b/c"]),
+        ('"" a/%/c', ["a/b/c"]),
+        ('"" %/%', ["INBOX/below", "a/b", "x/y"]),
+        ('"" *c', ["a/b/c"]),
+        ('"" F&APwA3w-e', ["F&APwA3w-e"]),
+        ('"" nowhere', []),
+    ],
+)
+def test_list_patterns(world: Any, arguments: str, names: list[str]) -> None:
+    made(world, "a", "a/b", "a/b/c", "x/y", "inbox/below", "F&APwA3w-e")
+    assert list(listed(world, f"LIST {arguments}")) == names
+
+
+def test_list_attributes_say_who_has_children_and_what_is_no_mailbox(world: Any) -> None:
+    made(world, "a/b/", "c")
+    assert listed(world, 'LIST "" *') == {
+        "INBOX": "\\HasNoChildren",
+        "a": "\\Noselect \\HasChildren",
+        "a/b": "\\HasNoChildren",
+        "c": "\\HasNoChildren",
+    }
+    assert world.joe.receive_data(b"s SELECT a\r\n").startswith(b"s NO [NONEXISTENT]")
+    made(world, "a")
+    assert listed(world, 'LIST "" a') == {"a": "\\HasChildren"}
+
+
+@pytest.mark.parametrize("word", ["LIST", "LSUB"])
+@pytest.mark.parametrize("reference", ['""', "a/b"])
+def test_an_empty_pattern_asks_for_the_separator(world: Any, word: str, reference: str) -> None:
+    assert listed(world, f'{word} {reference} ""') == {"": "\\Noselect"}
+
+
+def test_lsub_lists_names_and_what_a_percent_sign_stops_at(world: Any) -> None:
+    made(world, "foo/bar", "foo/baz", "own", "own/sub")
+    assert listed(world, 'LSUB "" *') == {}
+    for name in ("foo/bar", "own", "own/sub", "inbox"):
+        assert world.joe.receive_data(f"s SUBSCRIBE {name}\r\n".encode()) == b"s OK SUBSCRIBE completed\r\n"
+    assert listed(world, 'LSUB "" *') == {"INBOX": "", "foo/bar": "", "own": "", "own/sub": ""}
+    # RFC 3501, 6.3.9: foo is not subscribed, and must be told all the same, flagged
+    assert listed(world, 'LSUB "" %') == {"INBOX": "", "foo": "\\Noselect", "own": ""}
+    assert listed(world, 'LSUB "foo/" %') == {"foo/bar": ""}
+    # 6.3.6: the server does not take a name off by itself
+    world.joe.receive_data(b"d DELETE foo/bar\r\nu UNSUBSCRIBE own\r\nu UNSUBSCRIBE nowhere\r\n")
+    assert listed(world, 'LSUB "" *') == {"INBOX": "", "foo/bar": "\\Noselect", "own/sub": ""}
+    assert world.joe.receive_data(b"s SUBSCRIBE nowhere\r\n").startswith(b"s NO [NONEXISTENT]")
+
+
+@pytest.mark.parametrize(
+    ("command", "answer"),
+    [
+        ("CREATE a", "NO [ALREADYEXISTS]"),
+        ("CREATE Inbox", "NO [ALREADYEXISTS]"),
+        ('CREATE ""', "NO [CANNOT]"),
+        ("CREATE /x", "NO [CANNOT]"),
+        ("CREATE x//y", "NO [CANNOT]"),
+        ('CREATE "x&AAc-"', "NO [CANNOT]"),
+        (f"CREATE {'x' * 1001}", "NO [LIMIT]"),
+        ("DELETE nowhere", "NO [NONEXISTENT]"),
+        ("DELETE inbox", "NO [CANNOT]"),
+        ("DELETE x", "NO [HASCHILDREN]"),
+        ("RENAME nowhere z", "NO [NONEXISTENT]"),
+        ("RENAME a x/y", "NO [ALREADYEXISTS]"),
+        ("RENAME a INBOX", "NO [ALREADYEXISTS]"),
+        ("RENAME a a", "NO [ALREADYEXISTS]"),
+        ("RENAME a a/b/c", "NO [CANNOT]"),
+        ("RENAME a /z", "NO [CANNOT]"),
+        ("STATUS nowhere (UIDNEXT)", "NO [NONEXISTENT]"),
+        ("SELECT nowhere", "NO [NONEXISTENT]"),
+        ("EXAMINE INBOX (QRESYNC (1 1))", "BAD"),
+        ("NAMESPACE x", "BAD"),
+        ("ENABLE", "BAD"),
+        ("CHECK", "BAD"),
+    ],
+)
+def test_refusals(world: Any, command: str, answer: str) -> None:
+    made(world, "a", "a/b", "x/y")
+    assert world.joe.receive_data(f"t {command}\r\n".encode()).decode().startswith(f"t {answer}")
+
+
+def test_a_mailbox_with_inferiors_leaves_its_name(world: Any) -> None:
+    made(world, "a", "a/b")
+    world.joe.receive_data(b"a APPEND a {1+}\r\nx\r\n")
+    assert world.joe.receive_data(b"d DELETE a\r\n") == b"d OK DELETE completed\r\n"
+    assert listed(world, 'LIST "" a*') == {"a": "\\Noselect \\HasChildren", "a/b": "\\HasNoChildren"}
+    assert world.joe.receive_data(b"d DELETE a/b\r\n") == b"d OK DELETE completed\r\n"
+    assert listed(world, 'LIST "" a*') == {}
+
+
+def validity(world: Any, name: str) -> int:
+    said = world.joe.receive_data(f"v STATUS {name} (UIDVALIDITY)\r\n".encode()).decode()
+    return int(said.split("UIDVALIDITY ")[1].split(")")[0])
+
+
+def test_a_mailbox_made_again_has_another_uidvalidity(world: Any) -> None:
+    made(world, "a")
+    first = validity(world, "a")
+    world.joe.receive_data(b"d DELETE a\r\n")
+    made(world, "a")
+    assert validity(world, "a") > first
+
+
+def test_rename_takes_the_inferiors_along_and_keeps_the_uids(world: Any) -> None:
+    made(world, "a", "a/b", "ab")
+    world.joe.receive_data(b"a APPEND a/b {1+}\r\nx\r\n")
+    before = validity(world, "a/b")
+    assert world.joe.receive_data(b"r RENAME a z/new\r\n") == b"r OK RENAME completed\r\n"
+    assert list(listed(world, 'LIST "" *')) == ["INBOX", "ab", "z", "z/new", "z/new/b"]
+    assert validity(world, "z/new/b") == before
+    assert b"(UIDNEXT 2)" in world.joe.receive_data(b"t STATUS z/new/b (UIDNEXT)\r\n")
+
+
+def test_rename_of_inbox_moves_what_is_in_it(world: Any) -> None:
+    made(world, "INBOX/below")
+    other = world.login("joe")
+    other.receive_data(b"s SELECT INBOX\r\n")
+    assert world.joe.receive_data(b"r RENAME inbox old\r\n") == b"r OK RENAME completed\r\n"
+    assert list(listed(world, 'LIST "" *')) == ["INBOX", "INBOX/below", "old"]
+    assert b"(MESSAGES 1)" in world.joe.receive_data(b"t STATUS old (MESSAGES)\r\n")
+    assert b"(MESSAGES 0)" in world.joe.receive_data(b"t STATUS INBOX (MESSAGES)\r\n")
+    assert other.receive_data(b"n NOOP\r\n").startswith(b"* 1 EXPUNGE\r\n")
+
+
+def test_a_mailbox_renamed_while_selected_is_the_same_one(world: Any) -> None:
+    made(world, "a")
+    other = world.login("joe")
+    other.receive_data(b"s SELECT a\r\n")
+    world.joe.receive_data(b"r RENAME a b\r\na APPEND b {1+}\r\nx\r\n")
+    assert b"* 1 EXISTS" in other.receive_data(b"n NOOP\r\n")
+    assert other.receive_data(b"f STORE 1 +FLAGS \\Seen\r\n") == (
+        b"* 1 FETCH (FLAGS (\\Recent \\Seen))\r\nf OK STORE completed\r\n"
+    )
+
+
+def test_a_mailbox_deleted_while_selected_ends_the_others(world: Any) -> None:
+    made(world, "a")
+    other, idler = world.login("joe"), world.login("joe")
+    world.joe.receive_data(b"s SELECT a\r\n")
+    other.receive_data(b"s SELECT a\r\n")
+    idler.receive_data(b"s SELECT a\r\ni IDLE\r\n")
+    assert world.joe.receive_data(b"d DELETE a\r\n") == b"d OK DELETE completed\r\n"
+    # who deletes it has nothing selected from then on
+    assert world.joe.receive_data(b"c CLOSE\r\n").startswith(b"c BAD ")
+    bye = b"* BYE the selected mailbox is there no more\r\n"
+    assert other.receive_data(b"n NOOP\r\n") == bye + b"n OK NOOP completed\r\n"
+    assert other.ended
+    assert idler.receive_data(b"") == bye
+    assert idler.ended
+
+
+def test_status_counts(world: Any) -> None:
+    world.joe.receive_data(b"a APPEND INBOX (\\Seen) {1+}\r\nx\r\n")
+    asked = b"t STATUS INBOX (MESSAGES RECENT UIDNEXT UNSEEN HIGHESTMODSEQ)\r\n"
+    assert world.joe.receive_data(asked) == (
+        b'* STATUS "INBOX" (MESSAGES 2 RECENT 2 UIDNEXT 3 UNSEEN 1 HIGHESTMODSEQ 3)\r\nt OK STATUS completed\r\n'
+    )
+
+
+def test_select_tells_keywords_and_the_first_unseen(world: Any) -> None:
+    world.joe.receive_data(b"s SELECT INBOX\r\nf STORE 1 FLAGS (\\Seen work)\r\na APPEND INBOX {1+}\r\nx\r\n")
+    said = world.joe.receive_data(b"s SELECT INBOX\r\n")
+    assert b"* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft work)\r\n* 2 EXISTS\r\n* 0 RECENT\r\n" in said
+    assert b"* OK [UNSEEN 2] " in said
+    assert b"* OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft work \\*)] " in said
+    world.joe.receive_data(b"f STORE 1:* +FLAGS \\Seen\r\n")
+    said = world.joe.receive_data(b"e EXAMINE INBOX\r\n")
+    assert b"UNSEEN" not in said
+    assert b"* OK [PERMANENTFLAGS ()] " in said
+    assert said.endswith(b"e OK [READ-ONLY] EXAMINE completed\r\n")
+
+
+def test_namespace(world: Any) -> None:
+    assert world.joe.receive_data(b"n NAMESPACE\r\n") == (
+        b'* NAMESPACE (("" "/")) NIL NIL\r\nn OK NAMESPACE completed\r\n'
+    )
+
+
+names = st.text("ab/%*", max_size=8)
+
+
+@given(names, names)
+def test_patterns_match_as_the_regular_expressions_do(pattern: str, name: str) -> None:
+    written = {"*": ".*", "%": "[^/]*"}
+    regular = "".join(written.get(char, re.escape(char)) for char in pattern)
+    assert Pattern("", pattern).matches(name) == (re.fullmatch(regular, name) is not None)
+
+
+def test_a_pattern_full_of_wildcards_takes_no_longer_than_its_length_says() -> None:
+    # a backtracking matcher would not come back from this one
+    assert not Pattern("", "*a" * 200 + "b").matches("a" * 1000)

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import mailbox
+import os
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from lemonade_imap.store.base import Arriving
+from lemonade_imap.store.sqlite import SqliteStore
+from lemonade_imap.tools.command import run
+
+AT = datetime(2026, 11, 22, 10, 0, 0, tzinfo=timezone(timedelta(hours=2)))
+Seen = list[tuple[bytes, frozenset[str], datetime]]
+
+
+def keep(store: SqliteStore, name: str, octets: bytes, *flags: str) -> None:
+    there = store.mailbox("joe", name) or store.create("joe", name)
+    arrival = store.arrive()
+    arrival.write(octets)
+    store.append(there, [Arriving(arrival, flags, AT + timedelta(seconds=len(octets)))])
+
+
+def told(data: Path, user: str) -> dict[str, Seen]:
+    store = SqliteStore(data)
+    seen: dict[str, Seen] = {}
+    for name in store.mailboxes(user):
+        there = store.mailbox(user, name)
+        assert there is not None
+        seen[name] = [
+            (b"".join(store.read(message, 0, message.size)), message.flags, message.received)
+            for message in store.messages(there)
+        ]
+    store.close()
+    return seen
+
+
+@pytest.fixture
+def data(tmp_path: Path, voice: bytes) -> Path:
+    store = SqliteStore(tmp_path / "data")
+    keep(store, "INBOX", voice, "\\Seen", "\\Answered", "work", "$Forwarded", "Zeit")
+    keep(store, "INBOX", b"Subject: b\r\n\r\n" + bytes(range(256)) * 2000, "\\Draft", "\\Deleted", "\\Flagged")
+    keep(store, "Füße/v1.2/x", b"Subject: c\r\n\r\n", "work")
+    keep(store, "Füße", b"Subject: d\r\n\r\n")
+    store.close()
+    return tmp_path / "data"
+
+
+def test_what_is_exported_and_imported_is_the_same(data: Path, tmp_path: Path) -> None:
+    there = tmp_path / "Maildir"
+    assert run(["export", "maildir", str(there), "--data", str(data), "--user", "joe"]) == 0
+    assert run(["import", "maildir", str(there), "--data", str(data), "--user", "ann"]) == 0
+    assert told(data, "ann") == told(data, "joe")
+    assert sorted(path.name for path in there.iterdir() if path.name.startswith(".")) == [
+        ".F&APwA3w-e",
+        ".F&APwA3w-e.v1&AC4-2.x",
+    ]
+    assert run(["export", "maildir", str(there), "--data", str(data), "--user", "joe"]) == 1
+
+
+def test_one_mailbox_with_its_inferiors(data: Path, tmp_path: Path) -> None:
+    there = tmp_path / "Maildir"
+    assert run(["export", "maildir", str(there), "--data", str(data), "--user", "joe", "--mailbox", "Füße"]) == 0
+    assert run(["import", "maildir", str(there), "--data", str(data), "--user", "ann", "--mailbox", "old/mail"]) == 0
+    before = told(data, "joe")
+    assert told(data, "ann") == {
+        "INBOX": [],
+        "old/mail": before["Füße"],
+        "old/mail/v1.2/x": before["Füße/v1.2/x"],
+    }
+
+
+def test_a_strangers_reader_and_writer(data: Path, tmp_path: Path) -> None:
+    there = tmp_path / "Maildir"
+    run(["export", "maildir", str(there), "--data", str(data), "--user", "joe"])
+    read = mailbox.Maildir(there)
+    assert sorted(read.list_folders()) == ["F&APwA3w-e", "F&APwA3w-e.v1&AC4-2.x"]
+    assert {message.get_flags() for message in read} == {"PRSab", "DFT"}
+
+    written = mailbox.Maildir(tmp_path / "other")
+    message = mailbox.MaildirMessage("Subject: ö\n\nline\nline")
+    message.set_subdir("cur")
+    message.set_flags("FS")
+    message.set_date(AT.timestamp())
+    key = written.add(message)
+    os.utime(tmp_path / "other" / "cur" / f"{key}:2,FS", (AT.timestamp(), AT.timestamp()))
+    assert run(["import", "maildir", str(tmp_path / "other"), "--data", str(data), "--user", "ann"]) == 0
+    ((octets, flags, received),) = told(data, "ann")["INBOX"]
+    assert octets.endswith(b"\r\n\r\nline\r\nline")
+    assert b"\n" not in octets.replace(b"\r\n", b"")
+    assert (flags, received) == ({"\\Flagged", "\\Seen"}, AT.astimezone(UTC))
+
+
+def test_line_ends_at_the_edge_of_a_chunk(data: Path, tmp_path: Path) -> None:
+    there = tmp_path / "Maildir"
+    for part in ("cur", "new", "tmp"):
+        (there / part).mkdir(parents=True)
+    start = b"Subject: x\n\n"
+    (there / "new" / "1.x").write_bytes(start + b"y" * (131071 - len(start)) + b"\r\nend\n")
+    assert run(["import", "maildir", str(there), "--data", str(data), "--user", "ann"]) == 0
+    ((octets, _, _),) = told(data, "ann")["INBOX"]
+    assert octets == b"Subject: x\r\n\r\n" + b"y" * (131071 - len(start)) + b"\r\nend\r\n"
+
+
+def test_what_is_no_maildir(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["import", "maildir", str(tmp_path / "x"), "--data", str(data), "--user", "ann"]) == 1
+    assert "is no Maildir" in capsys.readouterr().err
+    (tmp_path / "m" / "cur").mkdir(parents=True)
+    (tmp_path / "m" / ".a&b" / "cur").mkdir(parents=True)
+    assert run(["import", "maildir", str(tmp_path / "m"), "--data", str(data), "--user", "ann"]) == 1
+    store = SqliteStore(data)
+    assert run(["import", "maildir", str(tmp_path / "m"), "--data", str(data), "--user", "ann"]) == 1
+    store.close()
+    assert "in use by another server" in capsys.readouterr().err

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lemonade_imap.mail.mime import Part, index
+from lemonade_imap.store.index_json import from_json, to_json
+
+
+def body(message: bytes, part: Part) -> bytes:
+    return message[part.body_offset : part.body_offset + part.length]
+
+
+def crlf(text: str) -> bytes:
+    return text.replace("\n", "\r\n").encode("ascii")
+
+
+NESTED = crlf(
+    """Subject: outer
+Content-Type: multipart/mixed; boundary=out
+
+preamble
+--out
+Content-Type: multipart/alternative; boundary="in"
+
+--in
+
+plain
+
+--in
+Content-Type: text/html
+Content-Transfer-Encoding: quoted-printable
+
+<p>=20a=
+b</p>
+--in--
+epilogue of the inner
+--out
+Content-Type: message/rfc822
+
+Subject: inner
+From: a@b
+Content-Type: audio/basic
+Content-Transfer-Encoding: base64
+
+AAEC
+AwQ=
+--out
+Content-Type: audio/basic
+
+--out--
+epilogue
+"""
+)
+
+
+def test_a_message_without_mime_is_text() -> None:
+    message = b"Subject: x\r\n\r\nline one\r\nline two"
+    root = index([message])
+    assert (root.type, root.subtype, root.params, root.encoding) == (
+        "TEXT",
+        "PLAIN",
+        (("CHARSET", "us-ascii"),),
+        "7BIT",
+    )
+    assert (root.header_length, root.body_offset, root.length, root.lines) == (14, 14, 18, 2)
+    assert (root.decoded_length, root.decoded_lines) == (18, 2)
+    assert root.envelope is not None
+    assert root.envelope.subject == "x"
+
+
+def test_nested_parts() -> None:
+    root = index([NESTED])
+    alternative, forwarded, empty = root.children
+    plain, html = alternative.children
+    assert body(NESTED, plain) == b"plain\r\n"
+    assert (plain.lines, plain.header_length) == (1, 2)
+    assert body(NESTED, html) == b"<p>=20a=\r\nb</p>"
+    assert (html.lines, html.decoded_length, html.decoded_lines) == (2, len("<p> ab</p>"), 1)
+    assert body(NESTED, alternative).endswith(b"--in--\r\nepilogue of the inner")
+    inner = forwarded.children[0]
+    assert forwarded.is_message
+    assert body(NESTED, forwarded).startswith(b"Subject: inner\r\n")
+    assert inner.envelope is not None
+    assert inner.envelope.subject == "inner"
+    assert (body(NESTED, inner), inner.decoded_length, inner.has_nul) == (b"AAEC\r\nAwQ=", 5, True)
+    assert forwarded.lines == 7
+    assert (empty.length, empty.lines, empty.decoded_length) == (0, 0, 0)
+    assert body(NESTED, root).endswith(b"epilogue\r\n")
+
+
+def test_offsets_are_those_of_the_text() -> None:
+    html = index([NESTED]).children[0].children[1]
+    assert html.header_offset == NESTED.index(b"Content-Type: text/html")
+    assert html.body_offset == NESTED.index(b"<p>")
+
+
+def test_base64_with_odd_lines_is_counted() -> None:
+    content = bytes(range(250))
+    encoded = base64.b64encode(content)
+    lines = b"\r\n".join(encoded[at : at + 7] for at in range(0, len(encoded), 7))
+    root = index([b"Content-Transfer-Encoding: base64\r\nContent-Type: audio/basic\r\n\r\n" + lines])
+    assert (root.decoded_length, root.length, root.has_nul) == (250, len(lines), True)
+
+
+@pytest.mark.parametrize("encoding", ["base64", "x-uuencode"])
+def test_what_does_not_decode_has_no_decoded_length(encoding: str) -> None:
+    root = index([f"Content-Transfer-Encoding: {encoding}\r\nContent-Type: a/b\r\n\r\n*".encode()])
+    assert (root.decoded_length, root.length) == (None, 1)
+
+
+BROKEN = {
+    "nothing": (b"", ("TEXT", "PLAIN")),
+    "header without an end": (b"Content-Type: audio/basic\r\nSubject: x", ("AUDIO", "BASIC")),
+    "multipart without a boundary": (b"Content-Type: multipart/mixed\r\n\r\nx", ("TEXT", "PLAIN")),
+    "multipart without parts": (b"Content-Type: multipart/mixed; boundary=b\r\n\r\nx", ("TEXT", "PLAIN")),
+    "message that is encoded": (
+        b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\nAAAA",
+        ("APPLICATION", "OCTET-STREAM"),
+    ),
+    "message without an end of header": (b"Content-Type: message/rfc822\r\n", ("MESSAGE", "RFC822")),
+    "bare line feeds": (b"Content-Type: audio/basic\n\nx\n", ("AUDIO", "BASIC")),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_mime_is_indexed_as_what_it_still_is(name: str) -> None:
+    message, media = BROKEN[name]
+    root = index([message])
+    assert (root.type, root.subtype) == media
+    assert root.header_length + root.length == len(message)
+
+
+def test_a_missing_closing_boundary_ends_the_parts_with_the_message() -> None:
+    message = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\none\r\n--b\r\n\r\ntwo\r\n"
+    root = index([message])
+    assert [body(message, part) for part in root.children] == [b"one", b"two\r\n"]
+
+
+def test_endless_nesting_ends() -> None:
+    root = index([b"Content-Type: message/rfc822\r\n\r\n" * 500])
+    depth = 0
+    while root.children:
+        root, depth = root.children[0], depth + 1
+    assert depth < 40
+    assert (root.type, root.subtype) == ("APPLICATION", "OCTET-STREAM")
+
+
+def test_a_line_longer_than_memory_likes_is_no_boundary_and_is_counted() -> None:
+    long = b"x" * 200_000
+    root = index([b"Content-Type: text/plain\r\n\r\n", long, b"\r\n", long])
+    assert (root.length, root.lines, root.decoded_length) == (400_002, 2, 400_002)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.sampled_from([*NESTED.splitlines(keepends=True), b"\n", b"--out\r\n", b"\0\xff"]), max_size=30))
+def test_any_message_is_indexed_the_same_whole_and_byte_by_byte(lines: list[bytes]) -> None:
+    message = b"".join(lines)
+    root = index([message])
+    assert root == index([message[at : at + 1] for at in range(len(message))])
+    assert from_json(to_json(root)) == root
+    _inside(root, 0, len(message))
+
+
+def _inside(part: Part, start: int, end: int) -> None:
+    assert start <= part.header_offset <= part.body_offset <= part.body_offset + part.length <= end
+    for child in part.children:
+        _inside(child, part.body_offset, part.body_offset + part.length)
+
+
+def test_json_keeps_octets_that_are_no_utf8() -> None:
+    root = index([b"Subject: \xff\r\nContent-Disposition: inline; a=b\r\n\r\n"])
+    assert from_json(to_json(root)) == root
+    assert replace(root, lines=9) != root

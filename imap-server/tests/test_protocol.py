@@ -1,0 +1,291 @@
+# mypy: disable-error-code="no-untyped-call"
+# Twisted's test transports have no types.
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransportWithDisconnection
+
+from lemonade_imap.config import ConnectionLimits, ServerConfig
+from lemonade_imap.protocol import ImapFactory, ImapProtocol
+from lemonade_imap.serving.backend import Backend
+from lemonade_imap.serving.service import Service
+from lemonade_imap.store.base import CHUNK
+from lemonade_imap.store.memory import MemoryStore
+from lemonade_imap.store.runner import InlineRunner
+from lemonade_imap.store.sqlite import SqliteStore
+from lemonade_wire.redact import Redactor
+from lemonade_wire.trace import Trace
+
+CONFIG = ServerConfig(passwords={"joe": "secret"}, idle_seconds=1800.0)
+BIG = b"Subject: big\r\n\r\n" + b"x" * 1_000_000
+
+
+class Transport(StringTransportWithDisconnection):
+    """A transport whose buffer is full after `room` octets, until it is drained."""
+
+    room = 100_000_000
+    held = 0
+    no_delay = False
+    aborted = False
+
+    def setTcpNoDelay(self, enabled: bool) -> None:  # noqa: N802  Twisted's name
+        self.no_delay = enabled
+
+    def write(self, data: bytes) -> None:
+        super().write(data)
+        self.held += len(data)
+        if self.held > self.room and self.producer is not None:
+            self.producer.pauseProducing()
+
+    def drain(self) -> bytes:
+        taken: bytes = self.value()
+        self.clear()
+        self.held = 0
+        assert self.producer is not None
+        self.producer.resumeProducing()
+        return taken
+
+    def abortConnection(self) -> None:  # noqa: N802  the same
+        self.aborted = True
+        self.loseConnection()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def make_factory(clock: Clock, config: ServerConfig) -> ImapFactory:
+    service = Service(Backend(config, MemoryStore(), InlineRunner()))
+    return ImapFactory(service, Trace("imap", None, Redactor("")), cast(Any, clock), lambda: 1795305600.0)
+
+
+@pytest.fixture
+def factory(clock: Clock) -> ImapFactory:
+    return make_factory(clock, CONFIG)
+
+
+def connect(factory: ImapFactory) -> tuple[ImapProtocol, Transport]:
+    protocol, transport = factory.buildProtocol(None), Transport()
+    transport.protocol = protocol  # type: ignore[assignment]  # zope interfaces mean nothing to mypy
+    protocol.makeConnection(transport)
+    return protocol, transport
+
+
+def logged_in(factory: ImapFactory) -> tuple[ImapProtocol, Transport]:
+    protocol, transport = connect(factory)
+    protocol.dataReceived(b"l LOGIN joe secret\r\na APPEND INBOX {%d+}\r\n%s\r\ns SELECT INBOX\r\n" % (len(BIG), BIG))
+    assert transport.value().endswith(b"s OK [READ-WRITE] SELECT completed\r\n")
+    transport.clear()
+    return protocol, transport
+
+
+def test_small_segments_are_not_held_back(factory: ImapFactory) -> None:
+    _, transport = connect(factory)
+    assert transport.no_delay
+    assert transport.value().startswith(b"* OK [CAPABILITY IMAP4rev1 ")
+
+
+def test_a_client_that_does_not_read_holds_its_body_back(factory: ImapFactory) -> None:
+    protocol, transport = logged_in(factory)
+    transport.room = 100_000
+    protocol.dataReceived(b"f FETCH 1 BODY.PEEK[]\r\nn NOOP\r\n")
+    whole = b""
+    while b"n OK" not in whole:
+        held = transport.value()
+        assert len(held) < 100_000 + 2 * CHUNK
+        whole += transport.drain()
+    assert whole == b"* 1 FETCH (BODY[] {%d}\r\n%s)\r\nf OK FETCH completed\r\nn OK NOOP completed\r\n" % (
+        len(BIG),
+        BIG,
+    )
+
+
+def test_a_client_that_floods_is_read_no_further(factory: ImapFactory, clock: Clock) -> None:
+    protocol, transport = logged_in(factory)
+    transport.room = 10
+    protocol.dataReceived(b"f FETCH 1 BODY.PEEK[]\r\n")
+    flood = b"n NOOP" + b" " * 1000 + b"\r\n"
+    protocol.dataReceived(flood * 300)
+    assert transport.producerState == "paused"
+    transport.room = 1_000_000_000
+    transport.drain()
+    while transport.producerState == "paused":
+        # others have their turn between
+        clock.advance(0)
+    assert transport.value().count(b"n OK NOOP completed\r\n") == 300
+
+
+def test_a_client_that_goes_away_ends_what_waits_for_it(factory: ImapFactory) -> None:
+    protocol, transport = logged_in(factory)
+    transport.room = 10
+    protocol.dataReceived(b"f FETCH 1 BODY.PEEK[]\r\n")
+    transport.loseConnection()
+    assert factory.connections == set()
+
+
+def test_a_client_that_goes_away_in_the_middle_of_a_message_leaves_no_file(clock: Clock, tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path)
+    service = Service(Backend(CONFIG, store, InlineRunner()))
+    factory = ImapFactory(service, Trace("imap", None, Redactor("")), cast(Any, clock), lambda: 1795305600.0)
+    protocol, transport = connect(factory)
+    protocol.dataReceived(b"l LOGIN joe secret\r\na APPEND INBOX {1+}\r\nx {500000}\r\n")
+    protocol.dataReceived(b"y" * 400000)
+
+    def files() -> int:
+        return sum(path.stat().st_size > 0 for path in tmp_path.rglob("*") if path.parent.name == "arriving")
+
+    assert files() > 0
+    transport.loseConnection()
+    assert files() == 0
+    mailbox = store.mailbox("joe", "INBOX")
+    assert mailbox is not None
+    assert store.uids(mailbox) == []
+    store.close()
+
+
+def test_silence_ends_a_connection_after_half_an_hour(factory: ImapFactory, clock: Clock) -> None:
+    protocol, transport = logged_in(factory)
+    clock.advance(1799)
+    protocol.dataReceived(b"a NOOP\r\n")
+    clock.advance(1799)
+    assert transport.connected
+    clock.advance(2)
+    assert transport.value().endswith(b"a OK NOOP completed\r\n* BYE idle for too long\r\n")
+    assert not transport.connected
+    assert clock.getDelayedCalls() == []
+
+
+def test_who_does_not_log_in_is_not_kept(factory: ImapFactory, clock: Clock) -> None:
+    protocol, transport = connect(factory)
+    _, idle = logged_in(factory)
+    clock.advance(179)
+    protocol.dataReceived(b"a NOOP\r\n")
+    assert transport.connected
+    clock.advance(1)
+    assert transport.value().endswith(b"a OK NOOP completed\r\n* BYE nobody logged in\r\n")
+    assert not transport.connected
+    assert idle.connected
+
+
+def test_a_client_that_reads_nothing_is_dropped(factory: ImapFactory, clock: Clock) -> None:
+    protocol, transport = logged_in(factory)
+    transport.room = 100_000
+    protocol.dataReceived(b"f FETCH 1 BODY.PEEK[]\r\n")
+    clock.advance(299)
+    transport.drain()
+    clock.advance(299)
+    assert not transport.aborted
+    clock.advance(1)
+    assert transport.aborted
+    assert clock.getDelayedCalls() == []
+
+
+def test_a_client_that_does_not_read_the_last_words_is_dropped(factory: ImapFactory, clock: Clock) -> None:
+    protocol, transport = logged_in(factory)
+    transport.loseConnection = lambda: None  # type: ignore[method-assign]  # octets wait that the client never reads
+    protocol.dataReceived(b"a LOGOUT\r\nb NOOP\r\n")
+    protocol.dataReceived(b"c NOOP\r\n")
+    assert transport.value().endswith(b"a OK LOGOUT completed\r\n")
+    clock.advance(9)
+    assert not transport.aborted
+    clock.advance(1)
+    assert transport.aborted
+
+
+def test_who_is_one_too_many_hears_why(clock: Clock) -> None:
+    config = replace(CONFIG, connections=ConnectionLimits(total=2, per_address=1))
+    factory = make_factory(clock, config)
+    _, first = connect(factory)
+    second = connect(factory)[1]
+    assert second.value() == b"* BYE [LIMIT] too many connections of this address\r\n"
+    assert not second.connected
+    first.loseConnection()
+    third = connect(factory)[1]
+    assert third.connected
+    assert third.value().startswith(b"* OK ")
+
+
+def test_one_client_does_not_keep_others_from_their_turn(factory: ImapFactory, clock: Clock) -> None:
+    protocol, transport = logged_in(factory)
+    protocol.dataReceived(b"n NOOP\r\n" * 100)
+    assert transport.value().count(b"n OK") < 100
+    clock.advance(0)
+    assert transport.value().count(b"n OK") == 100
+
+
+def test_logout_closes(factory: ImapFactory, clock: Clock) -> None:
+    protocol, transport = connect(factory)
+    protocol.dataReceived(b"a LOGOUT\r\n")
+    assert not transport.connected
+    assert not transport.aborted
+    assert clock.getDelayedCalls() == []
+
+
+def test_a_body_that_breaks_drops_the_connection_and_says_so(
+    factory: ImapFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log: list[str] = []
+    factory.service.backend = replace(factory.service.backend, log=log.append)
+    protocol, transport = logged_in(factory)
+    monkeypatch.setattr(factory.service.backend.store, "read", lambda *_: iter([b"short"]))
+    protocol.dataReceived(b"f FETCH 1 BODY.PEEK[]\r\n")
+    assert transport.aborted
+    assert f"5 octets came of {len(BIG)}" in log[-1]
+
+
+def test_closing_all_says_bye_and_tells_when_they_are_gone(factory: ImapFactory) -> None:
+    ends = [connect(factory)[1] for _ in range(3)]
+    gone: Deferred[None] = factory.close_all()
+    assert gone.called
+    assert all(transport.value().endswith(b"* BYE the server stops\r\n") for transport in ends)
+    assert factory.close_all().called
+
+
+def test_one_that_idles_is_told_when_the_command_that_brings_the_news_is_over(
+    factory: ImapFactory, clock: Clock
+) -> None:
+    _, busy = logged_in(factory)
+    protocol, transport = connect(factory)
+    protocol.dataReceived(b"l LOGIN joe secret\r\ns SELECT INBOX\r\ni IDLE\r\n")
+    transport.clear()
+    busy.protocol.dataReceived(b"a APPEND INBOX {1+}\r\nx\r\nb APPEND INBOX {1+}\r\nx\r\n")  # type: ignore[union-attr]
+    assert transport.value() == b""
+    clock.advance(0)
+    assert b"* 3 EXISTS\r\n" in transport.value()
+    transport.clear()
+    # silence ends IDLE as it ends any connection (RFC 2177, 3)
+    clock.advance(1801)
+    assert transport.value() == b"* BYE idle for too long\r\n"
+
+
+def test_news_waits_for_a_client_that_does_not_read_and_is_not_lost(factory: ImapFactory, clock: Clock) -> None:
+    _, busy = logged_in(factory)
+    protocol, transport = connect(factory)
+    protocol.dataReceived(b"l LOGIN joe secret\r\ns SELECT INBOX\r\n")
+    transport.drain()
+    transport.room = 5
+    protocol.dataReceived(b"i IDLE\r\n")
+    busy.protocol.dataReceived(b"a APPEND INBOX {1+}\r\nx\r\n")  # type: ignore[union-attr]
+    clock.advance(0)
+    assert transport.value() == b"+ idling\r\n"
+    transport.room = 1_000_000
+    transport.drain()
+    assert b"* 2 EXISTS\r\n" in transport.value()
+
+
+def test_news_for_one_that_has_gone_is_for_nobody(factory: ImapFactory, clock: Clock) -> None:
+    _, busy = logged_in(factory)
+    protocol, transport = connect(factory)
+    protocol.dataReceived(b"l LOGIN joe secret\r\ns SELECT INBOX\r\ni IDLE\r\n")
+    busy.protocol.dataReceived(b"a APPEND INBOX {1+}\r\nx\r\n")  # type: ignore[union-attr]
+    transport.loseConnection()
+    transport.clear()
+    clock.advance(0)
+    assert transport.value() == b""

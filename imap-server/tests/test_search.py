@@ -1,0 +1,130 @@
+# ruff: noqa: ANN401  the class of `world` lives in conftest, which importlib mode does not let tests import
+"""SEARCH: its answers, its flags, and what of a message it reads; texts and charsets are in `test_odd_messages`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lemonade_imap.serving.matching import contains
+from lemonade_imap.store.memory import MemoryStore
+
+
+@pytest.fixture
+def joe(world: Any) -> Any:
+    """Four messages: 2 flagged, 3 flagged and removed at once (so UIDs have a gap), 4 and 5 with a keyword."""
+    for flags in (b"\\Flagged", b"\\Flagged \\Deleted", b"$Junk", b"$junk \\Seen"):
+        message = b"Subject: %s\r\n\r\nbody" % flags
+        world.joe.receive_data(b"a APPEND INBOX (%s) {%d+}\r\n%s\r\n" % (flags, len(message), message))
+    world.joe.receive_data(b"s SELECT INBOX\r\nx EXPUNGE\r\n")
+    return world.joe
+
+
+@pytest.mark.parametrize(
+    ("keys", "answer"),
+    [
+        ("SEARCH FLAGGED", b"* SEARCH 2"),
+        ("SEARCH RETURN () ALL", b'* ESEARCH (TAG "t.1") ALL 1:4'),
+        ("UID SEARCH RETURN () ALL", b'* ESEARCH (TAG "t.1") UID ALL 1:2,4:5'),
+        ("SEARCH RETURN (MIN) UNSEEN", b'* ESEARCH (TAG "t.1") MIN 1'),
+        ("UID SEARCH RETURN (MIN MAX) 2:4", b'* ESEARCH (TAG "t.1") UID MIN 2 MAX 5'),
+        ("SEARCH RETURN (COUNT all) KEYWORD $JUNK", b'* ESEARCH (TAG "t.1") ALL 3:4 COUNT 2'),
+        ("SEARCH RETURN (MIN MAX ALL COUNT) DRAFT", b'* ESEARCH (TAG "t.1") COUNT 0'),
+        ("UID SEARCH RETURN (ALL) DRAFT", b'* ESEARCH (TAG "t.1") UID'),
+        ("SEARCH RECENT", b"* SEARCH 1 2 3 4"),
+        ("SEARCH NEW", b"* SEARCH 1 2 3"),
+        ("SEARCH OLD", b"* SEARCH"),
+        ("SEARCH UID 3:*", b"* SEARCH 3 4"),
+        ("SEARCH UID 99", b"* SEARCH"),
+        ("SEARCH UID 99:*", b"* SEARCH 4"),
+        ("SEARCH *", b"* SEARCH 4"),
+        ("SEARCH OR (1 NOT FLAGGED) (KEYWORD $junk SEEN)", b"* SEARCH 1 4"),
+        ("SEARCH NOT (OR FLAGGED SEEN)", b"* SEARCH 1 3"),
+        ("SEARCH SINCE 22-Nov-2026 BEFORE 23-Nov-2026", b"* SEARCH 1 2 3 4"),
+        ("SEARCH ON 21-Nov-2026", b"* SEARCH"),
+    ],
+)
+def test_answers(joe: Any, keys: str, answer: bytes) -> None:
+    assert joe.receive_data(f"t.1 {keys}\r\n".encode()) == answer + b"\r\nt.1 OK SEARCH completed\r\n"
+
+
+@pytest.mark.parametrize("keys", ["5", "1:5", "NOT 5", "OR ALL (SEEN 9)"])
+def test_a_number_that_no_message_has_is_bad(joe: Any, keys: str) -> None:
+    assert joe.receive_data(f"a SEARCH {keys}\r\n".encode()).startswith(b"a BAD ")
+
+
+def test_a_charset_that_is_not_known(joe: Any) -> None:
+    said = joe.receive_data(b"a SEARCH CHARSET klingon SUBJECT x\r\n")
+    assert said.startswith(b"a NO [BADCHARSET (US-ASCII UTF-8 ISO-8859-1 ")
+
+
+def test_others_see_nothing_recent(world: Any, joe: Any) -> None:
+    other = world.login("joe")
+    other.receive_data(b"s SELECT INBOX\r\n")
+    assert other.receive_data(b"a SEARCH RECENT\r\nb SEARCH OLD\r\n").startswith(
+        b"* SEARCH\r\na OK SEARCH completed\r\n* SEARCH 1"
+    )
+
+
+def test_mod_sequences(joe: Any) -> None:
+    def modseqs() -> list[int]:
+        lines = joe.receive_data(b"f FETCH 1:* MODSEQ\r\n").split(b"MODSEQ (")[1:]
+        return [int(line.split(b")")[0]) for line in lines]
+
+    joe.receive_data(b"e ENABLE CONDSTORE\r\ns STORE 2 +FLAGS.SILENT x\r\n")
+    first, second, _, last = modseqs()
+    assert second == max(modseqs())
+    assert joe.receive_data(b"a SEARCH MODSEQ %d\r\n" % second).startswith(b"* SEARCH 2 (MODSEQ %d)\r\n" % second)
+    assert joe.receive_data(b"a SEARCH MODSEQ %d\r\n" % (second + 1)).startswith(b"* SEARCH\r\n")
+    # RFC 4731, 3.2: of what is told alone, where MIN and MAX are all that is asked for
+    for results, wanted in (("MIN", first), ("MAX", last), ("MIN MAX", max(first, last)), ("MIN COUNT", second)):
+        said = joe.receive_data(f'a SEARCH RETURN ({results}) MODSEQ "/flags/\\\\draft" all 1\r\n'.encode())
+        assert said.startswith(b"* ESEARCH ")
+        assert b" MODSEQ %d\r\n" % wanted in said
+
+
+@pytest.mark.parametrize(
+    ("keys", "read"),
+    [
+        ("UNSEEN LARGER 1 SINCE 1-Jan-2026", 0),
+        ("SENTON 17-Nov-2026", 0),
+        ("BODY nowhere SEEN DRAFT", 0),
+        ("OR ALL TEXT nowhere", 0),
+        ("FROM alice", 200),
+        ("BODY hello", 9),
+        # of two audio parts not an octet
+        ("BODY nowhere", 9),
+    ],
+)
+def test_no_more_is_read_than_a_key_needs(world: Any, monkeypatch: pytest.MonkeyPatch, keys: str, read: int) -> None:
+    world.joe.receive_data(b"s SELECT INBOX\r\n")
+    lengths = []
+    plain = MemoryStore.read
+
+    def counted(self: MemoryStore, message: Any, offset: int, length: int) -> Any:
+        lengths.append(length)
+        return plain(self, message, offset, length)
+
+    monkeypatch.setattr(MemoryStore, "read", counted)
+    assert b"a OK" in world.joe.receive_data(f"a SEARCH {keys}\r\n".encode())
+    assert sum(lengths) <= read
+    assert bool(lengths) is bool(read)
+
+
+def test_long_text_is_found_across_chunks(world: Any) -> None:
+    text = b"x" * 131070 + "gr\u00fc\u00dfe".encode() + b"y" * 131072 + b"end"
+    world.append(b"Content-Type: text/plain; charset=utf-8\r\n\r\n" + text)
+    world.joe.receive_data(b"s SELECT INBOX\r\n")
+    for needle in ("xGR\u00dcSSEy", "yEND"):
+        octets = needle.encode()
+        said = world.joe.receive_data(b"a SEARCH CHARSET UTF-8 BODY {%d+}\r\n%s\r\n" % (len(octets), octets))
+        assert said.startswith(b"* SEARCH 2\r\n")
+
+
+@given(st.lists(st.text(alphabet="abß", max_size=4), max_size=6), st.text(alphabet="abßS", max_size=4))
+def test_text_in_pieces_holds_what_the_whole_holds(pieces: list[str], wanted: str) -> None:
+    folded = wanted.casefold()
+    assert contains(pieces, folded) is (folded in "".join(pieces).casefold())
