@@ -1,0 +1,62 @@
+"""Which INVITEs are taken: service, parameters and body, before any port or fetch (RFC 4240 section 2, RFC 5022)."""
+
+from __future__ import annotations
+
+from lemonade_media import faults
+from lemonade_media.announcement import Announcement
+from lemonade_media.bodies import SDP, UnsupportedBodyError, session_description
+from lemonade_media.calls import Call
+from lemonade_media.config import MediaConfig
+from lemonade_media.ivr import IvrSession
+from lemonade_wire.faults import Fault
+from lemonade_wire.sdp.codec import SdpError
+from lemonade_wire.sdp.description import SessionDescription
+from lemonade_wire.sip.event import InviteReceived
+from lemonade_wire.sip.message import Request
+from lemonade_wire.sip.netann import AnnouncementError, AnnouncementUri, service_of
+
+
+class NotAdmittedError(Exception):
+    """An INVITE is refused with this status, reason phrase (empty: the usual one) and headers."""
+
+    def __init__(self, status: int, reason: str = "", headers: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(f"{status} {reason}")
+        self.status = status
+        self.reason = phrase(reason)
+        self.headers = headers
+
+
+def admit(event: InviteReceived, config: MediaConfig, now: float, fault: Fault | None) -> Call:
+    """Return the call that an INVITE begins; raises NotAdmittedError."""
+    service = _service(event.request, config, fault)
+    return Call(event.call, service, _offer(event.request), give_up_at=now + config.max_call_seconds)
+
+
+def phrase(problem: object) -> str:
+    """Return a text as a reason phrase: one line of printable characters."""
+    return "".join(char if char.isprintable() else " " for char in str(problem))[:200]
+
+
+def _service(request: Request, config: MediaConfig, fault: Fault | None) -> Announcement | IvrSession:
+    match service_of(request.uri):
+        case "annc":
+            try:
+                uri = AnnouncementUri.parse(request.uri)
+            except AnnouncementError as problem:
+                raise NotAdmittedError(problem.status, problem.reason) from problem
+            early = isinstance(fault, faults.OkBeforeUrlfetch)
+            return Announcement(uri, config.max_media_seconds * 1000, accept_early=early)
+        case "ivr":
+            return IvrSession()
+        case _:
+            raise NotAdmittedError(488)  # RFC 4240 section 2
+
+
+def _offer(request: Request) -> SessionDescription | None:
+    try:
+        body = session_description(request)
+        return SessionDescription.parse(body) if body is not None else None
+    except UnsupportedBodyError as problem:  # RFC 5022 section 3: no MSCML in an INVITE either
+        raise NotAdmittedError(415, "", (("Accept", f"{SDP}, multipart/mixed"),)) from problem
+    except SdpError as problem:
+        raise NotAdmittedError(400, f"Bad session description: {problem}") from problem

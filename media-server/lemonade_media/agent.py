@@ -1,0 +1,48 @@
+"""The user agent as the core acts on it: an action that comes too late for its call does nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from lemonade_wire.sip.errors import SipUsageError
+from lemonade_wire.sip.ua import UserAgent
+
+Headers = Iterable[tuple[str, str]]
+
+
+class Agent:
+    """Passes actions to a UserAgent.
+
+    A BYE or CANCEL may have ended the call while its earlier events were still on their way to the core; what the
+    core then wants is void (SipUsageError) and only noted.
+    """
+
+    def __init__(self, ua: UserAgent, note: Callable[[str], None]) -> None:
+        self._ua = ua
+        self._note = note
+
+    def accept(self, call: str, body: bytes, *, now: float) -> None:
+        """Answer 200."""
+        self._try(lambda: self._ua.accept(call, body, now=now))
+
+    def refuse(self, call: str, status: int, *, now: float, reason: str = "", headers: Headers = ()) -> None:
+        """Answer 300-699."""
+        self._try(lambda: self._ua.refuse(call, status, now=now, reason=reason, headers=headers))
+
+    def bye(self, call: str, *, now: float, headers: Headers = ()) -> None:
+        """Hang up."""
+        self._try(lambda: self._ua.bye(call, now=now, headers=headers))
+
+    def info(self, call: str, body: bytes, content_type: str, *, now: float) -> None:
+        """Send INFO."""
+        self._try(lambda: self._ua.info(call, body, content_type, now=now))
+
+    def respond(self, transaction: str, status: int, *, now: float, reason: str = "") -> None:
+        """Answer a request inside or outside a call."""
+        self._try(lambda: self._ua.respond(transaction, status, now=now, reason=reason))
+
+    def _try(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except SipUsageError as problem:
+            self._note(f"too late: {problem}")

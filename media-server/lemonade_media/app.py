@@ -1,0 +1,193 @@
+"""The media server on Twisted: SIP endpoint, RTP sender and fetches around the core."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+
+from lemonade_media.commands import (
+    AbortFetch,
+    AddStream,
+    CloseMedia,
+    Command,
+    LogLine,
+    OpenMedia,
+    PlayMedia,
+    SeekMedia,
+    StartFetch,
+    StopMedia,
+)
+from lemonade_media.config import MediaConfig
+from lemonade_media.core import ACCEPTED, MediaServer
+from lemonade_media.failures import Failure
+from lemonade_media.fetch_endpoint import FetchEndpoint, Outcome
+from lemonade_media.player import MediaPlayer
+from lemonade_media.sender.supervisor import Supervisor
+from lemonade_wire.nodecli import NodeOptions
+from lemonade_wire.rtp.endpoint import RtpPorts
+from lemonade_wire.sip.endpoint import SipEndpoint
+from lemonade_wire.sip.event import Event
+from lemonade_wire.sip.settings import UaSettings
+
+GOODBYE_SECONDS = 1.0
+
+
+class MediaApp:
+    """One media server process. `start` and `stop` are awaited in the reactor's thread."""
+
+    def __init__(self, reactor: Any, config: MediaConfig, options: NodeOptions) -> None:  # noqa: ANN401  as in Twisted
+        self._reactor = reactor
+        self._config = config
+        self._options = options
+        host = config.listen.host
+        settings = UaSettings(
+            config.listen,
+            product="lemonade-media",
+            accept=ACCEPTED,
+            users=frozenset({"annc", "ivr"}),
+            resolver=config.resolver,
+        )
+        self._sip = SipEndpoint(reactor, settings, self._sip_event, options.trace)
+        self._sender = Supervisor(on_restart=self._sender_restarted)
+        ports = RtpPorts(host, config.rtp_ports.first, config.rtp_ports.last)
+        self._player = MediaPlayer(
+            ports, self._sender, options.trace, self._playing_ended, host, resolver=config.resolver
+        )
+        self._fetches = FetchEndpoint(reactor, config, options.trace, self._fetch_done, bind=host, fault=options.fault)
+        self._server: MediaServer | None = None
+        self._timer: Any = None
+
+    async def start(self) -> None:
+        """Listen; raises twisted's CannotListenError."""
+        self._node("started")
+        self._sender.start()
+        await self._sip.start()
+        self._server = MediaServer(
+            self._sip.ua,
+            self._config,
+            self._config.listen.host,
+            profile=self._options.profile,
+            fault=self._options.fault,
+            session_id=int(self._reactor.seconds()),  # RFC 4566 section 5.2 suggests a time, so that none comes twice
+        )
+        self._log(f"listening for SIP on {self._sip.address} (UDP and TCP)")
+        if not self._config.allow_imap:
+            self._log("no --allow-imap: every URL will be refused")
+        self._node("ready")
+
+    async def stop(self) -> None:
+        """Hang up every call, wait for the answers for a second, and end the sender."""
+        self._node("stopping")
+        server = self._server
+        if server is not None:
+            self._act(server.shut_down)
+            give_up = self._reactor.seconds() + GOODBYE_SECONDS
+            while not server.idle and self._reactor.seconds() < give_up:
+                await _pause(self._reactor)
+        self._server = None
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._fetches.close()
+        self._player.close_all()
+        await self._sender.close()
+        if server is not None:
+            await self._sip.stop()
+        self._log("stopped")
+        self._node("stopped")
+
+    # -- into the core -------------------------------------------------------------------------------------------------
+
+    def _sip_event(self, event: Event) -> None:
+        if self._server is not None:
+            self._server.sip_event(event, self._sip.now())
+            # What it wants waits until the answer has left: a stop is acknowledged before it takes effect.
+            self._reactor.callLater(0, self._act, lambda now: None)
+
+    def _fetch_done(self, job: int, outcome: Outcome) -> None:
+        if (server := self._server) is None:
+            return
+        if isinstance(outcome, Failure):
+            self._act(lambda now: server.fetch_failed(job, outcome, now))
+        else:
+            self._act(lambda now: server.fetched(job, outcome, now))
+
+    def _playing_ended(self, call: str, played_ms: float, offset_ms: float) -> None:
+        if (server := self._server) is not None:
+            self._act(lambda now: server.playing_ended(call, played_ms, offset_ms, now))
+
+    def _act(self, action: Any) -> None:  # noqa: ANN401  a method of the core that takes the time
+        """Do something to the core from outside a SIP event, and then what it wants."""
+
+        def acting(_ua: object, now: float) -> None:
+            action(now)
+            if self._server is not None:
+                self._drain(self._server, now)
+
+        if self._server is not None:
+            self._sip.act(acting)
+
+    # -- out of the core ---------------------------------------------------------------------------------------------
+
+    def _drain(self, server: MediaServer, now: float) -> None:
+        while commands := server.commands():
+            for command in commands:
+                self._carry_out(server, command, now)
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        if (due := server.next_timer()) is not None:
+            self._timer = self._reactor.callLater(max(0.0, due - now), self._act, server.handle_timer)
+
+    def _carry_out(self, server: MediaServer, command: Command, now: float) -> None:
+        match command:
+            case OpenMedia(call, label):
+                try:
+                    server.media_opened(call, self._player.open(call, label), now)
+                except OSError as problem:
+                    self._log(f"no RTP ports: {problem}")
+                    server.media_refused(call, now)
+            case AddStream():
+                self._player.add(command)
+            case PlayMedia():
+                self._player.play(command)
+            case SeekMedia():
+                self._player.seek(command)
+            case StopMedia(call):
+                self._player.stop(call)
+            case CloseMedia(call):
+                self._player.close(call)
+            case StartFetch():
+                self._fetches.start(command)
+            case AbortFetch(job):
+                self._fetches.abort(job)
+            case LogLine(text, raw):
+                self._log(text, raw=raw)
+
+    # -- small things --------------------------------------------------------------------------------------------------
+
+    def _sender_restarted(self, why: str) -> None:
+        self._log(f"the RTP sender was started again: {why}")
+
+    def _log(self, text: str, *, raw: bool = False) -> None:
+        clean = self._options.trace.redactor.text(text)
+        sys.stderr.write((text if raw else clean) + "\n")
+        sys.stderr.flush()
+        self._options.trace.emit("log", level="info", text=clean)
+
+    def _node(self, state: str) -> None:
+        fault = self._options.fault
+        self._options.trace.emit(
+            "node",
+            state=state,
+            version=version("lemonade-media"),
+            profile=self._options.profile.name,
+            fault=fault.name if fault else None,
+        )
+
+
+def _pause(reactor: Any) -> Deferred[None]:  # noqa: ANN401  as in Twisted
+    """Return a Deferred that fires soon: the calls' answers are on their way."""
+    return deferLater(reactor, 0.01, lambda: None)

@@ -1,0 +1,41 @@
+"""One call as the core knows it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import cast
+
+from lemonade_media.announcement import Announcement
+from lemonade_media.decode import EncodedMedia, Law
+from lemonade_media.ivr import IvrSession
+from lemonade_wire.sdp.description import SessionDescription
+from lemonade_wire.sdp.offer import NegotiatedStream
+
+
+@dataclass
+class Call:
+    """A call from its INVITE to its end.
+
+    `offer` is the caller's, or ours where the INVITE had none. `media` holds what was fetched, by URL. `give_up_at` is
+    when the call is ended whatever it does, `accept_at` when a fault lets the 200 out; infinite otherwise.
+    """
+
+    id: str
+    service: Announcement | IvrSession
+    offer: SessionDescription | None
+    description: bytes = b""
+    stream: NegotiatedStream | None = None
+    accepted: bool = False
+    confirmed: bool = False
+    silenced: bool = False
+    job: int | None = None
+    url: str = field(default="", repr=False)
+    media: dict[str, EncodedMedia] = field(default_factory=dict, repr=False)
+    accept_at: float = math.inf
+    give_up_at: float = math.inf
+
+    @property
+    def law(self) -> Law:
+        """The codec that is sent; only the two laws are ever agreed on."""
+        return cast("Law", self.stream.codec.name.upper()) if self.stream else "PCMU"

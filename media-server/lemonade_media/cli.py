@@ -1,0 +1,109 @@
+"""The `lemonade-media` command."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.python.failure import Failure
+
+from lemonade_media.app import MediaApp
+from lemonade_media.config import AllowedHost, Identity, MediaConfig, PortRange
+from lemonade_media.faults import FAULTS
+from lemonade_wire.address import Address, Resolver
+from lemonade_wire.nodecli import NodeOptions, NodeParser, setting
+
+EXIT_CANNOT_START = 1
+
+
+def listen_address(text: str) -> Address:
+    """Read HOST:PORT; a name becomes its address. Raises ValueError."""
+    address = Address.parse(text)
+    try:
+        host = ipaddress.ip_address(address.host)
+    except ValueError:
+        try:
+            host = ipaddress.ip_address(socket.gethostbyname(address.host))
+        except OSError as problem:
+            raise ValueError(f"{address.host!r} has no address") from problem
+    if host.is_unspecified:
+        # It goes into Contact and SDP, where 0.0.0.0 means that no media are wanted (RFC 3264 section 8.4).
+        raise ValueError(f"{text!r} is no address that a caller can reach: one of this machine's own is expected")
+    return Address(str(host), address.port)
+
+
+def parser() -> NodeParser:
+    """Return the command's parser."""
+    options = NodeParser("lemonade-media", "Reference SIP media server: NETANN announcements and MSCML IVR.", FAULTS)
+    options.add_argument(
+        "--listen", type=setting(listen_address), metavar="HOST:PORT", required=True, help="SIP over UDP and TCP"
+    )
+    options.add_argument(
+        "--rtp-ports", type=setting(PortRange.parse), metavar="A-B", required=True, help="UDP ports for RTP and RTCP"
+    )
+    options.add_argument(
+        "--imap-user",
+        type=setting(Identity.parse),
+        metavar="NAME:PASSWORD",
+        help="account on IMAP servers (default: ANONYMOUS)",
+    )
+    options.add_argument(
+        "--allow-imap",
+        type=setting(AllowedHost.parse),
+        metavar="HOST[:PORT]",
+        action="append",
+        default=[],
+        help="an IMAP server that URLs may name; no other is connected to (repeatable)",
+    )
+    options.add_argument(
+        "--resolve",
+        metavar="RULE",
+        action="append",
+        default=[],
+        help="NAME[:PORT]=ADDRESS[:PORT]: where a name is (repeatable)",
+    )
+    return options
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the media server until SIGTERM or SIGINT; exits 0 then, 2 on usage errors, 1 where it cannot start."""
+    command = parser()
+    given = command.read(argv)
+    try:
+        resolver = Resolver.parse(given.resolve)
+    except ValueError as problem:
+        command.error(f"argument --resolve: {problem}")
+    config = MediaConfig(
+        listen=given.listen,
+        rtp_ports=given.rtp_ports,
+        allow_imap=tuple(given.allow_imap),
+        identity=given.imap_user,
+        resolver=resolver,
+    )
+    sys.exit(_run(config, NodeOptions.from_namespace("media", given)))
+
+
+def _run(config: MediaConfig, options: NodeOptions) -> int:
+    from twisted.internet import reactor as installed  # noqa: PLC0415  importing it installs it
+
+    reactor: Any = installed
+    app = MediaApp(reactor, config, options)
+    exits: list[int] = []
+
+    def failed(failure: Failure) -> None:
+        exits.append(EXIT_CANNOT_START)
+        sys.stderr.write(f"lemonade-media: {failure.getErrorMessage()}\n")
+        reactor.stop()
+
+    def begin() -> None:
+        started: Deferred[None] = ensureDeferred(app.start())
+        started.addErrback(failed)
+
+    reactor.callWhenRunning(begin)
+    reactor.addSystemEventTrigger("before", "shutdown", lambda: ensureDeferred(app.stop()))
+    reactor.run()
+    return exits[0] if exits else 0

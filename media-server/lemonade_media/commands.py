@@ -1,0 +1,93 @@
+"""What the core asks the world to do. The SIP side needs none of these: the core acts on the UserAgent itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lemonade_media.decode import EncodedMedia, Law
+from lemonade_media.fetch import FetchPlan
+
+
+@dataclass(frozen=True)
+class OpenMedia:
+    """Bind a pair of RTP and RTCP ports for the call; `media_opened` or `media_refused` answers.
+
+    `label` is the Call-ID, by which traces of other nodes know the call.
+    """
+
+    call: str
+    label: str
+
+
+@dataclass(frozen=True)
+class StartFetch:
+    """Fetch, decode and encode; `fetched` or `fetch_failed` answers with the job's number."""
+
+    job: int
+    plan: FetchPlan
+    content_type: str
+    law: Law
+
+
+@dataclass(frozen=True)
+class AbortFetch:
+    """Give a fetch up; no answer is wanted."""
+
+    job: int
+
+
+@dataclass(frozen=True)
+class AddStream:
+    """The call's stream may now send: where to, and as what. `burst` and `reset_on_seek` are for faults."""
+
+    call: str
+    address: str
+    port: int
+    rtcp_port: int
+    payload_type: int
+    ptime_ms: int
+    burst: int = 1
+    reset_on_seek: bool = False
+
+
+@dataclass(frozen=True)
+class PlayMedia:
+    """Play these media as one content; `playing_ended` answers once."""
+
+    call: str
+    media: tuple[EncodedMedia, ...]
+    offset_ms: int
+    limit_ms: int | None
+
+
+@dataclass(frozen=True)
+class SeekMedia:
+    """Move in what is playing."""
+
+    call: str
+    by_ms: int
+
+
+@dataclass(frozen=True)
+class StopMedia:
+    """Stop what is playing; `playing_ended` answers."""
+
+    call: str
+
+
+@dataclass(frozen=True)
+class CloseMedia:
+    """Forget the call's stream and ports."""
+
+    call: str
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """An event of note, in English. `raw` leaves tickets in: a fault."""
+
+    text: str
+    raw: bool = False
+
+
+Command = OpenMedia | StartFetch | AbortFetch | AddStream | PlayMedia | SeekMedia | StopMedia | CloseMedia | LogLine

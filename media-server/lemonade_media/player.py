@@ -1,0 +1,163 @@
+"""Between the core's media commands and the RTP sender: ports, contents shared by calls, and the `media` trace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lemonade_media.commands import AddStream, PlayMedia, SeekMedia
+from lemonade_media.sender.protocol import Event, Finished, Sought, Started, Stopped
+from lemonade_media.sender.supervisor import StreamSetup, Supervisor
+from lemonade_wire.address import Resolver
+from lemonade_wire.rtp.endpoint import RtpEndpoint, RtpPorts
+from lemonade_wire.rtp.packet import RtpError
+from lemonade_wire.rtp.rtcp import kinds, parse_compound
+from lemonade_wire.trace import Trace
+
+OnEnded = Callable[[str, float, float], None]
+OCTETS_PER_MS = 8
+
+
+@dataclass
+class _Line:
+    """A call's media: its ports, and its stream and content once there are any."""
+
+    label: str
+    endpoint: RtpEndpoint
+    stream: int | None = None
+    serial: int | None = None
+    content: str | None = None
+    offset_ms: int = 0
+
+
+class MediaPlayer:
+    """Plays for calls. `on_ended(call, played_ms, offset_ms)` tells once per playing that it is over.
+
+    `resolver` maps the addresses of session descriptions, as it maps names: the way to them may have a front.
+    """
+
+    def __init__(
+        self,
+        ports: RtpPorts,
+        sender: Supervisor,
+        trace: Trace,
+        on_ended: OnEnded,
+        address: str,
+        *,
+        resolver: Resolver | None = None,
+    ) -> None:
+        self._ports = ports
+        self._sender = sender
+        self._trace = trace
+        self._on_ended = on_ended
+        self._address = address
+        self._resolver = resolver or Resolver()
+        self._lines: dict[str, _Line] = {}
+        self._contents: dict[str, tuple[int, int]] = {}  # key: the sender's number, and how many calls play it
+
+    def open(self, call: str, label: str) -> int:
+        """Bind RTP and RTCP ports; returns the RTP port. Raises OSError where none is free."""
+        endpoint = self._ports.open(_ignore, self._rtcp_received)
+        self._lines[call] = _Line(label, endpoint)
+        return endpoint.port
+
+    def add(self, command: AddStream) -> None:
+        """Give the call a stream."""
+        line = self._lines[command.call]
+        rtp, rtcp = line.endpoint.descriptors
+        setup = StreamSetup(
+            rtp_descriptor=rtp,
+            rtcp_descriptor=rtcp,
+            destination=self._resolver.resolve(command.address, command.port),
+            rtcp_destination=self._resolver.resolve(command.address, command.rtcp_port),
+            payload_type=command.payload_type,
+            cname=f"media@{self._address}",
+            ptime_ms=command.ptime_ms,
+            burst=command.burst,
+            reset_on_seek=command.reset_on_seek,
+        )
+        line.stream = self._sender.add(setup, lambda event: self._happened(command.call, event))
+
+    def play(self, command: PlayMedia) -> None:
+        """Play media as one content."""
+        line = self._lines[command.call]
+        if line.stream is None:
+            return
+        key = "+".join(media.key for media in command.media)
+        if line.content != key:
+            self._release(line)
+            number, uses = self._contents.get(key, (-1, 0))
+            if not uses:
+                number = self._sender.load(b"".join(media.octets for media in command.media), unit_octets=OCTETS_PER_MS)
+            self._contents[key] = (number, uses + 1)
+            line.content = key
+        number, _ = self._contents[key]
+        line.offset_ms = command.offset_ms
+        line.serial = self._sender.play(line.stream, number, offset_ms=command.offset_ms, limit_ms=command.limit_ms)
+
+    def seek(self, command: SeekMedia) -> None:
+        """Move in what is playing."""
+        if (stream := self._lines[command.call].stream) is not None:
+            self._sender.seek(stream, command.by_ms)
+
+    def stop(self, call: str) -> None:
+        """Stop what is playing."""
+        if (stream := self._lines[call].stream) is not None:
+            self._sender.stop_playing(stream)
+
+    def close(self, call: str) -> None:
+        """Give stream, content and ports of a call back."""
+        line = self._lines.pop(call, None)
+        if line is None:
+            return
+        if line.stream is not None:
+            self._sender.remove(line.stream)
+        self._release(line)
+        line.endpoint.close()
+
+    def close_all(self) -> None:
+        """Give everything back."""
+        for call in list(self._lines):
+            self.close(call)
+
+    def _release(self, line: _Line) -> None:
+        if line.content is None:
+            return
+        number, uses = self._contents.pop(line.content)
+        if uses > 1:
+            self._contents[line.content] = (number, uses - 1)
+        else:
+            self._sender.drop(number)
+        line.content = None
+
+    def _happened(self, call: str, event: Event) -> None:
+        line = self._lines.get(call)
+        if line is None or event.serial != line.serial:
+            return
+        match event:
+            case Started():
+                self._tell("playing", line, 0, line.offset_ms)
+            case Sought():
+                self._tell("seek", line, None, event.offset_ms)
+            case Finished() | Stopped():
+                line.serial = None
+                self._tell(
+                    "finished" if isinstance(event, Finished) else "stopped", line, event.played_ms, event.offset_ms
+                )
+                self._on_ended(call, event.played_ms, event.offset_ms)
+
+    def _tell(self, state: str, line: _Line, played_ms: int | None, offset_ms: int) -> None:
+        self._trace.emit("media", state=state, call=line.label, played_ms=played_ms, offset_ms=offset_ms)
+
+    def _rtcp_received(self, octets: bytes, source: tuple[str, int], arrival: float) -> None:
+        try:
+            packets = parse_compound(octets)
+        except RtpError:
+            return
+        self._trace.emit(
+            "rtcp", at=arrival, way="received", remote=f"{source[0]}:{source[1]}", kinds=list(kinds(packets))
+        )
+
+
+def _ignore(octets: bytes, source: tuple[str, int], arrival: float) -> None:
+    """Drop RTP from a caller: keys come by INFO, and telephone-event is never agreed to."""

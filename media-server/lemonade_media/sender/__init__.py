@@ -1,0 +1,1 @@
+"""The RTP sender: one clock for all streams, in a process of its own."""

@@ -1,0 +1,109 @@
+"""What the two services of this server have in common: what they ask to be done, and what they are told.
+
+A service is one call's logic, sans-IO. It returns actions, in order; whoever owns it carries them out and reports back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from lemonade_media.failures import Failure
+from lemonade_wire.mscml.response import Response
+
+
+@dataclass(frozen=True)
+class Accept:
+    """Answer the INVITE with 200."""
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """Answer the INVITE with what the failure stands for."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True)
+class HangUp:
+    """Send BYE."""
+
+
+@dataclass(frozen=True)
+class FetchMedia:
+    """Fetch this URL; `media_fetched` or `fetch_failed` answers. `content_type` overrides the part's own type."""
+
+    url: str
+    content_type: str = ""
+
+
+@dataclass(frozen=True)
+class CancelFetch:
+    """The fetch is no longer wanted; no answer to it is wanted either."""
+
+
+@dataclass(frozen=True)
+class StartPlaying:
+    """Play what these URLs gave, as one content, from an offset for at most `limit_ms`; `playing_ended` answers."""
+
+    urls: tuple[str, ...]
+    offset_ms: int
+    limit_ms: int | None
+
+
+@dataclass(frozen=True)
+class SkipBy:
+    """Move in the content, not before its start; past its end playing ends."""
+
+    by_ms: int
+
+
+@dataclass(frozen=True)
+class StopPlaying:
+    """Stop playing; `playing_ended` answers."""
+
+
+@dataclass(frozen=True)
+class Respond:
+    """Send this MSCML response in an INFO of its own."""
+
+    response: Response
+
+
+Action = Accept | Refuse | HangUp | FetchMedia | CancelFetch | StartPlaying | SkipBy | StopPlaying | Respond
+
+
+class Service(Protocol):
+    """One call's logic. `now` is in seconds, monotonic."""
+
+    def start(self, now: float) -> list[Action]:
+        """The INVITE is good and its codec is agreed."""
+        ...
+
+    def confirmed(self, now: float) -> list[Action]:
+        """The ACK is here."""
+        ...
+
+    def media_fetched(self, length_ms: float, now: float) -> list[Action]:
+        """The URL last asked for is here and plays so long."""
+        ...
+
+    def fetch_failed(self, failure: Failure, now: float) -> list[Action]:
+        """The URL last asked for is not to be had."""
+        ...
+
+    def playing_ended(self, played_ms: float, offset_ms: float, now: float) -> list[Action]:
+        """The player stopped, at its end or when told: how much was sent, and where it stands."""
+        ...
+
+    def close(self) -> list[Action]:
+        """The call is over: end everything, tell nobody."""
+        ...
+
+    def next_timer(self) -> float | None:
+        """Return when `handle_timer` is to be called; None: nothing to wait for."""
+        ...
+
+    def handle_timer(self, now: float) -> list[Action]:
+        """Do what is due."""
+        ...

@@ -1,0 +1,84 @@
+"""The announcement's stages with explicit times (RFC 4240 section 3, LS-2.5)."""
+
+from __future__ import annotations
+
+from lemonade_media.announcement import Announcement
+from lemonade_media.failures import Failure, FailureKind
+from lemonade_media.service import Accept, CancelFetch, FetchMedia, HangUp, Refuse, StartPlaying, StopPlaying
+from lemonade_wire.sip.netann import AnnouncementUri
+
+URL = "imap://joe@imap.example.com/INBOX/;UID=20"
+HOUR = 3_600_000
+FAILURE = Failure(FailureKind.NOT_FOUND, "NIL")
+
+
+def offered(uri: AnnouncementUri) -> Announcement:
+    announcement = Announcement(uri)
+    assert announcement.start(0) == [FetchMedia(URL, uri.content_type)]
+    assert announcement.media_fetched(12000, 1) == [Accept()]
+    return announcement
+
+
+def test_content_comes_before_the_answer_and_playing_after_the_ack() -> None:
+    announcement = offered(AnnouncementUri(URL, content_type="audio/basic"))
+    assert announcement.confirmed(2) == [StartPlaying((URL,), 0, HOUR)]
+    assert announcement.playing_ended(12000, 12000, 14) == [HangUp()]
+    assert announcement.close() == []
+
+
+def test_missing_content_refuses_the_call() -> None:
+    announcement = Announcement(AnnouncementUri(URL))
+    announcement.start(0)
+    assert announcement.fetch_failed(FAILURE, 1) == [Refuse(FAILURE)]
+    assert announcement.media_fetched(12000, 2) == []
+
+
+def test_repetitions_wait_for_the_delay() -> None:
+    announcement = offered(AnnouncementUri(URL, repeat=2, delay=500))
+    announcement.confirmed(2)
+    assert announcement.next_timer() is None
+    assert announcement.playing_ended(12000, 12000, 14) == []
+    assert announcement.next_timer() == 14.5
+    assert announcement.handle_timer(14.4) == []
+    assert announcement.handle_timer(14.5) == [StartPlaying((URL,), 0, HOUR - 12500)]
+    assert announcement.playing_ended(12000, 12000, 26.5) == [HangUp()]
+
+
+def test_duration_ends_an_endless_announcement() -> None:
+    announcement = offered(AnnouncementUri(URL, repeat=None, duration=20000))
+    assert announcement.confirmed(2) == [StartPlaying((URL,), 0, 20000)]
+    assert announcement.playing_ended(12000, 12000, 14) == [StartPlaying((URL,), 0, 8000)]
+    assert announcement.playing_ended(8000, 8000, 22) == [HangUp()]
+
+
+def test_content_of_no_length_is_not_repeated_for_ever() -> None:
+    announcement = offered(AnnouncementUri(URL, repeat=None))
+    announcement.confirmed(2)
+    assert announcement.playing_ended(0, 0, 2) == [HangUp()]
+
+
+def test_zero_repetitions_play_once_and_zero_duration_plays_nothing() -> None:
+    once = offered(AnnouncementUri(URL, repeat=0))
+    once.confirmed(2)
+    assert once.playing_ended(12000, 12000, 14) == [HangUp()]
+    assert offered(AnnouncementUri(URL, duration=0)).confirmed(2) == [HangUp()]
+
+
+def test_hanging_up_ends_what_runs() -> None:
+    fetching = Announcement(AnnouncementUri(URL))
+    fetching.start(0)
+    assert fetching.close() == [CancelFetch()]
+    playing = offered(AnnouncementUri(URL))
+    playing.confirmed(2)
+    assert playing.close() == [StopPlaying()]
+    assert playing.playing_ended(1000, 1000, 3) == []
+
+
+def test_fault_accepts_early_and_plays_when_content_and_ack_are_here() -> None:
+    announcement = Announcement(AnnouncementUri(URL), accept_early=True)
+    assert announcement.start(0) == [Accept(), FetchMedia(URL)]
+    assert announcement.confirmed(1) == []
+    assert announcement.media_fetched(12000, 2) == [StartPlaying((URL,), 0, HOUR)]
+    failing = Announcement(AnnouncementUri(URL), accept_early=True)
+    failing.start(0)
+    assert failing.fetch_failed(FAILURE, 1) == [HangUp()]

@@ -1,0 +1,116 @@
+"""The announcement diagram of section 2.9.1, replayed in memory: a caller against the media server's core."""
+
+from __future__ import annotations
+
+from lemonade_media.commands import AbortFetch, AddStream, LogLine, PlayMedia, StartFetch
+from lemonade_media.replay import Replay
+from lemonade_wire.sdp.codec import PCMA, PCMU, Codec
+from lemonade_wire.sdp.description import Direction, SessionDescription
+from lemonade_wire.sdp.offer import make_offer
+from lemonade_wire.sip.event import ByeReceived, CallAnswered, CallEnded, CallRefused
+from lemonade_wire.sip.netann import AnnouncementUri
+
+URL = "imap://joe@imap.example.com/INBOX;UIDVALIDITY=9/;UID=20/;SECTION=2;URLAUTH=anonymous:INTERNAL:" + "0a" * 32
+ANNC = AnnouncementUri(URL).uri("media.example.net")
+OFFER = make_offer("192.0.2.3", 20000, [PCMU, PCMA], video=(20002, [Codec("H263", 90000)]))
+
+
+def ended(replay: Replay, played_ms: float, offset_ms: float) -> None:
+    play = [command for command in replay.commands if isinstance(command, PlayMedia)][-1]
+    replay.server.playing_ended(play.call, played_ms, offset_ms, replay.now)
+    replay.settle()
+
+
+def test_announcement_diagram() -> None:
+    replay = Replay()
+    replay.invite(ANNC, bytes(OFFER))
+    assert replay.log == [
+        "caller INVITE",
+        "server 100",
+        "OpenMedia",
+        "StartFetch",
+        "server 200",
+        "caller ACK",
+        "AddStream",
+        "PlayMedia",
+    ]
+    fetch = next(command for command in replay.commands if isinstance(command, StartFetch))
+    assert (fetch.plan.url, fetch.law) == (URL, "PCMU")
+    replay.advance(12)
+    replay.log.clear()
+    ended(replay, 12000, 12000)
+    assert replay.log == ["server BYE", "caller 200", "CloseMedia"]
+    assert [type(event) for event in replay.heard[-2:]] == [ByeReceived, CallEnded]
+    assert replay.server.idle
+
+
+def test_answer_covers_every_line_and_names_ports() -> None:
+    replay = Replay()
+    replay.invite(ANNC, bytes(OFFER))
+    answered = next(event for event in replay.heard if isinstance(event, CallAnswered))
+    description = SessionDescription.parse(answered.response.body)
+    assert [(line.media, line.port) for line in description.media] == [("audio", 16384), ("video", 0)]
+    assert description.media[0].direction(description) is Direction.SENDONLY
+    stream = next(command for command in replay.commands if isinstance(command, AddStream))
+    assert (stream.address, stream.port, stream.rtcp_port, stream.payload_type) == ("192.0.2.3", 20000, 20001, 0)
+    assert (stream.burst, stream.reset_on_seek) == (1, False)
+
+
+def test_first_copy_of_every_datagram_may_be_lost() -> None:
+    seen: set[bytes] = set()
+
+    def deliver(data: bytes) -> bool:
+        known = data in seen
+        seen.add(data)
+        return known
+
+    replay = Replay(deliver=deliver)
+    replay.invite(ANNC, bytes(OFFER))
+    replay.advance(10)
+    assert isinstance(replay.commands[-1], PlayMedia)
+    ended(replay, 12000, 12000)
+    replay.advance(10)
+    assert isinstance(replay.heard[-1], CallEnded)
+    assert replay.server.idle
+    assert sum(isinstance(command, PlayMedia) for command in replay.commands) == 1
+
+
+def test_invite_without_an_offer_gets_one_and_is_played_after_the_answer_in_the_ack() -> None:
+    replay = Replay()
+    replay.invite(ANNC, b"")
+    answered = next(event for event in replay.heard if isinstance(event, CallAnswered))
+    offer = SessionDescription.parse(answered.response.body)
+    assert [line.formats for line in offer.media] == [("0",)]
+    # The caller's user agent acknowledges without an answer: nothing can be sent, so the server hangs up.
+    assert replay.log[-3:] == ["server BYE", "caller 200", "CloseMedia"]
+    assert not any(isinstance(command, AddStream) for command in replay.commands)
+
+
+def test_caller_may_hang_up_while_it_plays() -> None:
+    replay = Replay()
+    call = replay.invite(ANNC, bytes(OFFER))
+    replay.caller.bye(call, now=replay.now)
+    replay.settle()
+    assert replay.log[-3:] == ["caller BYE", "server 200", "CloseMedia"]
+    ended(replay, 3000, 3000)
+    assert replay.log[-1] == "CloseMedia"
+
+
+def test_cancel_gives_the_fetch_up() -> None:
+    replay = Replay(fetch=lambda command: None)
+    call = replay.invite(ANNC, bytes(OFFER))
+    replay.caller.cancel(call, now=replay.now)
+    replay.settle()
+    refused = next(event for event in replay.heard if isinstance(event, CallRefused))
+    assert refused.response is not None
+    assert refused.response.status == 487
+    assert any(isinstance(command, AbortFetch) for command in replay.commands)
+    assert replay.server.idle
+
+
+def test_log_has_an_event_for_every_step() -> None:
+    replay = Replay()
+    replay.invite(ANNC, bytes(OFFER))
+    lines = " ".join(command.text for command in replay.commands if isinstance(command, LogLine))
+    assert all(word in lines for word in ("INVITE", "fetching", "fetched 12.00 s of PCMU", "answered 200"))
+    assert not any(command.raw for command in replay.commands if isinstance(command, LogLine))

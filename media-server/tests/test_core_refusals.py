@@ -1,0 +1,162 @@
+"""Every refusal and limit, replayed in memory: a caller's user agent against the media server's core."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from lemonade_media.commands import CloseMedia
+from lemonade_media.failures import Failure, FailureKind
+from lemonade_media.replay import CONFIG, Replay
+from lemonade_wire.mscml.document import CONTENT_TYPE, write_document
+from lemonade_wire.mscml.request import Audio, PlayCollect, Prompt
+from lemonade_wire.sdp.codec import PCMA, PCMU, Codec
+from lemonade_wire.sdp.offer import make_offer
+from lemonade_wire.sip.event import ByeReceived, CallAnswered, CallEnded, CallRefused
+from lemonade_wire.sip.message import Response as SipResponse
+from lemonade_wire.sip.netann import AnnouncementUri
+from lemonade_wire.sip.uri import SipUri
+
+URL = "imap://joe@imap.example.com/INBOX;UIDVALIDITY=9/;UID=20/;SECTION=2;URLAUTH=anonymous:INTERNAL:" + "0a" * 32
+ANNC = AnnouncementUri(URL).uri("media.example.net")
+IVR = SipUri.parse("sip:ivr@media.example.net")
+OFFER = make_offer("192.0.2.3", 20000, [PCMU, PCMA], video=(20002, [Codec("H263", 90000)]))
+COLLECT = PlayCollect(
+    Prompt((Audio(URL),), stop_on_error=True),
+    "1",
+    clear_digits=True,
+    skip_interval_ms=4000,
+    ff_key="6",
+    rw_key="4",
+    first_digit_ms=0,
+    interdigit_ms=0,
+    extra_digit_ms=0,
+)
+
+
+def refusal(replay: Replay, uri: SipUri, body: bytes = bytes(OFFER), kind: str = "application/sdp") -> SipResponse:
+    replay.invite(uri, body, kind)
+    refused = [event for event in replay.heard if isinstance(event, CallRefused)]
+    assert len(refused) == 1
+    assert refused[0].response is not None
+    assert any(isinstance(command, CloseMedia) for command in replay.commands) == ("OpenMedia" in replay.log)
+    assert replay.server.idle
+    return refused[0].response
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "reason", "warning"),
+    [
+        (FailureKind.NOT_FOUND, 404, "Announcement content not found", None),
+        (FailureKind.TIMED_OUT, 400, "Announcement content could not be retrieved", "399"),
+        (FailureKind.UNPLAYABLE, 488, "Not Acceptable Here", "305"),
+    ],
+)
+def test_failed_fetch_refuses_the_call(kind: FailureKind, status: int, reason: str, warning: str | None) -> None:
+    response = refusal(Replay(fetch=lambda command: Failure(kind, 'it "broke"')), ANNC)
+    assert (response.status, response.reason) == (status, reason)
+    header = response.headers.get("Warning")
+    assert header == (f"{warning} 192.0.2.2 \"it 'broke'\"" if warning else None)
+
+
+@pytest.mark.parametrize(
+    ("uri", "status", "reason"),
+    [
+        ("sip:annc@media.example.net", 400, "Mandatory play parameter missing"),
+        ("sip:annc@media.example.net;play=http://imap.example.com/x.wav", 404, "Announcement content not found"),
+        ("sip:annc@media.example.net;play=imap://joe%40evil.example/INBOX/%3BUID%3D1", 403, "Content host not allowed"),
+        ("sip:dialog@media.example.net", 488, "Not Acceptable Here"),
+        ("sip:media.example.net", 488, "Not Acceptable Here"),
+    ],
+)
+def test_bad_request_uri(uri: str, status: int, reason: str) -> None:
+    response = refusal(Replay(), SipUri.parse(uri))
+    assert (response.status, response.reason) == (status, reason)
+
+
+@pytest.mark.parametrize("uri", [ANNC, IVR])
+def test_no_common_codec(uri: SipUri) -> None:
+    offer = make_offer("192.0.2.3", 20000, [Codec("G729", 8000)])
+    replay = Replay()
+    response = refusal(replay, uri, bytes(offer))
+    assert response.status == 488
+    assert (response.headers.get("Warning") or "").startswith("304 ")
+    assert "StartFetch" not in replay.log
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status"),
+    [
+        (b"v=1\r\nrubbish", "application/sdp", 400),
+        (b"\xff\xfe\0", "application/sdp", 400),
+        (bytes(OFFER).replace(b"192.0.2.3", b"client.example"), "application/sdp", 400),
+        (bytes(OFFER).replace(b"recvonly", b"sendonly"), "application/sdp", 488),
+        (write_document(COLLECT), CONTENT_TYPE, 415),
+    ],
+    ids=["no-sdp", "no-text", "host-name", "unwilling", "mscml"],
+)
+def test_bad_offer(body: bytes, kind: str, status: int) -> None:
+    assert refusal(Replay(), IVR, body, kind).status == status
+
+
+def mixed(*parts: bytes) -> bytes:
+    return b"".join(b"--b\r\n" + part + b"\r\n" for part in parts) + b"--b--\r\n"
+
+
+SDP_PART = b"Content-Type: application/sdp\r\n\r\n" + bytes(OFFER)
+NOTE_PART = b"Content-Type: text/plain\r\nContent-Disposition: render; handling=optional\r\n\r\nhello"
+MSCML_PART = f"Content-Type: {CONTENT_TYPE}\r\n\r\n".encode() + write_document(COLLECT)
+
+
+def test_offer_may_stand_in_multipart_mixed() -> None:
+    replay = Replay()
+    replay.invite(IVR, mixed(NOTE_PART, SDP_PART), "multipart/mixed; boundary=b")
+    assert isinstance(replay.heard[-1], CallAnswered)
+
+
+@pytest.mark.parametrize(
+    "body", [mixed(SDP_PART, MSCML_PART), mixed(NOTE_PART), b"--b\r\n", b""], ids=["mscml", "no-sdp", "broken", "none"]
+)
+def test_multipart_with_other_than_an_offer_is_refused(body: bytes) -> None:
+    response = refusal(Replay(), IVR, body or b"--", "multipart/mixed; boundary=b")
+    assert response.status == 415
+    assert "application/sdp" in (response.headers.get("Accept") or "")
+
+
+def test_no_free_ports_and_too_many_calls_are_busy() -> None:
+    assert refusal(Replay(ports=0), IVR).status == 486
+    full = Replay(config=replace(CONFIG, max_calls=1))
+    full.invite(IVR, bytes(OFFER))
+    full.invite(IVR, bytes(OFFER))
+    refused = next(event for event in full.heard if isinstance(event, CallRefused))
+    assert refused.response is not None
+    assert refused.response.status == 486
+
+
+def test_call_that_lasts_too_long_is_hung_up() -> None:
+    replay = Replay(config=replace(CONFIG, max_call_seconds=60))
+    replay.invite(IVR, bytes(OFFER))
+    replay.advance(59)
+    assert not replay.server.idle
+    assert replay.server.next_timer() == 160
+    replay.advance(2)
+    assert replay.server.next_timer() is None
+    assert isinstance(replay.heard[-1], CallEnded)
+    assert replay.server.idle
+
+
+def test_shutting_down_hangs_up_and_refuses() -> None:
+    replay = Replay(fetch=lambda command: None)
+    replay.invite(IVR, bytes(OFFER))
+    replay.invite(ANNC, bytes(OFFER))
+    replay.server.shut_down(replay.now)
+    replay.settle()
+    assert any(isinstance(event, ByeReceived) for event in replay.heard)
+    refused = next(event for event in replay.heard if isinstance(event, CallRefused))
+    assert refused.response is not None
+    assert refused.response.status == 503
+    assert replay.server.idle
+    replay.heard.clear()
+    replay.invite(IVR, bytes(OFFER))
+    assert isinstance(replay.heard[-1], CallRefused)

@@ -1,0 +1,170 @@
+"""Fetches over loopback TCP against a scripted server: what arrives, what fails how, what is given up."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet import reactor as installed
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Factory, Protocol
+from twisted.trial.unittest import TestCase
+
+from lemonade_media.commands import StartFetch
+from lemonade_media.config import MediaConfig, PortRange
+from lemonade_media.decode import EncodedMedia
+from lemonade_media.failures import Failure, FailureKind
+from lemonade_media.fetch import FetchPlan
+from lemonade_media.fetch_endpoint import FetchEndpoint, Outcome
+from lemonade_wire.address import Address, Resolver
+from lemonade_wire.redact import Redactor
+from lemonade_wire.trace import Trace
+
+reactor: Any = installed
+URL = "imap://joe@imap.example.com/INBOX/;UID=20/;SECTION=2;URLAUTH=anonymous:INTERNAL:" + "0a" * 32
+CONTENT = bytes(range(256))
+GREETING = b"* OK [CAPABILITY IMAP4rev1 AUTH=ANONYMOUS SASL-IR] ready\r\n"
+LOGIN = b"a1 OK [CAPABILITY IMAP4rev1 URLAUTH=BINARY] in\r\n"
+PART = (
+    f'* URLFETCH "{URL}" (BODYPARTSTRUCTURE ("AUDIO" "BASIC" NIL NIL NIL "BINARY" 256)) (BINARY ~{{256}}\r\n'.encode()
+    + CONTENT
+    + b")\r\na2 OK done\r\n"
+)
+BYE = b"* BYE done\r\na3 OK done\r\n"
+
+
+class Script(Protocol):
+    """Greets, then answers each line with the next octets; None closes the connection."""
+
+    transport: Any
+
+    def __init__(self, replies: list[bytes | None], seen: list[bytes], gone: Deferred[None]) -> None:
+        self.replies = replies
+        self.seen = seen
+        self.gone = gone
+
+    def connectionMade(self) -> None:  # noqa: N802  Twisted's name
+        self.seen.append(self.transport.getPeer().host.encode())
+        self.reply()
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802  Twisted's name
+        for line in data.splitlines():
+            self.seen.append(line)
+            self.reply()
+
+    def reply(self) -> None:
+        if self.replies:
+            data = self.replies.pop(0)
+            if data is None:
+                self.transport.abortConnection()
+            else:
+                self.transport.write(data)
+
+    def connectionLost(self, reason: object = None) -> None:  # noqa: N802  Twisted's name
+        if not self.gone.called:
+            self.gone.callback(None)
+
+
+class FetchEndpointTests(TestCase):
+    def setUp(self) -> None:
+        self.seen: list[bytes] = []
+        self.gone: Deferred[None] = Deferred()
+        self.trace = io.StringIO()
+
+    def server(self, *replies: bytes | None) -> int:
+        factory = Factory.forProtocol(lambda: Script(list(replies), self.seen, self.gone))
+        port = reactor.listenTCP(0, factory, interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        number: int = port.getHost().port
+        return number
+
+    def endpoint(self, port: int, on_done: Callable[[int, Outcome], None], seconds: float = 5) -> FetchEndpoint:
+        config = MediaConfig(
+            Address("127.0.0.1", 5060),
+            PortRange(20000, 20100),
+            resolver=Resolver.parse([f"imap.example.com:143=127.0.0.1:{port}"]),
+            connect_seconds=seconds,
+            fetch_seconds=seconds,
+        )
+        return FetchEndpoint(reactor, config, Trace("media", self.trace, Redactor("salt")), on_done, bind="127.0.0.1")
+
+    async def fetch(self, port: int, content_type: str = "", seconds: float = 5) -> Outcome:
+        outcomes: list[tuple[int, Outcome]] = []
+        endpoint = self.endpoint(port, lambda job, outcome: outcomes.append((job, outcome)), seconds)
+        await endpoint.start(self.command(content_type))
+        assert [job for job, _ in outcomes] == [7]
+        return outcomes[0][1]
+
+    def command(self, content_type: str = "") -> StartFetch:
+        return StartFetch(7, FetchPlan(URL, "imap.example.com", 143), content_type, "PCMU")
+
+    async def failed(self, *replies: bytes | None, seconds: float = 5) -> FailureKind:
+        outcome = await self.fetch(self.server(*replies), seconds=seconds)
+        assert isinstance(outcome, Failure)
+        return outcome.kind
+
+    async def test_part_arrives_and_the_server_is_left_by_logout(self) -> None:
+        outcome = await self.fetch(self.server(GREETING, LOGIN, PART, BYE))
+        assert isinstance(outcome, EncodedMedia)
+        assert outcome.octets == CONTENT
+        await self.gone
+        assert self.seen[0] == b"127.0.0.1"
+        assert [line.split()[1] for line in self.seen[1:]] == [b"AUTHENTICATE", b"URLFETCH", b"LOGOUT"]
+
+    async def test_trace_holds_no_token(self) -> None:
+        await self.fetch(self.server(GREETING, LOGIN, PART, BYE))
+        await self.gone
+        assert "URLFETCH" in self.trace.getvalue()
+        assert "0a0a" not in self.trace.getvalue()
+
+    async def test_content_type_of_the_request_wins(self) -> None:
+        outcome = await self.fetch(self.server(GREETING, LOGIN, PART, BYE), "text/plain;charset=utf-8")
+        await self.gone
+        assert isinstance(outcome, Failure)
+        assert outcome.kind is FailureKind.UNPLAYABLE
+
+    async def test_nobody_listens(self) -> None:
+        port = reactor.listenTCP(0, Factory(), interface="127.0.0.1")
+        number = port.getHost().port
+        await port.stopListening()
+        outcome = await self.fetch(number)
+        assert isinstance(outcome, Failure)
+        assert outcome.kind is FailureKind.UNREACHABLE
+
+    async def test_server_refuses_to_serve(self) -> None:
+        assert await self.failed(b"* BYE full\r\n") is FailureKind.UNREACHABLE
+        await self.gone
+
+    async def test_server_says_bye_instead_of_answering(self) -> None:
+        assert await self.failed(GREETING, LOGIN, b"* BYE going down\r\n") is FailureKind.CONNECTION_LOST
+        await self.gone
+
+    async def test_connection_breaks_inside_the_part(self) -> None:
+        assert await self.failed(GREETING, LOGIN + PART[:300], None) is FailureKind.CONNECTION_LOST
+
+    async def test_server_speaks_another_language(self) -> None:
+        assert await self.failed(GREETING, b"HTTP/1.1 400 Bad Request\r\n\r\n") is FailureKind.CONNECTION_LOST
+        await self.gone
+
+    async def test_server_stays_silent(self) -> None:
+        assert await self.failed(GREETING, LOGIN, seconds=0.1) is FailureKind.TIMED_OUT
+        await self.gone
+
+    async def test_nil_is_not_found(self) -> None:
+        nil = f'* URLFETCH "{URL}" NIL\r\na2 OK done\r\n'.encode()
+        assert await self.failed(GREETING, LOGIN, nil, BYE) is FailureKind.NOT_FOUND
+        await self.gone
+
+    async def test_fetch_given_up_reports_nothing_and_closes_its_connection(self) -> None:
+        outcomes: list[Outcome] = []
+        endpoint = self.endpoint(self.server(GREETING), lambda job, outcome: outcomes.append(outcome))
+        running = endpoint.start(self.command())
+        while b"AUTHENTICATE" not in b" ".join(self.seen):
+            pause: Deferred[None] = Deferred()
+            reactor.callLater(0.001, pause.callback, None)
+            await pause
+        endpoint.close()
+        await running
+        await self.gone
+        assert outcomes == []

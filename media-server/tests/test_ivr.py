@@ -1,0 +1,285 @@
+"""Every way in which an IVR request ends, with explicit times (RFC 5022 section 6, LS-2.7)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from lemonade_media.failures import Failure, FailureKind
+from lemonade_media.ivr import IvrSession, Phase
+from lemonade_media.service import Action, CancelFetch, FetchMedia, Respond, SkipBy, StartPlaying, StopPlaying
+from lemonade_wire.mscml.request import Audio, Play, PlayCollect, Prompt, Stop, Unsupported, Variable
+from lemonade_wire.mscml.response import ErrorInfo, Response
+
+URL = "imap://joe@imap.example.com/INBOX/;UID=20/;SECTION=2;URLAUTH=anonymous:INTERNAL:" + "0" * 64
+NO_WAIT = {"first_digit_ms": 0.0, "interdigit_ms": 0.0, "extra_digit_ms": 0.0}
+
+
+def prompt(**more: Any) -> Prompt:  # noqa: ANN401  the fields of Prompt
+    return replace(Prompt((Audio(URL),), stop_on_error=True), **more)
+
+
+def collect(prompt_: Prompt | None = None, **more: Any) -> PlayCollect:  # noqa: ANN401  the fields of PlayCollect
+    request = PlayCollect(prompt_ or prompt(), "1", clear_digits=True, skip_interval_ms=4000, ff_key="6", rw_key="4")
+    return replace(request, **{**NO_WAIT, **more})
+
+
+def playing(request: PlayCollect | Play, length_ms: float = 12000) -> IvrSession:
+    session = IvrSession()
+    assert session.receive(request, 0) == [FetchMedia(URL)]
+    actions = session.media_fetched(length_ms, 0.1)
+    assert [type(action) for action in actions] == [StartPlaying]
+    return session
+
+
+def answer(actions: list[Action]) -> Response:
+    assert len(actions) == 1
+    assert isinstance(actions[0], Respond)
+    return actions[0].response
+
+
+def test_prompt_that_plays_to_its_end_times_out_at_once_with_zero_timers() -> None:
+    session = playing(collect())
+    response = answer(session.playing_ended(12000, 12000, 12.1))
+    assert response == Response(
+        "playcollect", id="1", reason="timeout", play_duration_ms=12000, play_offset_ms=12000, digits=""
+    )
+    assert session.phase is None
+
+
+def test_skip_key_moves_and_does_not_end_the_prompt() -> None:
+    session = playing(collect())
+    assert session.key("6", 3) == [SkipBy(4000)]
+    assert session.key("4", 4) == [SkipBy(-4000)]
+    response = answer(session.playing_ended(8000, 12000, 8.1))
+    assert (response.reason, response.play_duration_ms, response.play_offset_ms) == ("timeout", 8000, 12000)
+
+
+def test_skip_key_before_the_media_is_there_does_nothing() -> None:
+    session = IvrSession()
+    session.receive(collect(), 0)
+    assert session.key("6", 0.05) == []
+    assert session.phase is Phase.FETCHING
+
+
+@pytest.mark.parametrize(("key", "reason"), [("*", "escapekey"), ("#", "returnkey")])
+def test_ending_keys_wait_for_what_the_player_says(key: str, reason: str) -> None:
+    session = playing(collect())
+    assert session.key(key, 5) == [StopPlaying()]
+    assert session.phase is Phase.STOPPING
+    response = answer(session.playing_ended(4900, 4900, 5.01))
+    assert (response.reason, response.play_duration_ms, response.digits) == (reason, 4900, "")
+
+
+def test_escape_while_fetching_gives_the_fetch_up() -> None:
+    session = IvrSession()
+    session.receive(collect(), 0)
+    cancel, respond = session.key("*", 0.2)
+    assert cancel == CancelFetch()
+    assert answer([respond]).reason == "escapekey"
+    assert session.media_fetched(12000, 0.3) == []
+
+
+def test_escape_works_without_barge() -> None:
+    session = playing(collect(barge=False))
+    assert session.key("5", 1) == []
+    assert session.key("*", 2) == [StopPlaying()]
+
+
+def test_key_given_both_meanings_seeks() -> None:
+    session = playing(collect(ff_key="*"))
+    assert session.key("*", 1) == [SkipBy(4000)]
+
+
+def test_barge_ends_the_prompt_and_returns_the_digit() -> None:
+    session = playing(collect())
+    assert session.key("5", 2) == [StopPlaying()]
+    response = answer(session.playing_ended(1900, 1900, 2.01))
+    assert (response.reason, response.digits, response.play_offset_ms) == ("timeout", "5", 1900)
+
+
+def test_digits_buffered_without_barge_are_collected_after_the_prompt() -> None:
+    session = playing(collect(barge=False, interdigit_ms=2000.0))
+    assert session.key("5", 2) == []
+    assert session.playing_ended(12000, 12000, 12) == []
+    assert session.phase is Phase.COLLECTING
+    assert session.next_timer() == 14
+    assert session.handle_timer(13.9) == []
+    response = answer(session.handle_timer(14))
+    assert (response.reason, response.digits) == ("timeout", "5")
+
+
+def test_digits_are_awaited_after_the_prompt() -> None:
+    session = playing(collect(first_digit_ms=5000.0, interdigit_ms=2000.0, max_digits=2, extra_digit_ms=1000.0))
+    session.playing_ended(12000, 12000, 12)
+    assert session.next_timer() == 17
+    assert session.key("1", 13) == []
+    assert session.next_timer() == 15
+    assert session.key("2", 14) == []
+    assert session.next_timer() == 15
+    response = answer(session.handle_timer(15))
+    assert (response.reason, response.digits) == ("match", "12")
+
+
+def test_return_key_belongs_to_the_digits_before_it() -> None:
+    session = playing(collect(first_digit_ms=5000.0, interdigit_ms=2000.0))
+    session.playing_ended(12000, 12000, 12)
+    session.key("7", 13)
+    response = answer(session.key("#", 14))
+    assert (response.reason, response.digits) == ("returnkey", "7")
+
+
+def test_escape_discards_digits() -> None:
+    session = playing(collect(first_digit_ms=5000.0, interdigit_ms=2000.0))
+    session.playing_ended(12000, 12000, 12)
+    session.key("7", 13)
+    assert answer(session.key("*", 14)).digits == ""
+
+
+def test_type_ahead_ends_the_prompt_before_it_begins_unless_cleared() -> None:
+    session = IvrSession()
+    session.key("9", 0)
+    response = answer(session.receive(collect(clear_digits=False), 1))
+    assert (response.digits, response.play_duration_ms) == ("9", 0)
+    session.key("9", 2)
+    assert session.receive(collect(clear_digits=True), 3) == [FetchMedia(URL)]
+
+
+def test_stop_gives_the_stopped_response_first() -> None:
+    session = playing(collect())
+    assert session.receive(Stop("2"), 5) == [StopPlaying()]
+    first, second = session.playing_ended(5000, 5000, 5.01)
+    assert answer([first]).reason == "stopped"
+    assert answer([second]) == Response("stop", id="2")
+
+
+def test_stop_with_nothing_running_is_answered() -> None:
+    assert answer(IvrSession().receive(Stop("2"), 0)) == Response("stop", id="2")
+
+
+def test_new_request_stops_the_old_one_and_is_carried_out_after_its_response() -> None:
+    session = playing(collect())
+    assert session.receive(collect(id="2"), 5) == [StopPlaying()]
+    assert session.receive(collect(id="3"), 5) == []
+    first, fetch, cancel, second, again = session.playing_ended(5000, 5000, 5.01)
+    assert (answer([first]).id, answer([first]).reason) == ("1", "stopped")
+    assert (fetch, cancel) == (FetchMedia(URL), CancelFetch())
+    assert (answer([second]).id, answer([second]).reason) == ("2", "stopped")
+    assert again == FetchMedia(URL)
+
+
+def test_end_that_crosses_a_stop_counts_as_stopped() -> None:
+    session = playing(collect())
+    session.receive(Stop(), 11.99)
+    assert answer([session.playing_ended(12000, 12000, 12)[0]]).reason == "stopped"
+
+
+def test_implicit_stop_has_one_response() -> None:
+    session = playing(collect())
+    assert session.stop(5) == [StopPlaying()]
+    assert session.stop(5) == []
+    assert answer(session.playing_ended(5000, 5000, 5)).reason == "stopped"
+
+
+def test_hanging_up_ends_playing_without_a_response() -> None:
+    session = playing(collect())
+    assert session.close() == [StopPlaying()]
+    assert session.playing_ended(5000, 5000, 5) == []
+    assert session.key("*", 6) == []
+    assert session.receive(Stop(), 6) == []
+    fetching = IvrSession()
+    fetching.receive(collect(), 0)
+    assert fetching.close() == [CancelFetch()]
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "remote"),
+    [
+        (FailureKind.NOT_FOUND, 404, 404),
+        (FailureKind.BAD_URL, 400, 400),
+        (FailureKind.TIMED_OUT, 500, 504),
+        (FailureKind.UNREACHABLE, 500, 503),
+        (FailureKind.LOGIN_REFUSED, 500, 401),
+        (FailureKind.NO_BINARY, 500, 501),
+        (FailureKind.REFUSED, 500, 500),
+        (FailureKind.UNDECODABLE_ENCODING, 500, 415),
+        (FailureKind.UNPLAYABLE, 415, None),
+        (FailureKind.NO_COMMON_CODEC, 488, None),
+    ],
+)
+def test_failed_fetch_is_reported_with_stoponerror(kind: FailureKind, code: int, remote: int | None) -> None:
+    session = IvrSession()
+    session.receive(collect(), 0)
+    response = answer(session.fetch_failed(Failure(kind, "because"), 1))
+    assert (response.code, response.reason, response.digits) == (code, None, "")
+    assert (response.play_duration_ms, response.play_offset_ms) == (0, 0)
+    assert (response.error_info.code if response.error_info else None) == remote
+    assert response.error_info is None or response.error_info.context == URL
+
+
+def test_without_stoponerror_the_next_url_is_played() -> None:
+    session = IvrSession()
+    items = (Audio("imap://one"), Audio("imap://two"))
+    session.receive(collect(prompt(items=items, stop_on_error=False)), 0)
+    assert session.fetch_failed(Failure(FailureKind.NOT_FOUND, "NIL"), 1) == [FetchMedia("imap://two")]
+    assert session.media_fetched(3000, 2) == [StartPlaying(("imap://two",), 0, None)]
+    response = answer(session.playing_ended(3000, 3000, 5))
+    assert (response.code, response.reason) == (200, "timeout")
+    assert response.error_info == ErrorInfo(404, "Not Found", "imap://one")
+
+
+def test_offset_past_the_end_wraps() -> None:
+    session = IvrSession()
+    session.receive(collect(prompt(offset_ms=15000)), 0)
+    assert session.media_fetched(12000, 1) == [StartPlaying((URL,), 3000, None)]
+
+
+def test_repetitions_pause_and_add_up() -> None:
+    session = playing(collect(prompt(repeat=2, delay_ms=1000, offset_ms=2000)))
+    assert session.playing_ended(10000, 12000, 10) == []
+    assert session.next_timer() == 11
+    assert session.handle_timer(11) == [StartPlaying((URL,), 0, None)]
+    response = answer(session.playing_ended(12000, 12000, 23))
+    assert (response.play_duration_ms, response.play_offset_ms) == (22000, 12000)
+
+
+def test_duration_caps_the_repetitions() -> None:
+    session = playing(collect(prompt(repeat=None, duration_ms=20000)))
+    assert session.playing_ended(12000, 12000, 12) == [StartPlaying((URL,), 0, 8000)]
+    assert answer(session.playing_ended(8000, 8000, 20)).play_offset_ms == 8000
+
+
+@pytest.mark.parametrize("silent", [prompt(repeat=0), prompt(duration_ms=0), Prompt(())])
+def test_prompt_of_no_length_is_over_at_once(silent: Prompt) -> None:
+    response = answer(IvrSession().receive(collect(silent), 0))
+    assert (response.reason, response.play_duration_ms) == ("timeout", 0)
+
+
+def test_play_ends_with_eof_and_keeps_keys_for_later() -> None:
+    session = playing(Play(prompt(), "p"))
+    assert session.key("*", 1) == []
+    response = answer(session.playing_ended(12000, 12000, 12))
+    assert (response.request, response.reason, response.digits) == ("play", "EOF", None)
+    assert answer(session.receive(collect(clear_digits=False), 13)).reason == "escapekey"
+
+
+def test_other_requests_are_not_implemented_and_disturb_nothing() -> None:
+    session = playing(collect())
+    assert answer(session.receive(Unsupported("playrecord", "r"), 1)) == Response(
+        "playrecord", 501, "Not Implemented", "r"
+    )
+    assert session.phase is Phase.PLAYING
+
+
+def test_spoken_variable_is_refused() -> None:
+    response = answer(IvrSession().receive(collect(prompt(items=(Variable("dig", "gen", "12"),))), 0))
+    assert response.code == 501
+
+
+def test_endless_waiting_arms_no_timer() -> None:
+    session = playing(collect(first_digit_ms=math.inf))
+    session.playing_ended(12000, 12000, 12)
+    assert session.next_timer() is None

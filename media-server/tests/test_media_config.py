@@ -1,0 +1,53 @@
+"""Settings as texts: what is read and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from lemonade_media.cli import listen_address
+from lemonade_media.config import AllowedHost, Identity, PortRange
+from lemonade_wire.address import Address
+
+
+def test_identity_keeps_its_password_out_of_its_repr() -> None:
+    identity = Identity.parse("mediaserver:se:cret")
+    assert (identity.user, identity.password) == ("mediaserver", "se:cret")
+    assert "cret" not in repr(identity)
+
+
+@pytest.mark.parametrize("text", ["mediaserver", ":secret", "mediaserver:"])
+def test_bad_identity_is_refused_without_repeating_it(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^NAME:PASSWORD is expected$"):
+        Identity.parse(text)
+
+
+def test_allowed_host_without_a_port_allows_any_port() -> None:
+    assert AllowedHost.parse("IMAP.example.com").allows("imap.EXAMPLE.com", 1143)
+    assert AllowedHost.parse("imap.example.com:143").allows("imap.example.com", 143)
+    assert not AllowedHost.parse("imap.example.com:143").allows("imap.example.com", 144)
+    assert not AllowedHost.parse("example.com").allows("imap.example.com", 143)
+    assert AllowedHost.parse("[::1]:143").allows("[::1]", 143)
+
+
+@pytest.mark.parametrize("text", ["", ":143", "host:0", "host:x", "host:70000"])
+def test_bad_allowed_host(text: str) -> None:
+    with pytest.raises(ValueError, match="is expected"):
+        AllowedHost.parse(text)
+
+
+def test_port_range() -> None:
+    assert PortRange.parse("16384-16484") == PortRange(16384, 16484)
+
+
+@pytest.mark.parametrize("text", ["16384", "16384-", "a-b", "80-90", "20000-20000", "20001-20000", "20000-70000"])
+def test_bad_port_range(text: str) -> None:
+    with pytest.raises(ValueError, match="is expected"):
+        PortRange.parse(text)
+
+
+def test_listen_address_is_one_that_callers_can_reach() -> None:
+    assert listen_address("127.0.0.1:5060") == Address("127.0.0.1", 5060)
+    assert listen_address("localhost:5060") == Address("127.0.0.1", 5060)
+    for text in ("0.0.0.0:5060", "[::]:5060"):
+        with pytest.raises(ValueError, match="reach"):
+            listen_address(text)

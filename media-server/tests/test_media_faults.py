@@ -1,0 +1,181 @@
+"""Each fault changes one thing, seen in a replay beside the one without it."""
+
+from __future__ import annotations
+
+import pytest
+
+from lemonade_media import faults
+from lemonade_media.commands import AddStream, LogLine, PlayMedia, SeekMedia
+from lemonade_media.failures import Failure, FailureKind
+from lemonade_media.faults import FAULTS
+from lemonade_media.replay import Replay
+from lemonade_wire.faults import Fault
+from lemonade_wire.mscml.document import CONTENT_TYPE, parse_document, write_document
+from lemonade_wire.mscml.request import Audio, PlayCollect, Prompt
+from lemonade_wire.mscml.response import Response
+from lemonade_wire.sdp.codec import PCMA, PCMU, Codec
+from lemonade_wire.sdp.description import SessionDescription
+from lemonade_wire.sdp.offer import make_offer
+from lemonade_wire.sip.event import CallAnswered, InfoReceived
+from lemonade_wire.sip.netann import AnnouncementUri
+from lemonade_wire.sip.uri import SipUri
+
+TOKEN = "0a" * 32
+URL = f"imap://joe@imap.example.com/INBOX;UIDVALIDITY=9/;UID=20/;SECTION=2;URLAUTH=anonymous:INTERNAL:{TOKEN}"
+ANNC = AnnouncementUri(URL).uri("media.example.net")
+IVR = SipUri.parse("sip:ivr@media.example.net")
+OFFER = make_offer("192.0.2.3", 20000, [PCMU, PCMA], video=(20002, [Codec("H263", 90000)]))
+COLLECT = PlayCollect(Prompt((Audio(URL),), stop_on_error=True), "1", ff_key="6", first_digit_ms=0)
+
+ANNC_LOG = [
+    "caller INVITE",
+    "server 100",
+    "OpenMedia",
+    "StartFetch",
+    "server 200",
+    "caller ACK",
+    "AddStream",
+    "PlayMedia",
+    "server BYE",
+    "caller 200",
+    "CloseMedia",
+]
+
+
+def announcement(fault: Fault | None) -> Replay:
+    replay = Replay(fault=fault)
+    replay.invite(ANNC, bytes(OFFER))
+    replay.advance(12)
+    finish(replay)
+    return replay
+
+
+def finish(replay: Replay) -> None:
+    play = next(command for command in replay.commands if isinstance(command, PlayMedia))
+    replay.server.playing_ended(play.call, 8000, 12000, replay.now)
+    replay.settle()
+
+
+def ivr(fault: Fault | None) -> Replay:
+    """Ask for a prompt, skip once, play to the end; the caller answers every INFO."""
+    replay = Replay(fault=fault)
+    call = replay.invite(IVR, bytes(OFFER))
+    replay.caller.info(call, write_document(COLLECT), CONTENT_TYPE, now=replay.now)
+    replay.settle()
+    answer_infos(replay)
+    replay.caller.info(call, b"Signal=6\r\n", "application/dtmf-relay", now=replay.now)
+    replay.settle()
+    finish(replay)
+    answer_infos(replay)
+    return replay
+
+
+def answer_infos(replay: Replay) -> None:
+    for event in replay.heard:
+        if isinstance(event, InfoReceived) and event.transaction not in replay.log:
+            replay.log.append(event.transaction)
+            replay.caller.respond(event.transaction, 200, now=replay.now)
+    replay.settle()
+
+
+def response_of(replay: Replay) -> Response:
+    document = parse_document(next(e for e in replay.heard if isinstance(e, InfoReceived)).request.body)
+    assert isinstance(document, Response)
+    return document
+
+
+def stream_of(replay: Replay) -> AddStream:
+    return next(command for command in replay.commands if isinstance(command, AddStream))
+
+
+def test_every_fault_has_a_name_clauses_and_a_summary() -> None:
+    assert len(FAULTS.faults) == 14
+    for name, fault in FAULTS.faults.items():
+        assert name == fault.name
+        assert fault.breaks
+        assert all(clause.startswith("LS-") for clause in fault.breaks)
+        assert fault.summary
+
+
+def test_without_a_fault_the_announcement_follows_the_diagram() -> None:
+    assert announcement(None).log == ANNC_LOG
+
+
+def test_rtp_before_ack() -> None:
+    log = announcement(faults.RtpBeforeAck()).log
+    assert log.index("PlayMedia") < log.index("server 200") < log.index("caller ACK")
+    assert sorted(log) == sorted(ANNC_LOG)
+
+
+def test_ok_before_urlfetch() -> None:
+    log = announcement(faults.OkBeforeUrlfetch()).log
+    assert log.index("server 200") < log.index("StartFetch")
+    assert sorted(log) == sorted(ANNC_LOG)
+
+
+def test_ok_before_a_fetch_that_fails_ends_in_bye() -> None:
+    failing = Replay(
+        fault=faults.OkBeforeUrlfetch(), fetch=lambda command: Failure(FailureKind.NOT_FOUND, "the part is gone")
+    )
+    failing.invite(ANNC, bytes(OFFER))
+    assert failing.log[-3:] == ["server BYE", "caller 200", "CloseMedia"]
+
+
+def test_no_bye() -> None:
+    assert announcement(faults.NoBye()).log == ANNC_LOG[:-3]
+
+
+@pytest.mark.parametrize(("fault", "ports"), [(None, [16384, 0]), (faults.AnswerDropsRejectedLine(), [16384])])
+def test_answer_drops_rejected_line(fault: Fault | None, ports: list[int]) -> None:
+    answered = next(event for event in announcement(fault).heard if isinstance(event, CallAnswered))
+    assert [line.port for line in SessionDescription.parse(answered.response.body).media] == ports
+
+
+@pytest.mark.parametrize(("fault", "by_ms"), [(None, 6000), (faults.WrongSkip(), 3000)])
+def test_wrong_skip(fault: Fault | None, by_ms: int) -> None:
+    assert [command.by_ms for command in ivr(fault).commands if isinstance(command, SeekMedia)] == [by_ms]
+
+
+@pytest.mark.parametrize(("fault", "offset_ms"), [(None, 12000), (faults.WrongOffset(), 14000)])
+def test_wrong_offset(fault: Fault | None, offset_ms: int) -> None:
+    response = response_of(ivr(fault))
+    assert (response.play_offset_ms, response.play_duration_ms) == (offset_ms, 8000)
+
+
+def test_no_response_info() -> None:
+    assert "server INFO" in ivr(None).log
+    replay = ivr(faults.NoResponseInfo())
+    assert "server INFO" not in replay.log
+    assert "PlayMedia" in replay.log
+
+
+def test_response_before_info_ok() -> None:
+    def of_info(replay: Replay) -> list[str]:
+        return replay.log[replay.log.index("caller INFO") :][:3]
+
+    assert of_info(ivr(None)) == ["caller INFO", "server 200", "StartFetch"]
+    replay = ivr(faults.ResponseBeforeInfoOk())
+    assert of_info(replay) == ["caller INFO", "server INFO", "server 200"]
+    assert replay.log.count("server INFO") == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "stream"),
+    [
+        (None, (0, 1, False)),
+        (faults.TimestampResetOnSeek(), (0, 1, True)),
+        (faults.Burst(), (0, 5, False)),
+        (faults.CodecNotOffered(), (3, 1, False)),
+    ],
+)
+def test_faults_of_the_stream(fault: Fault | None, stream: tuple[int, int, bool]) -> None:
+    added = stream_of(announcement(fault))
+    assert (added.payload_type, added.burst, added.reset_on_seek) == stream
+
+
+def test_ticket_in_log() -> None:
+    def raw(fault: Fault | None) -> str:
+        return " ".join(line.text for line in announcement(fault).commands if isinstance(line, LogLine) and line.raw)
+
+    assert raw(None) == ""
+    assert TOKEN in raw(faults.TicketInLog())

@@ -1,0 +1,253 @@
+"""The real `lemonade-media` on loopback: ready by OPTIONS, plays a call, hangs up, ends on SIGTERM, leaves nothing."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lemonade_wire.address import Address
+from lemonade_wire.rtp.packet import RtpPacket
+from lemonade_wire.sdp.codec import PCMU
+from lemonade_wire.sdp.offer import make_offer
+from lemonade_wire.sip.event import ByeReceived, CallAnswered, Event, SendDatagram
+from lemonade_wire.sip.netann import AnnouncementUri
+from lemonade_wire.sip.settings import UaSettings
+from lemonade_wire.sip.ua import UserAgent
+
+COMMAND = [sys.executable, "-c", "from lemonade_media.cli import main; main()"]
+NUMBERS = itertools.count(2)
+TOKEN = "0a" * 32
+URL = f"imap://joe@imap.example.com/INBOX/;UID=20/;SECTION=2;URLAUTH=anonymous:INTERNAL:{TOKEN}"
+CONTENT = bytes(range(160, 320 - 64)) * 40  # 3840 octets: 24 packets, 0.48 s
+OPTIONS = (
+    "OPTIONS sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bK{number};rport\r\nMax-Forwards: 70\r\n"
+    "From: <sip:probe@example.com>;tag=1\r\nTo: <sip:127.0.0.1>\r\nCall-ID: {number}@probe\r\nCSeq: 1 OPTIONS\r\n"
+    "Content-Length: 0\r\n\r\n"
+)
+
+
+def own_address() -> str:
+    """Return a loopback address that no other test uses, whichever process it runs in."""
+    return f"127.{20 + os.getpid() % 200}.{os.getpid() // 200 % 250}.{next(NUMBERS)}"
+
+
+def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "too late"
+        time.sleep(0.005)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+class Peer:
+    """A caller's SIP and RTP sockets."""
+
+    def __init__(self, server: str) -> None:
+        self.server = (server, 5060)
+        self.sip = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sip.bind(("127.0.0.1", 0))
+        self.rtp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.rtp.bind(("127.0.0.1", 0))
+        self.address = Address(*self.sip.getsockname())
+        self.ua = UserAgent(UaSettings(self.address))
+        self.events: list[Event] = []
+        self.packets: list[RtpPacket] = []
+
+    def ask_options(self, seconds: float = 10) -> bytes:
+        """Send OPTIONS until there is an answer."""
+        deadline = time.monotonic() + seconds
+        for number in range(1000):
+            self.sip.sendto(OPTIONS.format(here=self.address, number=number).encode(), self.server)
+            if select.select([self.sip], [], [], 0.1)[0]:
+                try:
+                    return self.sip.recv(65536)
+                except ConnectionError:
+                    time.sleep(0.05)
+            assert time.monotonic() < deadline, "no answer to OPTIONS"
+        raise AssertionError
+
+    def run(self, done: Callable[[], bool], seconds: float = 10) -> None:
+        """Move messages until `done`."""
+        deadline = time.monotonic() + seconds
+        while not done():
+            now = time.monotonic()
+            assert now < deadline, f"too late; {self.events}"
+            for output in self.ua.outputs():
+                if isinstance(output, SendDatagram):
+                    self.sip.sendto(output.data, self.server)
+            self.events += self.ua.events()
+            for ready in select.select([self.sip, self.rtp], [], [], 0.02)[0]:
+                data = ready.recv(65536)
+                if ready is self.rtp:
+                    self.packets.append(RtpPacket.parse(data))
+                else:
+                    self.ua.datagram_received(data, Address(*self.server), time.monotonic())
+            self.ua.handle_timer(time.monotonic())
+
+    def call(self) -> str:
+        offer = make_offer("127.0.0.1", self.rtp.getsockname()[1], [PCMU])
+        return self.ua.invite(
+            AnnouncementUri(URL).uri(*self.server),
+            next_hop=Address(*self.server),
+            now=time.monotonic(),
+            body=bytes(offer),
+        )
+
+    def close(self) -> None:
+        self.sip.close()
+        self.rtp.close()
+
+
+def serve_mail(listener: socket.socket, content: bytes) -> None:
+    """Be an IMAP server for one connection after the other."""
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        with connection, connection.makefile("rb") as lines:
+            connection.sendall(b"* OK [CAPABILITY IMAP4rev1 AUTH=ANONYMOUS SASL-IR] ready\r\n")
+            for line in lines:
+                tag, name = line.split()[:2]
+                if name == b"AUTHENTICATE":
+                    connection.sendall(tag + b" OK [CAPABILITY IMAP4rev1 URLAUTH=BINARY] in\r\n")
+                elif name == b"URLFETCH":
+                    structure = b'(BODYPARTSTRUCTURE ("AUDIO" "BASIC" NIL NIL NIL "BINARY" 3840))'
+                    binary = b" (BINARY ~{%d}\r\n" % len(content) + content + b")\r\n"
+                    connection.sendall(b'* URLFETCH "' + URL.encode() + b'" ' + structure + binary + tag + b" OK x\r\n")
+                else:
+                    connection.sendall(b"* BYE\r\n" + tag + b" OK bye\r\n")
+
+
+@contextmanager
+def mail(content: bytes) -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve_mail, args=(listener, content), daemon=True).start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def media(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[bytes], Peer]]:
+    host = own_address()
+    where = ["--listen", f"{host}:5060", "--rtp-ports", "23100-23199", "--trace", str(folder / "trace.jsonl")]
+    with (folder / "media.log").open("wb") as log, subprocess.Popen([*COMMAND, *where, *options], stderr=log) as run:
+        peer = Peer(host)
+        try:
+            yield run, peer
+        finally:
+            peer.close()
+            if run.poll() is None:
+                run.kill()
+
+
+def children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_answers_options_and_ends_on_sigterm_with_its_sender(tmp_path: Path) -> None:
+    with media(tmp_path) as (run, peer):
+        answer = peer.ask_options()
+        assert answer.startswith(b"SIP/2.0 200 ")
+        assert b"application/mediaservercontrol+xml" in answer
+        senders = children(run.pid)
+        assert senders, "the RTP sender is a process of its own"
+        for octets in (b"", b"\0" * 50, b"INVITE", b"SIP/2.0 200 OK\r\n\r\n", b"\xff" * 2000):
+            peer.sip.sendto(octets, peer.server)
+        assert peer.ask_options().startswith(b"SIP/2.0 ")
+        run.send_signal(signal.SIGTERM)
+        assert run.wait(10) == 0
+        until(lambda: not any(alive(sender) for sender in senders))
+    log = (tmp_path / "media.log").read_text()
+    assert "Traceback" not in log
+    states = [json.loads(line) for line in (tmp_path / "trace.jsonl").read_text().splitlines()]
+    assert [event["state"] for event in states if event["event"] == "node"] == [
+        "started",
+        "ready",
+        "stopping",
+        "stopped",
+    ]
+
+
+def test_announcement_plays_octet_by_octet_and_ends_in_bye(tmp_path: Path) -> None:
+    with (
+        mail(CONTENT) as imap,
+        media(tmp_path, "--allow-imap", "imap.example.com", "--resolve", f"imap.example.com=127.0.0.1:{imap}") as (
+            run,
+            peer,
+        ),
+    ):
+        peer.ask_options()
+        peer.call()
+        peer.run(lambda: any(isinstance(event, ByeReceived) for event in peer.events))
+        assert b"".join(packet.payload for packet in peer.packets) == CONTENT
+        assert {packet.payload_type for packet in peer.packets} == {0}
+        assert len({packet.ssrc for packet in peer.packets}) == 1
+        run.send_signal(signal.SIGTERM)
+        assert run.wait(5) == 0
+    for name in ("media.log", "trace.jsonl"):
+        text = (tmp_path / name).read_text()
+        assert "URLFETCH" in text or "fetching" in text
+        assert TOKEN not in text
+    traced = [json.loads(line) for line in (tmp_path / "trace.jsonl").read_text().splitlines()]
+    played = [event for event in traced if event["event"] == "media"]
+    assert [(event["state"], event["played_ms"], event["offset_ms"]) for event in played] == [
+        ("playing", 0, 0),
+        ("finished", 480, 480),
+    ]
+
+
+def test_sigterm_hangs_up_a_call_that_plays(tmp_path: Path) -> None:
+    with (
+        mail(CONTENT * 100) as imap,
+        media(tmp_path, "--allow-imap", "imap.example.com", "--resolve", f"imap.example.com=127.0.0.1:{imap}") as (
+            run,
+            peer,
+        ),
+    ):
+        peer.ask_options()
+        peer.call()
+        peer.run(lambda: len(peer.packets) > 3)
+        assert any(isinstance(event, CallAnswered) for event in peer.events)
+        run.send_signal(signal.SIGTERM)
+        peer.run(lambda: any(isinstance(event, ByeReceived) for event in peer.events), 10)
+        peer.run(lambda: run.poll() is not None, 10)
+        assert run.returncode == 0
+
+
+def test_killed_server_takes_its_sender_with_it(tmp_path: Path) -> None:
+    with media(tmp_path) as (run, peer):
+        peer.ask_options()
+        senders = children(run.pid)
+        assert senders
+        run.kill()
+        run.wait(5)
+        until(lambda: not any(alive(sender) for sender in senders), 5)
+
+
+def test_taken_port_is_told_in_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = subprocess.run(
+            [*COMMAND, "--listen", address, "--rtp-ports", "23100-23199"], capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert address.rpartition(":")[2] in done.stderr

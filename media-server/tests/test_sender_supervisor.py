@@ -1,0 +1,155 @@
+"""The real sender process on loopback, from Twisted's side."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from twisted.internet import reactor
+from twisted.internet.defer import ensureDeferred
+from twisted.internet.task import deferLater
+from twisted.trial.unittest import TestCase
+
+from lemonade_media.sender.protocol import Event, Finished, Sought, Started, Stopped
+from lemonade_media.sender.supervisor import SenderFullError, StreamSetup, Supervisor
+from lemonade_wire.rtp.endpoint import RtpEndpoint, RtpPorts
+from lemonade_wire.rtp.packet import RtpPacket
+from lemonade_wire.rtp.rtcp import Goodbye, RtcpPacket, parse_compound
+
+HOST = f"127.94.{os.getpid() % 250}.1"
+MEDIA = bytes(range(160)) * 500
+
+
+async def until(condition: Callable[[], object], seconds: float = 10) -> None:
+    for _ in range(int(seconds * 200)):
+        if condition():
+            return
+        await deferLater(reactor, 0.005)
+    raise AssertionError("it did not happen in time")
+
+
+class SenderProcess(TestCase):
+    def setUp(self) -> None:
+        self.packets: list[RtpPacket] = []
+        self.arrivals: list[float] = []
+        self.reports: list[tuple[RtcpPacket, ...]] = []
+        self.events: list[Event] = []
+        self.deaths: list[str] = []
+        ports = RtpPorts(HOST, 22000, 22040)
+        self.heard = ports.open(self.on_rtp, lambda octets, *_: self.reports.append(parse_compound(octets)))
+        self.addCleanup(self.heard.close)
+        self.ours: RtpEndpoint = ports.open(lambda *_: None, lambda *_: None)
+        self.addCleanup(self.ours.close)
+        self.sender = Supervisor(on_restart=self.deaths.append, capacity=2)
+        self.addCleanup(self.sender_closed)
+        self.sender.start()
+
+    def sender_closed(self) -> object:
+        return ensureDeferred(self.sender.close())
+
+    def on_rtp(self, octets: bytes, source: tuple[str, int], arrival: float) -> None:
+        assert source == (HOST, self.ours.port), "media come from the port that was announced"
+        self.packets.append(RtpPacket.parse(octets))
+        self.arrivals.append(arrival)
+
+    def setup_stream(self) -> StreamSetup:
+        to = (HOST, self.heard.port)
+        return StreamSetup(*self.ours.descriptors, to, (HOST, self.heard.port + 1), payload_type=0, cname="media@test")
+
+    async def test_half_a_second_arrives_and_its_end_is_told(self) -> None:
+        content = self.sender.load(MEDIA[: 25 * 160])
+        stream = self.sender.add(self.setup_stream(), self.events.append)
+        serial = self.sender.play(stream, content)
+        await until(lambda: len(self.events) == 2)
+        await until(lambda: len(self.packets) == 25)
+        assert self.events == [Started(stream, serial), Finished(stream, serial, 500, 500)]
+        assert b"".join(packet.payload for packet in self.packets) == MEDIA[: 25 * 160]
+        assert {packet.ssrc for packet in self.packets} == {self.sender.ssrc(stream)}
+        assert [packet.marker for packet in self.packets] == [True] + [False] * 24
+        # However late a busy machine makes a packet, the next one keeps half a packet time from it: no burst.
+        assert self.arrivals[-1] - self.arrivals[0] > 24 * 0.009
+        self.sender.remove(stream)
+        await until(lambda: self.reports)
+        assert isinstance(self.reports[-1][-1], Goodbye)
+
+    async def test_seek_and_stop_are_told_with_where_they_were(self) -> None:
+        content = self.sender.load(MEDIA)
+        stream = self.sender.add(self.setup_stream(), self.events.append)
+        serial = self.sender.play(stream, content, offset_ms=1000)
+        await until(lambda: self.packets)
+        self.sender.seek(stream, 4000)
+        await until(lambda: len(self.packets) > 5)
+        self.sender.stop_playing(stream)
+        await until(lambda: len(self.events) == 3)
+        sought, stopped = self.events[1:]
+        assert isinstance(sought, Sought)
+        assert isinstance(stopped, Stopped)
+        assert sought.offset_ms - sought.from_ms == 4000
+        assert stopped == Stopped(stream, serial, stopped.played_ms, 5000 + stopped.played_ms)
+        first = self.packets[0]
+        assert [packet.sequence for packet in self.packets] == [
+            (first.sequence + n) % 65536 for n in range(len(self.packets))
+        ]
+
+    async def test_a_killed_sender_is_followed_by_one_that_goes_on(self) -> None:
+        content = self.sender.load(MEDIA)
+        stream = self.sender.add(self.setup_stream(), self.events.append)
+        self.sender.play(stream, content)
+        self.sender.drop(content)  # playing goes on, in the successor too
+        await until(lambda: len(self.packets) > 10)
+        dead = self.sender.pid
+        assert dead is not None
+        os.kill(dead, signal.SIGKILL)
+        await until(lambda: self.deaths)
+        before = len(self.packets)
+        await until(lambda: len(self.packets) > before + 10)
+        assert len(self.deaths) == 1
+        assert self.sender.pid != dead
+        assert {packet.ssrc for packet in self.packets} == {self.sender.ssrc(stream)}
+        steps = [
+            ((later.sequence - sooner.sequence) % 65536, (later.timestamp - sooner.timestamp) % 2**32)
+            for sooner, later in zip(self.packets, self.packets[1:], strict=False)
+        ]
+        # At most the packet that was written down and not sent is missing; time goes on through the gap.
+        assert {sequence for sequence, _ in steps} <= {1, 2}
+        assert sum(sequence == 2 for sequence, _ in steps) <= 1
+        # A short death is caught up with, a long one leaves a gap; the timestamps keep to the clock in both.
+        media = sum(timestamp for _, timestamp in steps) / 8000
+        assert (
+            abs(media - (self.arrivals[-1] - self.arrivals[0])) < 1.5
+        )  # a second's catching up, and the machine's own
+        assert all(timestamp % 160 == 0 for _, timestamp in steps)
+
+    async def test_commands_given_while_no_sender_lives_are_carried_out_by_the_next(self) -> None:
+        content = self.sender.load(MEDIA[:1600])
+        await until(lambda: self.sender.pid is not None)
+        os.kill(self.sender.pid or 0, signal.SIGKILL)
+        stream = self.sender.add(self.setup_stream(), self.events.append)
+        serial = self.sender.play(stream, content)
+        await until(lambda: self.events and isinstance(self.events[-1], Finished))
+        assert self.events[-1] == Finished(stream, serial, 200, 200)
+        assert len(self.packets) == 10
+
+    async def test_more_streams_than_rows_are_refused(self) -> None:
+        first = self.sender.add(self.setup_stream(), self.events.append)
+        self.sender.add(self.setup_stream(), self.events.append)
+        with pytest.raises(SenderFullError):
+            self.sender.add(self.setup_stream(), self.events.append)
+        self.sender.remove(first)
+        self.sender.add(self.setup_stream(), self.events.append)
+
+    async def test_closing_leaves_no_process(self) -> None:
+        pid = self.sender.pid
+        assert pid is not None
+        await self.sender.close()
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_the_process_imports_no_twisted() -> None:
+    script = "import sys, lemonade_media.sender.process; sys.exit(any(m.startswith('twisted') for m in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
