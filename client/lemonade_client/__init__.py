@@ -1,0 +1,1 @@
+"""Scripted mail client: finds a part, has its URL authorised, and listens to it."""

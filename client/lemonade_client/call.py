@@ -1,0 +1,103 @@
+"""One call of the client, as far as it has got: what the steps look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from lemonade_wire.mscml.document import CONTENT_TYPE, MscmlError, parse_document
+from lemonade_wire.mscml.response import Response as MscmlResponse
+from lemonade_wire.sip.event import (
+    ByeReceived,
+    CallAnswered,
+    CallEnded,
+    CallProgressed,
+    CallRefused,
+    EndReason,
+    Event,
+    InfoReceived,
+)
+from lemonade_wire.sip.message import Response
+
+Service = Literal["annc", "ivr"]
+
+
+@dataclass
+class Call:
+    """The state of a call. `heard_before` is the media time heard when the present playing was asked for."""
+
+    id: str
+    service: Service
+    final: Response | None = None
+    """The final response to the INVITE; None while there is none, and where none ever came."""
+    refused: bool = False
+    ended: EndReason | None = None
+    heard_before: float = 0.0
+    request_id: str | None = None
+    """Id of the last `<playcollect>`."""
+    responses: list[MscmlResponse] = field(default_factory=list)
+    """MSCML responses that no step has taken yet."""
+    trouble: str = ""
+    """Why the last MSCML body could not be read."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether the INVITE has come to its end."""
+        return self.final is not None or self.refused or self.ended is not None
+
+    @property
+    def up(self) -> bool:
+        """Whether the call is answered and not over."""
+        return self.final is not None and not self.refused and self.ended is None
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left to hang up."""
+        return self.refused or self.ended is not None
+
+    @property
+    def awaits_no_response(self) -> bool:
+        """Whether the response to the last `<playcollect>` is here, or can no longer come."""
+        return not self.up or any(self._is_for_last(response) for response in self.responses)
+
+    @property
+    def status(self) -> str:
+        """The final status, in words where there is none."""
+        return str(self.final.status) if self.final else "no answer"
+
+    def take_response(self) -> MscmlResponse | None:
+        """Return the response to the last `<playcollect>`, once; one that names no id is taken for it (E-26)."""
+        for response in self.responses:
+            if self._is_for_last(response):
+                self.responses.remove(response)
+                return response
+        return None
+
+    def _is_for_last(self, response: MscmlResponse) -> bool:
+        return response.request == "playcollect" and response.id in {None, self.request_id}
+
+    def observe(self, event: Event) -> None:
+        """Take an event of this call."""
+        match event:
+            case CallAnswered(response=response):
+                self.final = response
+            case CallRefused(response=response):
+                self.final = response
+                self.refused = True
+            case CallEnded(why=why):
+                self.ended = why
+            case InfoReceived(request=request) if request.content_type == CONTENT_TYPE:
+                self._read(request.body)
+            case ByeReceived() | CallProgressed() | InfoReceived():
+                pass  # CallEnded follows a BYE; the rest tells the steps nothing
+
+    def _read(self, body: bytes) -> None:
+        try:
+            document = parse_document(body)
+        except MscmlError as problem:
+            self.trouble = f"an MSCML body could not be read: {problem}"
+            return
+        if isinstance(document, MscmlResponse):
+            self.responses.append(document)
+        else:
+            self.trouble = "the media server sent an MSCML request"

@@ -1,0 +1,271 @@
+"""The steps inside and around a call: announce, ivr, press, stop, listen, hang-up, and raw SIP."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+
+from lemonade_client.call import Call, Service
+from lemonade_client.session import Session, StepError, Steps, Target
+from lemonade_wire.mscml.document import CONTENT_TYPE, write_document
+from lemonade_wire.mscml.request import Audio, PlayCollect, Prompt, Stop
+from lemonade_wire.script import verbs
+from lemonade_wire.sdp.codec import Codec, SdpError
+from lemonade_wire.sdp.description import Direction, SessionDescription
+from lemonade_wire.sdp.offer import make_offer, read_answer
+from lemonade_wire.sip.dtmf import DtmfRelay
+from lemonade_wire.sip.errors import SipParseError
+from lemonade_wire.sip.event import EndReason
+from lemonade_wire.sip.netann import AnnouncementUri
+from lemonade_wire.sip.uri import SipUri
+
+DTMF_RELAY = "application/dtmf-relay"
+KEY_MS = 160
+# The user agent keeps calls in step with these: they are sent by the verbs alone.
+CALL_METHODS = frozenset({"INVITE", "ACK", "CANCEL", "BYE"})
+
+_ENDINGS: dict[EndReason, str] = {
+    "bye-received": "the media server hung up",
+    "bye-answered": "the call was hung up",
+    "cancelled": "the call was cancelled",
+    "no-ack": "the call was never acknowledged",
+    "dialog-gone": "the media server no longer knows the call",
+}
+
+
+def matches(status: int, expected: str) -> bool:
+    """Tell whether a status is what a script expects: `200`, or a class such as `4xx`."""
+    return str(status) == expected or (expected.endswith("xx") and str(status)[0] == expected[0])
+
+
+def announce(session: Session, args: verbs.Announce) -> Steps:
+    """Call the announcement service, the URL in the Request-URI (LS-2.5-2, LS-2.5-3)."""
+    target = session.media_server("annc")
+    url = session.text(args.url)
+    yield from dial(session, target, "annc", url, offer=args.offer, video=args.video)
+    _require(session, args.expect)
+
+
+def ivr(session: Session, args: verbs.Ivr) -> Steps:
+    """Call the IVR service where no call is up, then have the URL played by INFO (LS-2.7-2 to LS-2.7-4)."""
+    url = session.text(args.url)
+    if not (session.call and session.call.up and session.call.service == "ivr"):
+        yield from dial(session, session.media_server("ivr"), "ivr", url, offer=args.offer, video=args.video)
+        if not _require(session, args.expect):
+            return
+    yield from play(session, url, args)
+
+
+def dial(
+    session: Session, target: Target, service: Service, url: str, *, offer: Sequence[str], video: Sequence[str] = ()
+) -> Steps:
+    """INVITE, until the final response; `session.call` has it. The ACK is the user agent's."""
+    if session.call is not None and not session.call.over:
+        raise StepError("a call is up already: hang-up comes first")
+    session.media.close()  # what the call before left open
+    given = session.behaviour.url_to_hand_over(url)
+    uri = _service_uri(session, target, service, given)
+    hop = session.hop(target.uri)
+    description = _offer(session, service, hop.host, offer, video)
+    call = session.phone.invite(uri, next_hop=hop, now=session.now, body=bytes(description))
+    session.call = current = Call(call, service, heard_before=session.heard)
+    yield from session.until(lambda: current.settled, "the final response to INVITE")
+    if current.up and current.final is not None:
+        try:
+            streams = read_answer(description, SessionDescription.parse(current.final.body))
+        except SdpError as problem:
+            raise StepError(f"the answer's SDP: {problem}") from problem
+        if not any(stream.media == "audio" for stream in streams):
+            raise StepError("the answer accepts no audio")
+        session.media.expect(streams)
+    else:
+        session.media.close()
+
+
+def play(session: Session, url: str, args: verbs.Ivr) -> Steps:
+    """Send `<playcollect>` by INFO, with the timers that end it together with the media (LS-2.7-5, LS-2.7-9, -11)."""
+    call = _call(session)
+    call.request_id = session.next_id()
+    call.heard_before = session.heard
+    audio = Audio(session.behaviour.url_to_hand_over(url))
+    request = PlayCollect(
+        prompt=Prompt((audio,), offset_ms=args.offset * 1000, repeat=1, stop_on_error=True),
+        id=call.request_id,
+        clear_digits=True,
+        escape_key=args.escape,
+        skip_interval_ms=args.skip * 1000,
+        ff_key=args.ff,
+        rw_key=args.rw,
+        first_digit_ms=0,
+        interdigit_ms=0,
+        extra_digit_ms=0,
+    )
+    yield from _info(session, call, write_document(request), CONTENT_TYPE, "INFO playcollect")
+
+
+def press(session: Session, args: verbs.Press) -> Steps:
+    """Send a key by INFO once that much was heard (LS-2.9-3)."""
+    call = yield from _heard(session, args.after)
+    relay = DtmfRelay(session.behaviour.key_to_send(args.key), KEY_MS)
+    yield from _info(session, call, bytes(relay), DTMF_RELAY, f"INFO dtmf-relay {args.key}")
+
+
+def stop(session: Session, args: verbs.Stop) -> Steps:
+    """Send `<stop>` by INFO once that much was heard (LS-2.7-14)."""
+    call = yield from _heard(session, args.after)
+    yield from _info(session, call, write_document(Stop(id=session.next_id())), CONTENT_TYPE, "INFO stop")
+
+
+def listen(session: Session, args: verbs.Listen) -> Steps:
+    """Wait for the peer's BYE, for the response to `<playcollect>`, or for some time."""
+    if isinstance(args.until, float):
+        until = session.now + args.until
+        yield from session.until(lambda: False, "the time to pass", until)
+    elif args.until == "bye":
+        call = _call(session, may_be_over=True)
+        yield from session.until(lambda: call.over, "BYE")
+        if call.ended != "bye-received":
+            raise StepError(f"no BYE came: {_ending(call)}")
+    else:
+        yield from response(session, args.expect)
+
+
+def response(session: Session, expect: str) -> Steps:
+    """Wait for the response to the last `<playcollect>`; it has come when the 200 to its INFO is on its way."""
+    call = _call(session, may_be_over=True)
+    if call.request_id is None:
+        raise StepError("no <playcollect> was sent, so no response can come")
+    yield from session.until(lambda: call.awaits_no_response, "the response to <playcollect>")
+    taken = call.take_response()
+    if taken is None:
+        raise StepError(f"no response to <playcollect>: {_ending(call)}{_trouble(call)}")
+    said = f"response {taken.code} {taken.reason or taken.text or ''}".rstrip()
+    if taken.error_info is not None:
+        said += f" (its server: {taken.error_info.code} {taken.error_info.text})"
+    if not matches(taken.code, expect):
+        raise StepError(f"{said}; {expect} is expected")
+    session.notes.append(said)
+
+
+def hang_up(session: Session, _args: verbs.HangUp) -> Steps:
+    """Send BYE and wait for its answer."""
+    call = _call(session)
+    session.phone.bye(call.id, now=session.now)
+    yield from session.until(lambda: call.over, "the answer to BYE")
+
+
+def sip(session: Session, args: verbs.SipRequest) -> Steps:
+    """Send a raw request: inside the call where one is up and no URI is given, else on its own."""
+    headers = [(name, session.text(value)) for name, value in args.headers.items()]
+    body = session.text(args.body).encode()
+    if args.uri is None and session.call is not None and session.call.up:
+        transaction = session.phone.send(session.call.id, args.method, now=session.now, body=body, headers=headers)
+    else:
+        uri = _raw_uri(session, args.uri)
+        hop = session.hop(uri)
+        transaction = session.phone.request(args.method, uri, next_hop=hop, now=session.now, body=body, headers=headers)
+    final = yield from session.answer(transaction, args.method)
+    if final is None:
+        raise StepError(f"{args.method} got no answer")
+    if not matches(final.status, args.expect):
+        raise StepError(f"{args.method} got {final.status} {final.reason}; {args.expect} is expected")
+
+
+def _call(session: Session, *, may_be_over: bool = False) -> Call:
+    call = session.call
+    if call is None:
+        raise StepError("there is no call")
+    if not call.up and not may_be_over:
+        raise StepError(f"the call is over: {_ending(call)}")
+    return call
+
+
+def _ending(call: Call) -> str:
+    if call.refused:
+        return f"the INVITE got {call.status}"
+    return _ENDINGS[call.ended] if call.ended else "the call is still up"
+
+
+def _trouble(call: Call) -> str:
+    return f"; {call.trouble}" if call.trouble else ""
+
+
+def _require(session: Session, expect: str) -> bool:
+    """Tell whether the call is up, as expected; raises StepError for any other outcome than the expected one."""
+    call = session.call
+    if call is None or call.final is None:
+        raise StepError(f"the INVITE got no answer; {expect} is expected")
+    if not matches(call.final.status, expect):
+        raise StepError(f"the INVITE got {call.final.status} {call.final.reason}; {expect} is expected")
+    session.notes.append(f"{call.final.status} {call.final.reason}")
+    return call.up
+
+
+def _info(session: Session, call: Call, body: bytes, content_type: str, what: str) -> Steps:
+    transaction = session.phone.info(call.id, body, content_type, now=session.now)
+    final = yield from session.answer(transaction, what)
+    if final is None or final.status != 200:
+        raise StepError(f"{what} got {f'{final.status} {final.reason}' if final else 'no answer'}; 200 is expected")
+
+
+def _heard(session: Session, after: float) -> Generator[float | None, None, Call]:
+    call = _call(session)
+    enough = call.heard_before + after - 1e-6
+    yield from session.until(
+        lambda: session.heard >= enough or not call.up or call.awaits_no_response, f"{after:g} s of media to be heard"
+    )
+    heard = session.heard - call.heard_before
+    if not call.up:
+        raise StepError(f"after {heard:.2f} s heard, before {after:g} s: {_ending(call)}")
+    if session.heard < enough:
+        raise StepError(f"the playing ended after {heard:.2f} s heard, before {after:g} s")
+    return call
+
+
+def _service_uri(session: Session, target: Target, service: Service, url: str) -> SipUri:
+    if service == "ivr":
+        return replace(target.uri, user="ivr")
+    announced = AnnouncementUri(play=session.behaviour.url_to_escape(url)).uri(target.uri.host, target.uri.port)
+    return replace(announced, params=(*announced.params, *target.uri.params))
+
+
+def _offer(
+    session: Session, service: Service, peer: str, offer: Sequence[str], video: Sequence[str]
+) -> SessionDescription:
+    """Make the offer and open its ports: recvonly for an announcement, both ways with keys for ivr (E-36)."""
+    codecs = [Codec.parse(text) for text in offer]
+    pictures = [Codec.parse(text) for text in video]
+    # The payload types are those of the offer; a first description with no ports tells them.
+    drawn = _describe(session, service, (0, codecs), (0, pictures))
+    types = [{fmt.payload_type: fmt.codec for fmt in line.rtp_formats()} for line in drawn.media]
+    try:
+        port = session.media.open("audio", types[0], peer)
+        video_port = session.media.open("video", types[1], peer) if pictures else 0
+    except OSError as problem:
+        raise StepError(f"no RTP port is free: {problem}") from problem
+    return _describe(session, service, (port, codecs), (video_port, pictures))
+
+
+def _describe(
+    session: Session, service: Service, audio: tuple[int, list[Codec]], video: tuple[int, list[Codec]]
+) -> SessionDescription:
+    both = service == "ivr"
+    return make_offer(
+        session.address,
+        *audio,
+        direction=Direction.SENDRECV if both else Direction.RECVONLY,
+        telephone_event=both,
+        video=video if video[1] else None,
+    )
+
+
+def _raw_uri(session: Session, text: str | None) -> SipUri:
+    if text is None:
+        target = session.configured()
+        if target is None:
+            raise StepError("no URI: the step gives none, no call is up, and the script names no media server")
+        return target.uri
+    try:
+        return SipUri.parse(session.text(text))
+    except SipParseError as problem:
+        raise StepError(f"the URI cannot be used: {problem}") from problem

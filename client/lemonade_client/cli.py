@@ -1,0 +1,65 @@
+"""The command `lemonade-client`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from lemonade_client.config import ClientConfig, read_config
+from lemonade_client.runner import unsupported
+from lemonade_wire.script import Script, ScriptError, UnknownExtensionError, load_script
+
+EXIT_SCRIPT, EXIT_UNSUPPORTED = 2, 127
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run a script and exit: 0 done, 1 a step failed, 2 bad script or option, 127 not supported here."""
+    config = read_config(argv)
+    try:
+        script = load_script(config.script)
+    except UnknownExtensionError as problem:
+        sys.stderr.write(f"{problem}\n")
+        sys.exit(EXIT_UNSUPPORTED)
+    except ScriptError as problem:
+        sys.stderr.write(f"{problem}\n")
+        sys.exit(EXIT_SCRIPT)
+    why = unsupported(script)
+    if why is not None:
+        sys.stderr.write(f"{config.script}: {why}\n")
+        sys.exit(EXIT_UNSUPPORTED)
+    sys.exit(_run(config, script))
+
+
+def _run(config: ClientConfig, script: Script) -> int:
+    # Importing the reactor installs it, with its signal handlers: only when a script is to be run.
+    from twisted.internet import reactor as installed  # noqa: PLC0415
+    from twisted.internet.defer import Deferred, ensureDeferred  # noqa: PLC0415
+    from twisted.python.failure import Failure  # noqa: PLC0415
+
+    from lemonade_client.app import EXIT_FAILED, ClientApp  # noqa: PLC0415
+
+    reactor: Any = installed  # its interfaces are zope's, whose methods have no self for mypy
+    app = ClientApp(reactor, config, script)
+    outcome = [EXIT_FAILED]
+    ended: Deferred[None] = Deferred()
+
+    def done(result: int | Failure) -> None:
+        if isinstance(result, Failure):
+            sys.stderr.write(result.getTraceback())
+        else:
+            outcome[0] = result
+        ended.callback(None)
+        if reactor.running:
+            reactor.stop()
+
+    def shutdown() -> Deferred[None]:
+        # On SIGTERM and SIGINT the reactor waits here until the call is hung up and the recording written.
+        if not ended.called:
+            app.interrupt()
+        return ended
+
+    reactor.addSystemEventTrigger("before", "shutdown", shutdown)
+    reactor.callWhenRunning(lambda: ensureDeferred(app.run()).addBoth(done))
+    reactor.run()
+    return outcome[0]

@@ -1,0 +1,105 @@
+"""The media of the calls on sockets: RTP ports opened, listened to, reported on and closed (Twisted)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from lemonade_client.media import Listener, Source
+from lemonade_client.record import Recorder
+from lemonade_wire.address import Resolver
+from lemonade_wire.rtp.endpoint import RtpEndpoint, RtpPorts
+from lemonade_wire.rtp.rtcp import Goodbye, ReceiverReport, SourceDescription, kinds, parse_compound, write_compound
+from lemonade_wire.sdp.codec import Codec
+from lemonade_wire.sdp.offer import NegotiatedStream
+from lemonade_wire.trace import Trace
+
+
+@dataclass
+class _Line:
+    """One m-line: its sockets, its listener, and where its reports go, once known."""
+
+    medium: str
+    endpoint: RtpEndpoint
+    listener: Listener
+    ssrc: int
+    reports_to: Source | None = None
+    reported: bool = False
+
+
+class CallMedia:
+    """`lemonade_client.session.Media` on a range of ports.
+
+    `heard` is the seconds of sound received in all calls; `on_heard` is for the script's runner to look at it.
+    `resolver` maps the addresses of session descriptions, as it maps names: the way to them may have a front.
+    """
+
+    def __init__(
+        self, ports: RtpPorts, trace: Trace, cname: str, recorder: Recorder | None, resolver: Resolver | None = None
+    ) -> None:
+        self._ports = ports
+        self._trace = trace
+        self._cname = cname
+        self._recorder = recorder
+        self._resolver = resolver or Resolver()
+        self._rng = random.Random()
+        self._lines: list[_Line] = []
+        self._heard_before = 0.0
+        self.on_heard: Callable[[float], None] = lambda _seconds: None
+
+    @property
+    def heard(self) -> float:
+        """Seconds of sound received so far."""
+        return self._heard_before + sum(line.listener.heard for line in self._lines if line.medium == "audio")
+
+    def open(self, medium: Literal["audio", "video"], codecs: dict[int, Codec], peer: str) -> int:
+        """Open the next free pair of ports; raises OSError where there is none."""
+        recorder = self._recorder if medium == "audio" else None
+        listener = Listener(("", 0), codecs, {peer}, self._trace, recorder)
+
+        def on_rtp(octets: bytes, source: Source, arrival: float) -> None:
+            first = listener.rtp_received(octets, source, arrival)
+            if first is not None:
+                line.reports_to = line.reports_to or (source[0], source[1] + 1)
+                line.reported = True
+                endpoint.report(first, line.reports_to, line.ssrc, self._cname, self._traced(line))
+            if medium == "audio":
+                self.on_heard(self.heard)
+
+        endpoint = self._ports.open(on_rtp, listener.rtcp_received)
+        listener.local = (endpoint.address, endpoint.port)
+        line = _Line(medium, endpoint, listener, self._rng.getrandbits(32))
+        self._lines.append(line)
+        if recorder is not None:
+            recorder.begin()
+        return endpoint.port
+
+    def expect(self, streams: tuple[NegotiatedStream, ...]) -> None:
+        """Listen to the addresses that the answer names; reports go to its RTCP ports."""
+        for stream in streams:
+            if stream.index < len(self._lines):
+                line = self._lines[stream.index]
+                line.listener.peers.add(self._resolver.resolve(stream.remote_address, stream.remote_port).host)
+                line.reports_to = self._resolver.resolve(stream.remote_address, stream.remote_rtcp_port)
+
+    def close(self) -> None:
+        """Say goodbye where a report was sent (RFC 3550 section 6.3.7), and say what was heard."""
+        self._heard_before = self.heard
+        for line in self._lines:
+            if line.reported and line.reports_to is not None:
+                names = SourceDescription(((line.ssrc, self._cname),))
+                octets = write_compound([ReceiverReport(line.ssrc), names, Goodbye((line.ssrc,))])
+                line.endpoint.send_rtcp(octets, line.reports_to)
+                self._traced(line)(octets)
+            line.endpoint.close()
+            line.listener.finish()
+        self._lines.clear()
+
+    def _traced(self, line: _Line) -> Callable[[bytes], None]:
+        def sent(octets: bytes) -> None:
+            if line.reports_to is not None:
+                line.listener.trace_rtcp("sent", kinds(parse_compound(octets)), line.reports_to)
+
+        return sent

@@ -1,0 +1,54 @@
+"""A call's state, event by event."""
+
+from collections.abc import Callable
+from typing import Any
+
+from lemonade_client.call import Call
+from lemonade_wire.sip.event import ByeReceived, CallAnswered, CallEnded, CallRefused, InfoReceived
+
+RESPONSE = '<MediaServerControl version="1.0"><response request="{}" id="{}" code="200"/></MediaServerControl>'
+
+
+def test_from_the_invite_to_the_bye(bench: Callable[..., Any]) -> None:
+    make = bench("  []\n")
+    call = Call("c", "annc")
+    assert (call.settled, call.up, call.over) == (False, False, False)
+    call.observe(CallAnswered("c", make.make_response(200, "OK")))
+    assert (call.settled, call.up, call.over) == (True, True, False)
+    call.observe(ByeReceived("c", make.make_info("")))
+    call.observe(CallEnded("c", "bye-received"))
+    assert (call.settled, call.up, call.over, call.ended) == (True, False, True, "bye-received")
+
+
+def test_a_refusal_and_no_answer_at_all(bench: Callable[..., Any]) -> None:
+    refused, silent = Call("c", "annc"), Call("d", "annc")
+    refused.observe(CallRefused("c", bench("  []\n").make_response(404)))
+    silent.observe(CallRefused("d", None))
+    assert (refused.status, refused.over, refused.up) == ("404", True, False)
+    assert (silent.status, silent.over, silent.settled) == ("no answer", True, True)
+
+
+def test_the_response_to_the_last_request_is_taken_once(bench: Callable[..., Any]) -> None:
+    make = bench("  []\n").make_info
+    call = Call("c", "ivr", request_id="2")
+    for name, number in (("playcollect", "1"), ("stop", "2"), ("playcollect", "2")):
+        call.observe(InfoReceived("c", make(RESPONSE.format(name, number)), "t"))
+    taken = call.take_response()
+    assert taken is not None
+    assert (taken.request, taken.id) == ("playcollect", "2")
+    assert call.take_response() is None
+
+
+def test_what_cannot_be_read_is_remembered_as_trouble(bench: Callable[..., Any]) -> None:
+    make = bench("  []\n").make_info
+    call = Call("c", "ivr", request_id="1")
+    call.observe(InfoReceived("c", make("<MediaServerControl"), "t"))
+    assert "could not be read" in call.trouble
+    call.observe(
+        InfoReceived(
+            "c", make('<MediaServerControl version="1.0"><request><stop/></request></MediaServerControl>'), "t"
+        )
+    )
+    assert call.trouble == "the media server sent an MSCML request"
+    call.observe(InfoReceived("c", make("x", "text/plain"), "t"))
+    assert call.take_response() is None

@@ -1,0 +1,312 @@
+"""The steps inside a call, with a telephone that writes down what it is asked and events that the test gives."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lemonade_client.call_steps import matches
+from lemonade_client.faults import DtmfWrongKey, NoOkToResponse, UrlEscapedTwice, UrlTruncated
+from lemonade_wire.address import Address
+from lemonade_wire.mscml.document import parse_document
+from lemonade_wire.mscml.request import Audio, PlayCollect, Stop
+from lemonade_wire.sdp.codec import PCMA, PCMU
+from lemonade_wire.sdp.description import Direction, SessionDescription
+from lemonade_wire.sip.event import CallAnswered, CallEnded, InviteReceived, RequestAnswered, RequestReceived
+
+# A URL, and how it stands in the Request-URI: all but RFC 3261's paramchar escaped, % too.
+URL = (
+    "imap://joe@example.com/Voice%20Mail;UIDVALIDITY=385759045/;UID=20/;SECTION=2"
+    ";EXPIRE=2026-11-22T10:00:00+01:00;URLAUTH=submit+joe:INTERNAL:01AB"
+)
+PLAY = (
+    "imap://joe%40example.com/Voice%2520Mail%3BUIDVALIDITY%3D385759045/%3BUID%3D20/%3BSECTION%3D2"
+    "%3BEXPIRE%3D2026-11-22T10:00:00+01:00%3BURLAUTH%3Dsubmit+joe:INTERNAL:01AB"
+)
+IVR = "  - ivr: {skip: 4 s, ff: '6', url: 'imap://x'}\n"
+
+
+def test_statuses_match_themselves_and_their_class() -> None:
+    assert matches(404, "404")
+    assert matches(404, "4xx")
+    assert not matches(200, "4xx")
+    assert not matches(404, "405")
+
+
+def test_announce_puts_the_escaped_url_into_the_request_uri(bench: Callable[..., Any]) -> None:
+    run = bench(f"  - announce: {{url: '{URL}'}}\n").start()
+    invite = run.last("INVITE")
+    assert invite.target == (f"sip:annc@media.example.net;play={PLAY}", ("127.0.0.2", 5060))
+    offer = SessionDescription.parse(invite.body)
+    assert offer.media[0].port == 20000
+    assert offer.media[0].formats == ("0", "8")
+    assert offer.media[0].direction(offer) is Direction.RECVONLY
+    assert b"c=IN IP4 127.0.0.3\r\n" in invite.body
+    assert run.media.opened == [("audio", {0: PCMU, 8: PCMA}, "127.0.0.2")]
+    assert run.states == []
+    run.answered()
+    assert run.media.streams[0].remote_port == 16384
+
+
+def test_a_call_that_is_up_at_the_end_is_hung_up_before_the_logout(
+    bench: Callable[..., Any], ticket_steps: str
+) -> None:
+    run = bench(ticket_steps + "  - announce: {}\n").start().answered()
+    assert run.states == ["1 done", "2 done", "3 done"]
+    assert run.last("BYE").target == "call-1"
+    assert "LOGOUT" not in run.mail.sent
+    run.ended("bye-answered")
+    assert run.mail.sent[-1] == "LOGOUT"
+    assert run.runner.finished
+    assert not run.runner.failed
+
+
+@pytest.mark.parametrize(
+    ("expect", "status", "outcome"), [("404", 404, "done"), ("4xx", 488, "done"), ("200", 404, "failed")]
+)
+def test_announce_succeeds_on_the_status_that_the_script_expects(
+    bench: Callable[..., Any], expect: str, status: int, outcome: str
+) -> None:
+    run = bench(f"  - announce: {{url: 'imap://x', expect: {expect}}}\n").start().answered(status)
+    assert run.states == [f"1 {outcome}"]
+    assert run.runner.finished  # a refused call is not hung up
+    assert run.media.closed
+
+
+def test_a_200_where_a_refusal_is_expected_fails_and_is_hung_up(bench: Callable[..., Any]) -> None:
+    run = bench("  - announce: {url: 'imap://x', expect: 404}\n").start().answered()
+    assert (run.states, run.why) == (["1 failed"], "the INVITE got 200 OK; 404 is expected")
+    assert run.last("BYE")
+
+
+def test_a_deadline_gives_the_call_up(bench: Callable[..., Any]) -> None:
+    run = bench("  - announce: {url: 'imap://x'}\n    within: 3 s\n").start()
+    assert run.runner.next_timer() == 103.0
+    run.at(2.9)
+    assert run.states == []
+    run.at(3.0)
+    assert (run.states, run.why) == (["1 failed"], "the final response to INVITE did not come in time")
+    assert run.last("BYE").target == "call-1"
+    run.at(9.0)
+    assert run.runner.finished  # the peer answers nothing at all
+
+
+def test_the_default_deadline_is_the_media_and_five_seconds(bench: Callable[..., Any]) -> None:
+    assert bench("  - announce: {url: 'imap://x'}\n").start().runner.next_timer() == 117.0
+    assert bench("  - announce: {url: 'imap://x'}\n", head="media: 'sip:m'\n").start().runner.next_timer() == 165.0
+
+
+def test_video_is_a_second_line_with_its_own_ports(bench: Callable[..., Any]) -> None:
+    run = bench("  - announce: {url: 'imap://x', video: [H263/90000]}\n").start()
+    offer = SessionDescription.parse(run.last("INVITE").body)
+    assert [(line.media, line.port) for line in offer.media] == [("audio", 20000), ("video", 20002)]
+
+
+def test_no_port_and_no_url_and_no_server_fail_with_their_reason(bench: Callable[..., Any]) -> None:
+    run = bench("  - announce: {url: 'imap://x'}\n")
+    run.media.full = True
+    assert "no RTP port is free" in run.start().why
+    assert "'$url' has no value here" in bench("  - announce: {}\n").start().why
+    assert "no media server for annc" in bench("  - announce: {url: x}\n", head="").start().why
+
+
+def test_ivr_offers_both_ways_and_sends_the_request_by_info(bench: Callable[..., Any]) -> None:
+    run = bench(IVR).start()
+    invite = run.last("INVITE")
+    assert invite.target[0] == "sip:ivr@media.example.net"
+    offer = SessionDescription.parse(invite.body)
+    assert offer.media[0].direction(offer) is Direction.SENDRECV  # E-36
+    assert any(fmt.codec.is_telephone_event for fmt in offer.media[0].rtp_formats())
+    run.answered()
+    info = run.last("INFO")
+    assert info.kind == "application/mediaservercontrol+xml"
+    for attribute in ('firstdigittimer="0ms"', 'interdigittimer="0ms"', 'extradigittimer="0ms"'):
+        assert attribute.encode() in info.body  # LS-2.7-5
+    request = parse_document(info.body)
+    assert isinstance(request, PlayCollect)
+    assert (request.clear_digits, request.skip_interval_ms, request.ff_key, request.rw_key) == (True, 4000, "6", None)
+    assert request.prompt is not None
+    assert request.prompt.items == (Audio("imap://x"),)
+    assert (request.prompt.stop_on_error, request.prompt.repeat) == (True, 1)
+    assert run.states == []
+    run.info_answered()
+    assert run.states == ["1 done"]
+
+
+def test_ivr_fails_where_info_is_refused(bench: Callable[..., Any]) -> None:
+    run = bench(IVR).start().answered().info_answered(415)
+    assert run.why == "INFO playcollect got 415 Reason; 200 is expected"
+
+
+def test_ivr_on_a_call_that_is_up_sends_another_request(bench: Callable[..., Any]) -> None:
+    run = bench(IVR + IVR).start().answered().info_answered().info_answered()
+    assert [one.what for one in run.phone.asked if one.what != "BYE"] == ["INVITE", "INFO", "INFO"]
+    first, second = [parse_document(one.body) for one in run.phone.asked if one.what == "INFO"]
+    assert isinstance(first, PlayCollect)
+    assert isinstance(second, PlayCollect)
+    assert first.id != second.id
+
+
+def test_press_waits_for_heard_media_and_not_for_the_clock(bench: Callable[..., Any]) -> None:
+    run = bench(IVR + "  - press: {key: '6', after: 3 s}\n")
+    run.session.heard = 50.0  # of an earlier call
+    run.start().answered().info_answered()
+    run.at(10).hear(52.98)
+    assert run.last("INFO").kind != "application/dtmf-relay"
+    run.hear(53.0)
+    key = run.last("INFO")
+    assert (key.kind, key.body) == ("application/dtmf-relay", b"Signal=6\r\nDuration=160\r\n")
+    run.info_answered()
+    assert run.states == ["1 done", "2 done"]
+
+
+def test_press_fails_where_the_playing_ends_first(bench: Callable[..., Any]) -> None:
+    run = bench(IVR + "  - press: {key: '6', after: 3 s}\n").start().answered().info_answered().hear(2.0)
+    run.response('id="1" code="200" text="OK" reason="timeout" playduration="2s" playoffset="2s" digits=""')
+    assert run.why == "the playing ended after 2.00 s heard, before 3 s"
+    run = bench(IVR + "  - press: {key: '6', after: 3 s}\n").start().answered().info_answered().hear(2.0).ended()
+    assert run.why == "after 2.00 s heard, before 3 s: the media server hung up"
+
+
+def test_stop_sends_a_stop_with_an_id_of_its_own(bench: Callable[..., Any]) -> None:
+    run = bench(IVR + "  - stop: {after: 1 s}\n").start().answered().info_answered().hear(1.0)
+    assert parse_document(run.last("INFO").body) == Stop(id="2")
+    run.info_answered()
+    assert run.states == ["1 done", "2 done"]
+
+
+def test_listen_until_response_answers_it_200_and_tells_its_reason(bench: Callable[..., Any]) -> None:
+    run = bench(IVR + "  - listen: {until: response}\n").start().answered().info_answered()
+    run.response('id="1" code="200" text="OK" reason="timeout" playduration="12s" playoffset="12s" digits=""')
+    assert run.last("respond 200").target == "peer-1"
+    assert (run.states, run.reports[-1].why) == (["1 done", "2 done"], "response 200 timeout")
+
+
+def test_a_response_that_came_during_an_earlier_step_is_not_lost(bench: Callable[..., Any]) -> None:
+    run = bench(IVR + "  - stop: {}\n  - listen: {until: response}\n").start().answered().info_answered()
+    run.response('id="1" code="200" text="OK" reason="stopped" playduration="1s" playoffset="1s" digits=""')
+    run.info_answered()
+    assert run.states == ["1 done", "2 done", "3 done"]
+
+
+def test_a_response_to_another_request_is_answered_and_not_taken(bench: Callable[..., Any]) -> None:
+    run = bench(IVR + "  - listen: {until: response}\n").start().answered().info_answered()
+    run.response('id="99" code="200" text="OK" reason="stopped"')
+    assert run.last("respond 200")
+    assert run.states == ["1 done"]
+
+
+def test_a_refusing_response_fails_and_names_what_the_content_server_said(bench: Callable[..., Any]) -> None:
+    attributes = 'id="1" code="404" text="Not Found" playduration="0ms" playoffset="0ms" digits=""'
+    inner = '<error_info code="404" text="Not Found" context="imap://x"/>'
+    run = bench(IVR + "  - listen: {until: response}\n").start().answered().info_answered().response(attributes, inner)
+    assert run.why == "response 404 Not Found (its server: 404 Not Found); 200 is expected"
+    run = bench(IVR + "  - listen: {until: response, expect: 4xx}\n").start().answered().info_answered()
+    assert run.response(attributes).states == ["1 done", "2 done"]
+
+
+def test_listen_until_bye(bench: Callable[..., Any], ticket_steps: str) -> None:
+    run = bench(ticket_steps + "  - announce: {}\n  - listen: {until: bye}\n").start().answered().at(12).ended()
+    assert run.states[-1] == "4 done"
+    assert run.runner.finished
+    assert not any(one.what == "BYE" for one in run.phone.asked)
+
+
+@pytest.mark.parametrize(
+    ("step", "why"),
+    [
+        ("listen: {until: bye}", "there is no call"),
+        ("listen: {until: response}", "there is no call"),
+        ("press: {key: 6}", "there is no call"),
+        ("stop", "there is no call"),
+        ("hang-up", "there is no call"),
+    ],
+)
+def test_steps_of_a_call_need_one(bench: Callable[..., Any], step: str, why: str) -> None:
+    assert bench(f"  - {step}\n").start().why == why
+
+
+def test_listening_for_what_can_not_come_fails_at_once(bench: Callable[..., Any]) -> None:
+    announce = "  - announce: {url: 'imap://x'}\n"
+    run = bench(announce + "  - listen: {until: response}\n").start().answered()
+    assert run.why == "no <playcollect> was sent, so no response can come"
+    run = bench(IVR + "  - listen: {until: response}\n").start().answered().info_answered().ended()
+    assert run.why == "no response to <playcollect>: the media server hung up"
+    run = bench(announce + "  - listen: {until: bye}\n").start().answered().ended("dialog-gone")
+    assert run.why == "no BYE came: the media server no longer knows the call"
+
+
+def test_listen_for_some_time_wakes_by_itself(bench: Callable[..., Any]) -> None:
+    run = bench("  - listen: {until: 5 s}\n").start()
+    assert run.runner.next_timer() == 105.0
+    assert run.at(4.9).states == []
+    assert run.at(5.0).states == ["1 done"]
+
+
+def test_hang_up_waits_for_its_answer(bench: Callable[..., Any]) -> None:
+    run = bench("  - announce: {url: 'imap://x'}\n  - hang-up\n").start().answered()
+    assert run.states == ["1 done"]
+    run.ended("bye-answered")
+    assert run.states == ["1 done", "2 done"]
+    assert [one.what for one in run.phone.asked] == ["INVITE", "BYE"]
+
+
+def test_raw_sip_goes_into_the_call_or_on_its_own(bench: Callable[..., Any]) -> None:
+    raw = "  - sip: {method: INFO, headers: {Content-Type: x/y}, body: abc, expect: 415}\n"
+    run = bench("  - announce: {url: 'imap://x'}\n" + raw).start().answered()
+    info = run.last("INFO")
+    assert (info.target, info.body, info.headers) == ("call-1", b"abc", (("Content-Type", "x/y"),))
+    assert run.info_answered(415).states == ["1 done", "2 done"]
+    run = bench("  - sip: {method: OPTIONS}\n").start()
+    options = run.last("OPTIONS")
+    assert options.target == ("sip:media.example.net", ("127.0.0.2", 5060))
+    run.sip(RequestAnswered(None, options.name, None))
+    assert run.why == "OPTIONS got no answer"
+    assert "the URI cannot be used" in bench("  - sip: {method: OPTIONS, uri: 'tel:1'}\n").start().why
+
+
+def test_other_requests_are_answered(bench: Callable[..., Any]) -> None:
+    run = bench("  - listen: {until: 5 s}\n").start()
+    request = run.make_info("x")
+    run.sip(InviteReceived("call-x", request, Address("127.0.0.9", 5060)))
+    assert run.last("refuse 486").target == "call-x"
+    run.sip(RequestReceived(None, request, "tx-x"))
+    assert run.last("respond 501").target == "tx-x"
+    run.sip(CallEnded("call-x", "bye-received"))
+    assert run.states == []
+
+
+def test_an_answer_without_audio_or_sdp_fails(bench: Callable[..., Any]) -> None:
+    run = bench("  - announce: {url: 'imap://x'}\n").start()
+    run.sip(CallAnswered("call-1", run.make_response(200, "OK", "nonsense")))
+    assert "the answer's SDP" in run.why
+    assert run.last("BYE")
+
+
+def test_interrupt_hangs_up_and_logs_out(bench: Callable[..., Any], ticket_steps: str) -> None:
+    run = bench(ticket_steps + "  - announce: {}\n  - listen: {until: bye}\n").start().answered()
+    run.runner.interrupt(run.now)
+    assert (run.states[-1], run.why) == ("4 failed", "interrupted")
+    assert run.last("BYE")
+    run.ended("bye-answered")
+    assert run.mail.sent[-1] == "LOGOUT"
+    assert run.runner.finished
+
+
+def test_fault_url_escaped_twice_and_url_truncated(bench: Callable[..., Any]) -> None:
+    run = bench(f"  - announce: {{url: '{URL}'}}\n", behaviour=UrlEscapedTwice()).start()
+    assert "play=imap://joe%2540example.com/" in run.last("INVITE").target[0]
+    run = bench(f"  - announce: {{url: '{URL}'}}\n", behaviour=UrlTruncated()).start()
+    assert run.last("INVITE").target[0].endswith(":INTERNAL:01A")
+
+
+def test_fault_dtmf_wrong_key(bench: Callable[..., Any]) -> None:
+    run = bench(IVR + "  - press: {key: '6'}\n", behaviour=DtmfWrongKey()).start().answered().info_answered()
+    assert run.last("INFO").body.startswith(b"Signal=9")
+
+
+def test_fault_no_ok_to_response(bench: Callable[..., Any]) -> None:
+    run = bench(IVR + "  - listen: {until: response}\n", behaviour=NoOkToResponse()).start().answered().info_answered()
+    run.response('id="1" code="200" text="OK" reason="timeout"')
+    assert not any(one.what == "respond 200" for one in run.phone.asked)
+    assert run.states == ["1 done", "2 done"]

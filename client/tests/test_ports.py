@@ -1,0 +1,94 @@
+"""The media of calls on real ports: heard time over several calls, reports, goodbyes."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import socket
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import TestCase
+
+from lemonade_client.ports import CallMedia
+from lemonade_client.record import Recorder
+from lemonade_wire.address import Resolver
+from lemonade_wire.redact import Redactor
+from lemonade_wire.rtp.endpoint import RtpPorts
+from lemonade_wire.rtp.rtcp import kinds, parse_compound
+from lemonade_wire.sdp.codec import PCMU
+from lemonade_wire.sdp.description import Direction
+from lemonade_wire.sdp.offer import NegotiatedStream
+from lemonade_wire.trace import Trace
+
+HOST, PEER, BEHIND = (f"127.92.{os.getpid() % 250}.{last}" for last in (3, 2, 22))
+PACKET = bytes([0x80, 0, 0, 1, 0, 0, 0, 160, 0, 0, 0, 42]) + b"\xff" * 160
+
+
+def _udp(port: int = 0) -> socket.socket:
+    one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    one.settimeout(5)
+    one.bind((PEER, port))
+    return one
+
+
+class TestCallMedia(TestCase):
+    def setUp(self) -> None:
+        self.sink = io.StringIO()
+        self.heard: list[float] = []
+        trace = Trace("client", self.sink, Redactor("s"))
+        resolver = Resolver.parse([f"{BEHIND}={PEER}"])
+        self.media = CallMedia(RtpPorts(HOST, 21000, 21020), trace, "joe@example", Recorder(), resolver)
+        self.addCleanup(self.media.close)
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.sink.getvalue().splitlines()]
+
+    async def test_heard_time_goes_on_over_calls_and_goodbye_is_said(self) -> None:
+        await self.two_calls(PEER)
+
+    async def test_the_address_of_the_answer_is_reached_by_its_rule(self) -> None:
+        await self.two_calls(BEHIND)
+
+    async def two_calls(self, answered: str) -> None:
+        with _udp() as rtp, _udp() as rtcp:
+            for call in (1, 2):
+                port = self.media.open("audio", {0: PCMU}, "127.91.251.99")
+                told: Deferred[float] = Deferred()
+                self.media.on_heard = told.callback
+                stream = NegotiatedStream(
+                    index=0,
+                    media="audio",
+                    codec=PCMU,
+                    payload_type=0,
+                    fmtp=None,
+                    direction=Direction.RECVONLY,
+                    remote_address=answered,
+                    remote_port=rtp.getsockname()[1],
+                    remote_rtcp_port=rtcp.getsockname()[1],
+                    local_port=port,
+                )
+                self.media.expect((stream,))
+                rtp.sendto(PACKET, (HOST, port))
+                assert await told == pytest.approx(0.02 * call)
+                self.media.close()
+                assert kinds(parse_compound(rtcp.recv(2048))) == ["RR", "SDES", "BYE"]
+        assert self.media.heard == pytest.approx(0.04)
+        assert [event["event"] for event in self.events] == ["rtp", "rtcp", "heard"] * 2
+
+    def test_a_call_without_packets_says_nothing(self) -> None:
+        self.media.open("audio", {0: PCMU}, PEER)
+        self.media.close()
+        assert self.events == []
+
+    def test_no_pair_left(self) -> None:
+        self.media = CallMedia(RtpPorts(HOST, 21030, 21031), Trace("client", None, Redactor("s")), "c", None)
+        self.media.open("audio", {0: PCMU}, PEER)
+        with pytest.raises(OSError, match="no free pair"):
+            self.media.open("video", {}, PEER)
+        self.media.close()
+        assert self.media.open("audio", {0: PCMU}, PEER) == 21030
+        self.media.close()
