@@ -1,0 +1,1 @@
+"""The testbed proper: scenarios, runtimes, evidence, ladder, judge and reports."""

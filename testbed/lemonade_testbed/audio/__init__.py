@@ -1,0 +1,1 @@
+"""Hears whether what was played is what was mailed."""

@@ -1,0 +1,88 @@
+"""`audio heard is ...`: the ear of the testbed, told by the signalling which jumps to expect."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from lemonade_testbed.audio.heard import hear
+from lemonade_testbed.audio.part import MediaPart, UnheardPartError, media_part, part_of
+from lemonade_testbed.audio.played import Call, Jump, Played, listen
+from lemonade_testbed.evidence import Evidence
+from lemonade_testbed.ladder.siptext import SipText, mscml_of, pressed_key, read_sip
+from lemonade_testbed.verdict import CheckResult
+from lemonade_wire.mscml.request import PlayCollect, Stop
+from lemonade_wire.mscml.response import Response
+
+REQUIREMENT = "the client hears the part, whole and in order, with the jumps that its keys ask for"
+
+
+def heard_is_part(evidence: Evidence, reference: Path | None) -> CheckResult:
+    """Compare what was heard with `reference` (a mail or a recording), or with the part of the mail of the run."""
+    try:
+        part = _recording(evidence, reference)
+        expected = f"{part.length:.2f} s of {part.content_type}"
+        played = hear_call(evidence, part)
+    except UnheardPartError as problem:
+        return CheckResult(False, REQUIREMENT, "a part that can be heard", str(problem))
+    if played is None:
+        return CheckResult(False, REQUIREMENT, expected, "no RTP packet with sound arrived")
+    seen = f"heard: {played}" if not played.problems else "; ".join(played.problems)
+    return CheckResult(not played.problems, REQUIREMENT, expected, seen)
+
+
+def _recording(evidence: Evidence, reference: Path | None) -> MediaPart:
+    if reference is None:
+        return part_of(evidence.message or b"", "the mail of the run")
+    if reference.suffix == ".eml":
+        return media_part(reference)
+    return MediaPart(f"audio/{reference.suffix[1:]}", reference.read_bytes())
+
+
+def hear_call(evidence: Evidence, part: MediaPart) -> Played | None:
+    """Listen to the call of the run; None where nothing arrived. Raises UnheardPartError."""
+    heard = hear(evidence.events)
+    return None if heard is None else listen(part, heard, call_of(evidence))
+
+
+def call_of(evidence: Evidence) -> Call:
+    """Return what the signalling of the first playing asks for: its offset, its jumps, and whether it was cut short."""
+    request: PlayCollect | None = None
+    jumps: dict[str, Jump] = {}
+    cut_short = ended = False
+    for event in evidence.of("sip", "client"):
+        message = read_sip(event.text("text"))
+        if ended or event.fields.get("resend"):
+            continue
+        if message.is_response:
+            _answered(message, jumps, event.t)
+            continue
+        match mscml_of(message):
+            case PlayCollect() as content if event.text("way") == "sent":
+                ended = request is not None
+                request = request or content
+            case Response(request="playcollect", reason=reason):
+                ended, cut_short = True, reason != "timeout"
+            case Stop():
+                cut_short = True
+            case _ if message.method == "BYE":
+                ended, cut_short = True, event.text("way") == "sent"
+            case _ if request is not None and (by := _jump(message, request)) is not None:
+                jumps[message.cseq] = Jump(event.t, event.t, by)
+    prompt = request.prompt if request else None
+    return Call(prompt.offset_ms / 1000 if prompt else 0.0, tuple(jumps.values()), cut_short)
+
+
+def _answered(message: SipText, jumps: dict[str, Jump], time: float) -> None:
+    """Note when a key's INFO was answered: it moved the content by then."""
+    if message.cseq in jumps:
+        jumps[message.cseq] = replace(jumps[message.cseq], answered=time)
+
+
+def _jump(message: SipText, request: PlayCollect) -> float | None:
+    """Return how far a key asks to go, in seconds; None for what is no such key."""
+    key = pressed_key(message)
+    if key is None or key not in {request.ff_key, request.rw_key}:
+        return None
+    by = request.skip_interval_ms / 1000
+    return by if key == request.ff_key else -by

@@ -1,0 +1,49 @@
+"""Checks of how client and media server use the IMAP server."""
+
+from __future__ import annotations
+
+import re
+
+from lemonade_testbed.checks.base import Check
+from lemonade_testbed.checks.facts import imap_commands
+from lemonade_testbed.evidence import Evidence
+from lemonade_testbed.ladder.imaptext import fetch_items
+from lemonade_testbed.scenario.model import Scenario
+from lemonade_testbed.verdict import CheckResult
+
+_CONTENT = re.compile(
+    r"RFC822(?:\.TEXT)?|(?:BODY|BINARY)(?:\.PEEK)?\[(?!HEADER|(?:[0-9]+\.)*MIME)[^\]]*\](?:<[0-9.]+>)?"
+)
+
+
+def _downloads_nothing(_scenario: Scenario, evidence: Evidence, _file: str) -> CheckResult:
+    requirement = "the client streams the part and does not download it"
+    loads = []
+    for _, command in imap_commands(evidence, "client"):
+        if command.name == "URLFETCH":
+            loads.append("URLFETCH")
+        elif command.name == "FETCH":
+            loads += [item for item in fetch_items(command.rest) if _CONTENT.fullmatch(item)]
+    return CheckResult(not loads, requirement, "no content fetched", ", ".join(loads) or "no content fetched")
+
+
+def _no_login(_scenario: Scenario, evidence: Evidence, _file: str) -> CheckResult:
+    requirement = "the media server does not use LOGIN on an unencrypted connection"
+    ways = [
+        command.name + (f" {command.rest.split()[0]}" if command.name == "AUTHENTICATE" and command.rest else "")
+        for _, command in imap_commands(evidence, "media")
+        if command.name in {"LOGIN", "AUTHENTICATE", "STARTTLS"}
+    ]
+    clear = "LOGIN" in ways and "STARTTLS" not in ways[: ways.index("LOGIN")]
+    return CheckResult(bool(ways) and not clear, requirement, "AUTHENTICATE", ", ".join(ways) or "no authentication")
+
+
+CHECKS = (
+    Check("client downloads nothing", ("LS-1-2",), "the client fetches no content of the part", _downloads_nothing),
+    Check(
+        "no login in clear",
+        ("LS-2.8-3", "LS-2.8-4", "LS-2.8-5", "LS-2.8-6"),
+        "the media server authenticates, and not by LOGIN without TLS",
+        _no_login,
+    ),
+)

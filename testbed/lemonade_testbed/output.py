@@ -1,0 +1,128 @@
+"""What a run leaves for people and machines: reports beside the evidence, and the terminal's text."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lemonade_testbed.capture.store import View, load_run
+from lemonade_testbed.judge import judge
+from lemonade_testbed.places import UsageError, home_folder
+from lemonade_testbed.prove import Proof
+from lemonade_testbed.report.junit import junit_xml
+from lemonade_testbed.report.result import Case, run_result
+from lemonade_testbed.report.text import ladder_md, scenario_text
+from lemonade_testbed.run import Ended, Job, exit_code, overall
+from lemonade_testbed.scenario.loader import load_scenario
+from lemonade_testbed.vendors.catalogue import read_vendors
+from lemonade_testbed.vendors.expected import compare
+
+SCENARIO = "scenario.yaml"
+
+
+@dataclass
+class Output:
+    """Writes the reports of one run into its folder, and what a person wants to know to the console."""
+
+    folder: Path
+    console: Console
+    strict: bool = False
+    _began: float = field(default_factory=time.monotonic, init=False)
+
+    def finish(self, ended: Sequence[Ended]) -> str:
+        """Write every report and print each scenario's; returns `result.json`, which holds the run's wall time."""
+        wall = time.monotonic() - self._began
+        cases = [_case(one) for one in ended]
+        for case in cases:
+            text = scenario_text(case.scenario, case.verdict, case.folder, case.command, strict=self.strict)
+            (case.folder / "verdict.txt").write_text(text, encoding="utf-8")
+            (case.folder / "ladder.md").write_text(ladder_md(case.scenario, case.verdict), encoding="utf-8")
+            self.console.print(Text(text), soft_wrap=True)
+        result = json.dumps(run_result(cases, wall), indent=1, ensure_ascii=False) + "\n"
+        (self.folder / "result.json").write_text(result, encoding="utf-8")
+        (self.folder / "junit.xml").write_text(junit_xml(cases, strict=self.strict), encoding="utf-8")
+        return result
+
+
+def _case(one: Ended) -> Case:
+    job = one.job
+    return Case(
+        job.name,
+        job.scenario,
+        one.verdict,
+        one.seconds,
+        one.folder,
+        repeat(job),
+        job.profile,
+        job.seed,
+        job.faults,
+        {vendor.role: vendor.word for vendor in job.vendors},
+    )
+
+
+def repeat(job: Job) -> str:
+    """Return the command that runs a job again."""
+    program = Path(sys.argv[0])
+    home = Path.cwd()
+    words = [str(program.relative_to(home) if program.is_relative_to(home) else program), "run"]
+    ours = job.scenario.path.resolve().is_relative_to(home_folder() / "scenarios")
+    words.append(job.scenario.name if ours else str(job.scenario.path))
+    if job.message is not None:
+        words += ["--message", str(job.message)]
+    if job.profile != "draft-07":
+        words += ["--profile", job.profile]
+    for role, name in job.faults.items():
+        words += ["--fault", f"{role}={name}"]
+    for vendor in job.vendors:
+        words += [f"--{vendor.role}", vendor.word]
+        if vendor.mail != "append":
+            words += ["--mail", vendor.mail]
+    return shlex.join(words)
+
+
+def judge_again(run: Path, console: Console, *, strict: bool, view: View = "both") -> int:
+    """Judge a recorded run, or one scenario of it, and print the verdicts; returns the exit code.
+
+    `view`: from the capture alone, from the traces alone, or from both where there is a capture.
+
+    Raises UsageError where there is no run, ScriptError and EvidenceError where it cannot be read.
+    """
+    folders = [run] if (run / SCENARIO).is_file() else sorted(path.parent for path in run.glob(f"*/{SCENARIO}"))
+    if not folders:
+        raise UsageError(f"{run} is no run: a folder with {SCENARIO} and world.json, or one that holds such")
+    ended = []
+    for folder in folders:
+        scenario = load_scenario(folder / SCENARIO)
+        vendors = read_vendors(folder)
+        verdict = compare(judge(scenario, load_run(folder, view)), scenario, vendors)
+        one = Ended(
+            Job(scenario, folder.name, vendors=vendors), folder, verdict, 0.0, exit_code(verdict, strict=strict)
+        )
+        text = scenario_text(scenario, verdict, folder, repeat(one.job), strict=strict)
+        console.print(Text(text), soft_wrap=True)
+        ended.append(one)
+    return overall(ended)
+
+
+def print_proofs(proofs: Sequence[Proof], console: Console) -> None:
+    """Print the table at the end of `prove`; one line each where the output is no terminal."""
+    if not console.is_terminal:
+        for proof in proofs:
+            mark = "shown    " if proof.ok else "NOT SHOWN"
+            what = f"{proof.scenario}, {proof.what}: expected {proof.expected}; seen {proof.seen}"
+            console.file.write(f"{mark}  {what}\n")
+        return
+    table = Table("", "scenario", "what", "expected", "seen", box=None, pad_edge=False)
+    for proof in proofs:
+        styled = Text("shown", "green") if proof.ok else Text("NOT SHOWN", "bold red")
+        table.add_row(styled, *(Text(text) for text in (proof.scenario, proof.what, proof.expected, proof.seen)))
+    console.print(table)

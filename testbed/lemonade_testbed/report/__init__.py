@@ -1,0 +1,1 @@
+"""Reports: terminal text, verdict.txt, ladder.md, result.json and junit.xml."""

@@ -1,0 +1,1 @@
+"""Runtimes: how the three nodes of one scenario are started, used and stopped."""

@@ -1,0 +1,253 @@
+"""The docker runtime: the three nodes as containers on a bridge of their own, with a capture of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import docker
+from docker.errors import APIError
+
+from lemonade_testbed.runtime import docker_engine
+from lemonade_testbed.runtime.base import EnvironmentBroken, Stopped
+from lemonade_testbed.runtime.docker_capture import Capture
+from lemonade_testbed.runtime.docker_compose import CAPTURE, EVIDENCE, RELAY_FILE, Project, services
+from lemonade_testbed.runtime.docker_network import FRONTS, Bridge, claim
+from lemonade_testbed.runtime.docker_node import DockerNode
+from lemonade_testbed.runtime.docker_tools import TOOLS
+from lemonade_testbed.runtime.local import CLIENT_RTP_PORTS, MEDIA_RTP_PORTS, node_options
+from lemonade_testbed.runtime.merging import merge_traces
+from lemonade_testbed.runtime.processes import ProcessTable
+from lemonade_testbed.runtime.readiness import PATIENCE, await_ready
+from lemonade_testbed.runtime.relay import relay_config, with_fronts
+from lemonade_testbed.runtime.watching import watch
+from lemonade_testbed.runtime.world import ROLES, SERVERS, Setup, World
+from lemonade_wire.redact import Redactor
+from lemonade_wire.trace import Trace
+
+_TRIES = 5
+
+
+class DockerRuntime:
+    """The nodes of one scenario as containers (see `Runtime`)."""
+
+    def __init__(
+        self, table: ProcessTable, overlays: Sequence[Path] = (), patience: float = PATIENCE, *, outlive: bool = False
+    ) -> None:
+        """Lay the compose files `overlays` over the testbed's own.
+
+        With `outlive` the servers alone are made, without a capture that nobody would end, and no start reaps them.
+        """
+        self._table = table
+        self._overlays = overlays
+        self._patience = patience
+        self._outlive = outlive
+        self._client: docker.DockerClient | None = None
+        self._bridge: Bridge | None = None
+        self._world: World | None = None
+        self._trace: Trace | None = None
+        self._capture: Capture | None = None
+        self.nodes: dict[str, DockerNode] = {}
+        self._relayed = False
+        self._stopping = threading.Lock()
+
+    @property
+    def world(self) -> World:
+        """The prepared world."""
+        if self._world is None:
+            raise RuntimeError("prepare() comes first")
+        return self._world
+
+    @property
+    def trace(self) -> Trace:
+        """The testbed's own trace: what it asked and was answered itself."""
+        if self._trace is None:
+            raise RuntimeError("prepare() comes first")
+        return self._trace
+
+    def prepare(self, setup: Setup) -> World:
+        """Make the bridge and the containers on it, and say who has which address; raises EnvironmentBroken."""
+        self._client = docker_engine.connect()
+        try:
+            world = self._world = self._create(setup)
+            self._find_nodes()
+            if self._table.stopping.is_set():
+                raise Stopped
+        except BaseException:
+            self._remove()
+            raise
+        world.freshen = self._fetch_log
+        sink = world.trace("testbed").open("a", encoding="utf-8")
+        self._trace = Trace("testbed", sink, Redactor(setup.salt))
+        return world
+
+    def _create(self, setup: Setup) -> World:
+        """Have compose make bridge and containers; another program may take a subnet between our look and that."""
+        for tries_left in reversed(range(_TRIES)):
+            bridge = self._bridge = claim(self._taken())
+            places = bridge.places()
+            world = World(setup, with_fronts(places, FRONTS) if setup.relay else places, runtime="docker")
+            labels = docker_engine.labels(self._table.run, keep=self._outlive)
+            try:
+                Project(world, bridge, labels, self._overlays, self._services(world)).create()
+            except EnvironmentBroken as problem:
+                self._remove()
+                if not tries_left or "overlap" not in str(problem):
+                    raise
+            else:
+                return world
+        raise AssertionError("the last try returns or raises")
+
+    def _services(self, world: World) -> Sequence[str]:
+        return SERVERS if self._outlive else (*services(world), CAPTURE)
+
+    def _taken(self) -> list[IPv4Network]:
+        """Return the subnets of the engine's networks, used or not."""
+        found = []
+        for network in self._engine.networks.list():
+            for config in (network.attrs.get("IPAM") or {}).get("Config") or ():
+                if ":" not in config.get("Subnet", ":"):
+                    found.append(IPv4Network(config["Subnet"]))
+        return found
+
+    @property
+    def _engine(self) -> docker.DockerClient:
+        if self._client is None:
+            raise RuntimeError("prepare() comes first")
+        return self._client
+
+    def _find_nodes(self) -> None:
+        service = "com.docker.compose.service"
+        project = f"com.docker.compose.project={self._bridge.project if self._bridge else None}"
+        made = self._engine.containers.list(all=True, filters={"label": project}, ignore_removed=True)
+        for container in made:
+            role = container.labels[service]
+            self.nodes[role] = DockerNode(role, container)
+        missing = [name for name in self._services(self.world) if name not in self.nodes]
+        if missing:
+            raise EnvironmentBroken(f"compose made no container for {', '.join(missing)}")
+
+    def start(self, roles: Sequence[str]) -> None:
+        """Start the capture, then servers, and return when each is ready."""
+        places = self.world.roles
+        if self._bridge is not None and self._capture is None and CAPTURE in self.nodes:
+            here = places["testbed"].address
+            self._capture = Capture(self.nodes[CAPTURE], self._bridge.name, here, places[roles[0]].address)
+            self._begin(self._capture.start)
+        if self.world.setup.relay is not None and not self._relayed:
+            self._relayed = True
+            self._start_relay()
+        with ThreadPoolExecutor(len(roles)) as pool:
+            list(pool.map(self._start, roles))
+        if self._capture is not None:
+            self._capture.prove()
+        for role in roles:
+            await_ready(self.nodes[role], self.world, self._table, self.trace, self._patience)
+
+    def _start_relay(self) -> None:
+        path = self.world.setup.folder / RELAY_FILE
+        relay_config(self.world, {"media": MEDIA_RTP_PORTS, "client": CLIENT_RTP_PORTS}).write(path)
+        self.nodes["relay"].put(EVIDENCE, {RELAY_FILE: path.read_bytes()})
+        self._begin(self.nodes["relay"].start)
+        await_ready(self.nodes["relay"], self.world, self._table, self.trace, self._patience)
+
+    def _start(self, role: str) -> None:
+        self.nodes[role].put(EVIDENCE, {})
+        self._begin(self.nodes[role].start)
+
+    def _begin(self, start: Callable[[], None]) -> None:
+        if self._table.stopping.is_set():
+            raise Stopped
+        try:
+            start()
+        except APIError as problem:
+            raise EnvironmentBroken(f"the engine cannot start a container: {problem.explanation}") from problem
+
+    def client_command(self, script: Path) -> list[str]:
+        """Return the command line that runs the client's script, which lies in the world's folder, in this world.
+
+        It works as long as the world is up, takes the client's place on the bridge, leaves its files in the folder as
+        this user's own, and is removed with the rest.
+        """
+        world, run = self.world, str(self._table.run)
+        (network,) = self.nodes["imap"].container.attrs["NetworkSettings"]["Networks"]
+        options = {
+            "--network": network,
+            "--ip": world.roles["client"].address,
+            "--user": f"{os.getuid()}:{os.getgid()}",
+            "--cap-drop": "ALL",
+            "--volume": f"{run}:{run}",
+            "--label": f"{docker_engine.LABEL}={run}",
+        }
+        words = [word for option in options.items() for word in option]
+        command = [*node_options(world, "client"), "--script", str(script)]
+        return [_program(), "run", "--rm", "--init", *words, "lemonade-client", *command]
+
+    def log_command(self, role: str) -> list[str]:
+        """Return the command line that shows the log of `role` as it grows."""
+        return [_program(), "logs", "--follow", str(self.nodes[role].container.name)]
+
+    def exec_client(self, script: Path, seconds: float) -> None:
+        """Run the client's script for `seconds` at most, or a little longer than a server that dies."""
+        client = self.nodes["client"]
+        client.put(EVIDENCE, {"script.json": script.read_bytes()})
+        self._begin(client.start)
+        watch(self.world, self.nodes, seconds, self._table.stopping)
+
+    def stop(self) -> None:
+        """Stop client and media server, then the IMAP server, then the capture; bring everything out; remove all."""
+        with self._stopping:
+            if self._world is not None and self._bridge is not None:
+                self._stop_nodes()
+            self._remove()
+
+    def _stop_nodes(self) -> None:
+        for roles in (("client", "media"), ("imap",), ("relay",)):
+            found = [self.nodes[role] for role in roles if role in self.nodes]
+            with ThreadPoolExecutor(len(roles)) as pool:
+                list(pool.map(DockerNode.stop, found))
+        ended = {role: node.ended() for role, node in self.nodes.items() if role in ROLES}
+        self.world.exits |= {role: code for role, code in ended.items() if code is not None}
+        if self._capture is not None:
+            self._capture.stop()
+            self.world.capture = self._capture.bring(self.world.setup.secret())
+        for role in services(self.world):
+            if role in self.nodes:
+                self._fetch_log(role)
+                names = [self.world.trace(role).name, *(["heard.wav"] if role == "client" else [])]
+                self.nodes[role].bring(EVIDENCE, {name: self.world.setup.folder / name for name in names})
+
+    def _fetch_log(self, role: str) -> None:
+        if role in self.nodes and self._bridge is not None:
+            self.world.log(role).write_bytes(self.nodes[role].log())
+
+    def _remove(self) -> None:
+        """Remove the containers and the bridge, and give the subnet back; a second call does nothing."""
+        bridge, self._bridge = self._bridge, None
+        if bridge is None:
+            return
+        try:
+            docker_engine.remove(self._engine, str(self._table.run), bridge.project)
+        finally:
+            bridge.release()
+
+    def collect(self) -> None:
+        """Merge the traces by time, write `world.json`."""
+        world = self.world
+        world.ended = time.time()
+        if self.trace.sink is not None:
+            self.trace.sink.close()
+        merge_traces(world)
+        world.write()
+
+
+def _program() -> str:
+    """Return the docker command as it is typed in any shell: by its path where it is one of our own tools."""
+    found = shutil.which("docker")
+    return found if found and Path(found).is_relative_to(TOOLS) else "docker"

@@ -1,0 +1,161 @@
+"""Whether a client keeps the vendor contract: it is given what nobody can know, then a diagram that it may know."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import select
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from urllib.parse import unquote
+
+from lemonade_testbed.clauses import SCENARIOS
+from lemonade_testbed.run import client_script
+from lemonade_testbed.runtime.base import ContractBroken, EnvironmentBroken
+from lemonade_testbed.runtime.docker_compose import EVIDENCE
+from lemonade_testbed.runtime.docker_node import DockerNode
+from lemonade_testbed.runtime.provision import append
+from lemonade_testbed.runtime.readiness import greeting_seen
+from lemonade_testbed.scenario.loader import load_scenario
+from lemonade_testbed.scenario.model import Scenario
+from lemonade_testbed.vendors.bench import SCENARIO, Bench, note_stop
+from lemonade_testbed.vendors.findings import READY, STOP, UNSUPPORTED, ContractVerdict
+
+DIAGRAMS = (SCENARIO, "ivr-service")
+"""Both diagrams of the draft: a client that has neither has no place here."""
+_LOOK = 0.05
+_FORWARDER = """
+import socket, sys
+port, *there = sys.argv[1:]
+own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+own.bind(("", int(port)))
+while True:
+    own.sendto(own.recv(65535), (there[0], int(there[1])))
+"""
+
+
+def check_client(bench: Bench, image: str, verdict: ContractVerdict) -> None:
+    """Look at an image as a client, whose media server is silent; raises EnvironmentBroken."""
+    known = [load_scenario(SCENARIOS / f"{name}.yaml") for name in DIAGRAMS]
+    strange = _run_unknown(bench, image, known[0])
+    _serve_mail(bench, known)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        _stand_silent(bench, silent)
+        codes: dict[str, int | None] = {}
+        for scenario in known:
+            node = _client(bench, image, scenario.name, client_script(scenario, None))
+            token = invited(node, silent)
+            codes[scenario.name] = node.ended()
+            if codes[scenario.name] != UNSUPPORTED:
+                break
+            node.container.remove(force=True)
+        verdict.note("unsupported", *judge_unsupported(strange, codes))
+        if codes[scenario.name] != UNSUPPORTED:
+            _lives(bench, node, silent, token, verdict)
+
+
+def _stand_silent(bench: Bench, silent: socket.socket) -> None:
+    """Put in the media server's place what passes each datagram to `silent` and never answers.
+
+    It stands on the bridge, since there are clients that ask the network alone for a name. Raises EnvironmentBroken.
+    """
+    place, here = bench.world.roles["media"], bench.world.roles["testbed"].address
+    silent.bind((here, 0))
+    own = silent.getsockname()[1]
+    passing = bench.node(
+        "media", "lemonade-client", None, ["python3", "-c", _FORWARDER, str(place.port), here, str(own)]
+    )
+    passing.start()
+    deadline = time.monotonic() + READY
+    while not select.select([silent], [], [], _LOOK)[0]:
+        if time.monotonic() > deadline or passing.ended() is not None:
+            raise EnvironmentBroken("what stands in the media server's place is not ready")
+        silent.sendto(b"ready?", (place.address, place.port))
+
+
+def _serve_mail(bench: Bench, scenarios: Sequence[Scenario]) -> None:
+    """Have the testbed's own IMAP server ready, with the mail of the scenarios; raises EnvironmentBroken."""
+    server = bench.node("imap", "lemonade-imap")
+    server.start()
+    deadline = time.monotonic() + READY
+    while not greeting_seen(bench.world, bench.trace):
+        if time.monotonic() > deadline or server.ended(_LOOK) is not None:
+            raise EnvironmentBroken("the testbed's own IMAP server, which the check of a client needs, is not ready")
+    try:
+        for scenario in reversed(scenarios):  # the newest message is the first scenario's
+            given = scenario.given
+            append(bench.world, bench.trace, given.owner, given.mailbox, scenario.message_path().read_bytes())
+    except ContractBroken as problem:
+        bench.keep_log(server)
+        raise EnvironmentBroken(f"the testbed's own server, which the check of a client needs: {problem}") from problem
+
+
+def _lives(bench: Bench, node: DockerNode, silent: socket.socket, token: str | None, verdict: ContractVerdict) -> None:
+    """See the first life of a client to its end, and look at a second one."""
+    note_stop(node, verdict)
+    log = bench.keep_log(node)
+    if token:
+        verdict.note_token(log, token, ", after an INVITE that nobody answered")
+    else:
+        verdict.note("ticket", None, "not looked at: no INVITE with a ticket came")
+    while _waiting(silent):
+        silent.recv(65535)
+    again = invited(node, silent)
+    if token is None:
+        verdict.note("restart", None, "not looked at: no INVITE came the first time")
+    elif again is None:
+        verdict.note("restart", False, "no INVITE came the second time")
+    else:
+        fresh = not token or again != token
+        verdict.note("restart", fresh, "an INVITE came" + ("" if fresh else " with the ticket of the life before"))
+
+
+def judge_unsupported(strange: int | None, codes: Mapping[str, int | None]) -> tuple[bool, str]:
+    """Return whether a client says 127 to what it cannot know and not to all, and what was seen.
+
+    `strange`: its exit code for what nobody knows; `codes`: those for scenarios that are known; None: it ran on.
+    """
+    told = "it did not end" if strange is None else f"exit code {strange}"
+    if strange != UNSUPPORTED:
+        return False, told
+    if all(code == UNSUPPORTED for code in codes.values()):
+        return False, f"{told}, but for {' and '.join(codes)} too"
+    return True, told
+
+
+def _run_unknown(bench: Bench, image: str, like: Scenario) -> int | None:
+    """Run a scenario that nobody can know, by its name and by its only verb; returns the exit code."""
+    name = f"x-{secrets.token_hex(6)}"
+    strange = replace(like, client=({f"x-{secrets.token_hex(6)}": {}},))
+    node = _client(bench, image, name, client_script(strange, None))
+    node.start()
+    code = node.ended(READY)
+    if code is None:
+        node.kill()
+        node.ended(STOP)
+    node.container.remove(force=True)
+    return code
+
+
+def _client(bench: Bench, image: str, name: str, script: str) -> DockerNode:
+    """Make a client that is told a scenario's name and script."""
+    node = bench.node("client", image, {"LEMONADE_SCENARIO": name})
+    node.put(EVIDENCE, {"script.json": script.encode()})
+    return node
+
+
+def invited(node: DockerNode, silent: socket.socket) -> str | None:
+    """Start a client and wait for its INVITE; returns the token of its ticket, empty where it has none, or None."""
+    node.start()
+    deadline = time.monotonic() + READY
+    while time.monotonic() < deadline and (node.ended(_LOOK) is None or _waiting(silent)):
+        if _waiting(silent) and (text := silent.recv(65535).decode("utf-8", "replace")).startswith("INVITE "):
+            found = re.search(r":internal:([0-9a-f]+)", unquote(unquote(text)), re.IGNORECASE)
+            return found[1] if found else ""
+    return None
+
+
+def _waiting(own: socket.socket) -> bool:
+    return bool(select.select([own], [], [], 0)[0])

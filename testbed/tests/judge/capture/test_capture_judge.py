@@ -1,0 +1,184 @@
+"""Both diagrams on the wire are judged as their traces are, and a capture that is not whole blames nobody."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import struct
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lemonade_testbed.capture.store import CAPTURE_NG, View, load_run
+from lemonade_testbed.capture.tshark import Tshark
+from lemonade_testbed.cli import main
+from lemonade_testbed.judge import judge
+from lemonade_testbed.verdict import Outcome, Verdict
+
+if TYPE_CHECKING:
+    from tests.judge.capture.conftest import Captured
+
+
+VIEWS: tuple[View, ...] = ("traces", "capture", "both")
+pytestmark = pytest.mark.usefixtures("tshark")
+
+
+def sense(verdict: Verdict) -> object:
+    """What must be the same in every view: all but the times of single packets."""
+    messages = [
+        (seen.source, seen.target, seen.label(verdict.ladder.bindings), seen.copies)
+        for seen in verdict.observed.messages
+    ]
+    checks = [(check.words, check.result.ok) for check in verdict.checks]
+    clauses = [(clause.id, clause.outcome) for clause in verdict.clauses]
+    reasons = [(str(reason.place), reason.outcome) for reason in verdict.reasons]
+    return messages, checks, clauses, reasons, verdict.outcome, verdict.ladder.arrows, verdict.ignored
+
+
+@pytest.mark.parametrize("name", ["announcement", "interactive"])
+def test_capture_and_traces_give_one_ladder_and_one_verdict(request: pytest.FixtureRequest, name: str) -> None:
+    run: Captured = request.getfixturevalue(name)
+    run.write()
+    verdicts = {view: run.judged(view) for view in VIEWS}
+    assert verdicts["traces"].outcome is Outcome.PASS, verdicts["traces"].reasons
+    assert sense(verdicts["capture"]) == sense(verdicts["traces"]) == sense(verdicts["both"])
+    assert verdicts["both"].remarks == verdicts["capture"].remarks == ()
+
+
+@pytest.mark.parametrize("name", ["bye-ok", "urlfetch", "invite-ok"])
+def test_what_is_missing_is_missing_in_every_view(announcement: Captured, name: str) -> None:
+    announcement.flow.drop(name)
+    announcement.flow["rtp"].seconds = 0.4
+    announcement.write()
+    verdicts = {view: announcement.judged(view) for view in VIEWS}
+    assert verdicts["traces"].outcome is Outcome.FAIL
+    assert sense(verdicts["capture"]) == sense(verdicts["traces"]) == sense(verdicts["both"])
+
+
+def test_a_node_without_a_trace_is_judged_from_the_wire(announcement: Captured) -> None:
+    announcement.write()
+    for node in ("imap", "media"):
+        announcement.tell(node, [])
+        (announcement.folder / f"trace-{node}.jsonl").unlink()
+    verdict = announcement.judged("both")
+    assert verdict.outcome is Outcome.PASS
+    assert verdict.remarks == ()
+
+
+def test_no_tshark_is_the_testbeds_trouble(announcement: Captured) -> None:
+    announcement.flow["rtp"].seconds = 0.4
+    announcement.write()
+    verdict = judge(announcement.scenario, load_run(announcement.folder, "both", lambda: None))
+    assert verdict.outcome is Outcome.ERROR
+    assert "no tshark" in verdict.reasons[0].seen
+
+
+@pytest.mark.parametrize(
+    ("counts", "says"),
+    [
+        ({"dropped": 3}, "the kernel dropped 3 packets"),
+        ({"dropped": None}, "lacks its counts of dropped"),
+        ({"interface": 100_000}, "of 100000 that crossed the interface"),
+    ],
+)
+def test_a_capture_that_is_not_whole_blames_nobody(
+    announcement: Captured, counts: dict[str, int | None], says: str
+) -> None:
+    announcement.flow.drop("bye-ok")
+    announcement.flow["rtp"].seconds = 0.4
+    announcement.write()
+    announcement.count(**counts)
+    verdict = announcement.judged("capture")
+    assert verdict.outcome is Outcome.ERROR
+    assert says in verdict.reasons[0].seen
+
+
+def test_octets_missing_in_a_connection_blame_nobody(announcement: Captured) -> None:
+    announcement.flow["rtp"].seconds = 0.4
+    announcement.write()
+    big = [place for place, (_, packet) in enumerate(announcement.wire.packets) if len(packet) == 1440]
+    del announcement.wire.packets[big[5]]
+    announcement.count()
+    announcement.put()
+    verdict = announcement.judged("capture")
+    assert verdict.outcome is Outcome.ERROR
+    assert "octets of the connection" in verdict.reasons[0].seen
+
+
+def test_a_malformed_packet_fails_at_its_sender(announcement: Captured) -> None:
+    announcement.write()
+    cut_report = struct.pack(">BBHI", 0x80, 200, 6, 77) + bytes(4)
+    t = next(event["t"] for event in announcement.lines("client") if event["event"] == "rtp") + 1
+    announcement.wire.udp(t, "127.9.8.2:16385", "127.9.8.3:20001", cut_report)
+    announcement.count()
+    announcement.put()
+    verdict = announcement.judged("both")
+    assert verdict.outcome is Outcome.FAIL
+    assert verdict.reasons[0].place is not None
+    assert str(verdict.reasons[0].place).endswith("media->client")
+    assert "alformed" in verdict.reasons[0].seen
+
+
+def test_segments_in_another_order_and_twice_are_put_together(announcement: Captured) -> None:
+    announcement.write()
+    packets = announcement.wire.packets
+    big = [place for place, (_, packet) in enumerate(packets) if len(packet) == 1440]
+    one, other = big[3], big[4]
+    (t, first), (_, second) = packets[one], packets[other]
+    packets[one], packets[other] = (t, second), (t, first)
+    packets.insert(other + 1, (t, first))
+    announcement.count()
+    announcement.put()
+    assert announcement.judged("capture").outcome is Outcome.PASS
+
+
+def test_sip_over_tcp_is_read(announcement: Captured) -> None:
+    announcement.write(lambda event: event["event"] == "sip" and "BYE" in event["text"])
+    bye, ok = (
+        event for event in announcement.lines("media") if event["event"] == "sip" and "CSeq: 1 BYE" in event["text"]
+    )
+    texts = [re.sub("Content-Length: [0-9]+", "Content-Length: 0", event["text"]).encode() for event in (bye, ok)]
+    caller, called = "127.9.8.2:33000", "127.9.8.3:5060"
+    announcement.wire.tcp(bye["t"], caller, called, texts[0][:100])
+    announcement.wire.tcp(bye["t"] + 0.0001, caller, called, texts[0][100:])
+    announcement.wire.tcp(ok["t"], called, caller, texts[1])
+    announcement.count()
+    announcement.put()
+    assert sense(announcement.judged("capture")) == sense(announcement.judged("traces"))
+    assert announcement.evidence().remarks == ()
+
+
+def test_the_steps_and_names_are_in_the_capture_for_people(announcement: Captured, tshark: Tshark) -> None:
+    announcement.flow.steps = [{"index": 3, "verb": "announce", "state": "started", "line": 1, "why": ""}]
+    announcement.flow["rtp"].seconds = 0.4
+    announcement.write()
+    lines = announcement.lines("client")
+    bye = next(event for event in lines if event.get("text", "").startswith("BYE"))
+    steps = [event | ({"t": bye["t"] - 0.002} if event["event"] == "step" else {}) for event in lines]
+    announcement.tell("client", sorted(steps, key=lambda event: event["t"]))
+    announcement.evidence()
+    fields = ["-T", "fields", "-e", "frame.comment", "-e", "sip.Method"]
+    told = tshark.run(["-r", "-", "-Y", "frame.comment", *fields], announcement.folder / CAPTURE_NG)
+    assert told.decode().split("\n")[0].split("\t") == ["step 3: announce", "BYE"]
+    shown = tshark.run(["-r", "-", "-N", "n", "-Y", "sip.Method == BYE"], announcement.folder / CAPTURE_NG).decode()
+    assert re.search(r"media\b.* client\b", shown)
+
+
+@pytest.mark.parametrize(("view", "code"), [("capture", 0), ("traces", 1), ("both", 0)])
+def test_the_command_judges_from_what_it_is_told(
+    announcement: Captured, view: str, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    announcement.write()
+    (announcement.folder / "scenario.yaml").write_text(announcement.scenario.path.read_text())
+    announcement.tell("media", [event for event in announcement.lines("media") if "BYE" not in event.get("text", "")])
+    announcement.tell("client", [event for event in announcement.lines("client") if "BYE" not in event.get("text", "")])
+    assert main(["judge", "--from", view, str(announcement.folder)]) == code
+    assert ("not in its trace" in capsys.readouterr().out) is (view == "both")
+
+
+def test_captured_packets_are_numbered_as_tshark_numbers_them(announcement: Captured) -> None:
+    announcement.flow["rtp"].seconds = 0.4
+    announcement.write()
+    numbers = [event.number("packet") for event in announcement.evidence("capture").events]
+    assert numbers == sorted(numbers)
+    assert all(one <= other for one, other in itertools.pairwise(numbers))

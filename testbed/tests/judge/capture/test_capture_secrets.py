@@ -1,0 +1,75 @@
+"""The ticket and the password in a capture: followed and told apart, and never told."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lemonade_testbed.capture.store import CAPTURE, CAPTURE_NG, READ, load_run
+from lemonade_testbed.evidence import EvidenceError
+from lemonade_testbed.judge import judge
+from lemonade_testbed.verdict import Outcome
+from lemonade_wire.redact import Redactor
+
+if TYPE_CHECKING:
+    from tests.judge.capture.conftest import Captured
+
+pytestmark = pytest.mark.usefixtures("tshark")
+
+
+def test_secrets_stay_in_the_secret_folder(announcement: Captured) -> None:
+    announcement.flow["rtp"].seconds = 0.4
+    announcement.write()
+    announcement.judged("both")
+    holders = {
+        path.relative_to(announcement.folder)
+        for path in announcement.folder.rglob("*")
+        if path.is_file()
+        and (announcement.token.encode() in path.read_bytes() or announcement.password.encode() in path.read_bytes())
+    }
+    assert holders == {CAPTURE, CAPTURE_NG}
+    assert os.stat(announcement.folder / CAPTURE_NG).st_mode & 0o777 == 0o600
+    assert announcement.fingerprint in (announcement.folder / READ).read_text()
+
+
+def test_a_run_is_judged_again_without_its_secrets_and_without_tshark(announcement: Captured) -> None:
+    announcement.write()
+    first = announcement.judged("capture")
+    for path in (CAPTURE, CAPTURE_NG):
+        (announcement.folder / path).unlink()
+    again = judge(announcement.scenario, load_run(announcement.folder, "capture", lambda: None))
+    assert again == first
+    (announcement.folder / READ).unlink()
+    assert announcement.judged("both").outcome is Outcome.ERROR, "there was a capture"
+    with pytest.raises(EvidenceError, match="no capture"):
+        announcement.evidence("capture")
+
+
+def test_the_ticket_is_followed_to_the_octet_that_differs(announcement: Captured) -> None:
+    announcement.flow.change("invite", "SECTION%3D2", "SECTION%3D3")
+    announcement.flow.files["media.log"] = "fetching imap://joe@imap.example.com/INBOX;UID=20 in vain\n"
+    announcement.flow["rtp"].seconds = 0.4
+    announcement.write()
+    verdict = announcement.judged("both")
+    octet = len("imap://joe@imap.example.com/INBOX;UIDVALIDITY=385759045/;UID=20/;SECTION=") + 1
+    told = f"the first octet that differs is {octet}: '3;EXPIRE=202' here, '2;EXPIRE=202' before"
+    red = {check.words: check.result.seen for check in verdict.checks if not check.result.ok}
+    assert told in red["url played is url authorised"]
+    assert "'2;EXPIRE=202' here, '3;EXPIRE=202' before" in red["url fetched is url played"]
+    places = [line.partition(":")[0] for line in verdict.ticket if not line.startswith(" ")]
+    assert places == ["authorised", "played", "fetched", "answered", "logged by the media node (media.log, line 1)"]
+    assert f"  {told}" in verdict.ticket
+    assert not any(announcement.token in line for line in verdict.ticket)
+
+
+def test_a_changed_token_is_told_by_its_fingerprint(announcement: Captured) -> None:
+    forged = "01" + "d4" * 32
+    announcement.flow.change("urlfetch", "fp-0123456789abcdef", forged)
+    announcement.flow["rtp"].seconds = 0.4
+    announcement.write()
+    verdict = announcement.judged("capture")
+    seen = next(check.result.seen for check in verdict.checks if check.words == "url fetched is url played")
+    assert f"in the token ({Redactor('s').fingerprint(forged)} here, {announcement.fingerprint} before)" in seen
+    assert forged not in seen

@@ -1,0 +1,174 @@
+"""The judge on hand-written evidence: the five verdicts, their reasons and places, and clause by clause."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lemonade_testbed.clauses import SCENARIOS
+from lemonade_testbed.evidence import EvidenceError, load_evidence
+from lemonade_testbed.judge import judge
+from lemonade_testbed.ladder.observe import observe
+from lemonade_testbed.scenario.loader import load_scenario
+from lemonade_testbed.verdict import Outcome, Place, Verdict
+
+if TYPE_CHECKING:
+    from tests.judge.conftest import Flow
+
+ANNC = load_scenario(SCENARIOS / "announcement-service.yaml")
+IVR = load_scenario(SCENARIOS / "ivr-service.yaml")
+BYE = Place("arrow", "media->>client: SIP BYE")
+
+
+def outcomes(verdict: Verdict, outcome: Outcome) -> set[str]:
+    return {clause.id for clause in verdict.clauses if clause.outcome is outcome}
+
+
+def test_both_diagrams_pass_and_every_clause_with_them(annc: Flow) -> None:
+    verdict = judge(ANNC, annc.evidence())
+    assert verdict.outcome is Outcome.PASS
+    assert verdict.reasons == ()
+    assert verdict.accepted(strict=True)
+    assert outcomes(verdict, Outcome.PASS) == set(ANNC.clauses)
+    assert verdict.ignored == {"AUTHENTICATE": 1, "LOGIN": 1}
+    assert verdict.rtp[0].packets == 612
+
+
+def test_the_ivr_diagram_passes(ivr: Flow) -> None:
+    assert judge(IVR, ivr.evidence()).outcome is Outcome.PASS
+
+
+def test_a_missing_arrow_fails_with_its_clauses(annc: Flow) -> None:
+    annc.drop("bye")
+    annc.drop("bye-ok")
+    verdict = judge(ANNC, annc.evidence())
+    assert verdict.outcome is Outcome.FAIL
+    (reason,) = verdict.reasons
+    assert reason.place == BYE
+    assert reason.clauses == ("LS-2.9-1",)
+    assert reason.expected == "media->>client: SIP BYE"
+    assert reason.seen == "missing; seen instead: nothing more"
+    assert outcomes(verdict, Outcome.FAIL) == {"LS-2.9-1"}
+    assert verdict.off_target((BYE,)) == ""
+    assert "not red at step listen" in verdict.off_target((BYE, Place("step", "listen")))
+
+
+def test_an_arrow_of_rtp_says_its_time_in_seconds(annc: Flow) -> None:
+    annc["rtp"].seconds = 5.0
+    reason = judge(ANNC, annc.evidence()).reasons[0]
+    assert "(from 12.13 s to 12.33 s)" in reason.expected
+    assert reason.seen == "another message: media->>client: RTP PCMU 5.00 s"
+
+
+def test_a_broken_should_is_nonstrict(annc: Flow) -> None:
+    for name in ("genurlauth", "genurlauth-data", "urlfetch", "urlfetch-data"):
+        annc.change(name, ";EXPIRE=2026-11-22T10:00:00Z", "")
+    annc.change("invite", "%3BEXPIRE%3D2026-11-22T10:00:00Z", "")
+    verdict = judge(ANNC, annc.evidence())
+    assert verdict.outcome is Outcome.NONSTRICT
+    assert verdict.accepted()
+    assert not verdict.accepted(strict=True)
+    assert verdict.red() == (Place("check", "ticket has an expiry"),)
+    assert outcomes(verdict, Outcome.NONSTRICT) == {"LS-2.3-4"}
+
+
+def test_a_capability_that_the_server_does_not_list_is_unsupported(annc: Flow) -> None:
+    annc.change("login-ok", " URLAUTH=BINARY", "")
+    verdict = judge(ANNC, annc.evidence())
+    assert verdict.outcome is Outcome.UNSUPPORTED
+    assert verdict.red() == (Place("needs", "imap URLAUTH=BINARY"),)
+
+
+@pytest.mark.parametrize(("warning", "outcome"), [("", Outcome.UNSUPPORTED), ("Warning: 304 x\r\n", Outcome.FAIL)])
+def test_a_service_that_is_refused_is_unsupported(annc: Flow, warning: str, outcome: Outcome) -> None:
+    head = annc["invite-ok"].text.partition("Contact")[0].replace("200 OK", "488 Not Acceptable Here")
+    annc["invite-ok"].text = f"{head}{warning}Content-Length: 0\r\n\r\n"
+    assert judge(ANNC, annc.evidence()).outcome is outcome
+
+
+def test_a_client_without_the_verb_is_unsupported(annc: Flow) -> None:
+    annc.world["exits"] = {"client": 127}
+    assert judge(ANNC, annc.evidence()).outcome is Outcome.UNSUPPORTED
+
+
+def test_a_failed_step_fails_with_its_words(annc: Flow) -> None:
+    annc.steps = [{"index": 4, "verb": "listen", "line": 9, "state": "failed", "why": "no BYE in 17 s"}]
+    annc.world["exits"] = {"client": 1}
+    (reason,) = judge(ANNC, annc.evidence()).reasons
+    assert reason.place == Place("step", "listen")
+    assert reason.seen == "no BYE in 17 s"
+
+
+def test_a_client_that_had_to_be_stopped_fails_at_its_last_step(annc: Flow) -> None:
+    annc.steps = [{"index": 3, "verb": "announce", "line": 8, "state": "started", "why": ""}]
+    annc.world |= {"exits": {"client": -15}, "timed_out": True}
+    (reason,) = judge(ANNC, annc.evidence()).reasons
+    assert reason.place == Place("step", "announce")
+    assert reason.seen == "it did not end in its time"
+
+
+@pytest.mark.parametrize(("dropped", "place"), [(("bye", "bye-ok"), BYE), ((), Place("arrow", "end"))])
+def test_a_dead_node_fails_at_its_arrow_with_its_last_words(annc: Flow, dropped: tuple[str, ...], place: Place) -> None:
+    for name in dropped:
+        annc.drop(name)
+    annc.world["died"] = {"media": {"t": 1012.0, "exit": -11, "log": ["playing", "out of memory"]}}
+    verdict = judge(ANNC, annc.evidence())
+    assert verdict.outcome is Outcome.FAIL
+    assert verdict.reasons[0].place == place
+    assert "the media node died with exit code -11" in verdict.reasons[0].seen
+    assert "  out of memory" in verdict.reasons[0].detail
+
+
+def test_a_missing_trace_line_is_the_testbeds_trouble(annc: Flow) -> None:
+    annc.evidence()
+    trace = annc.folder / "trace-media.jsonl"
+    trace.write_text("".join(trace.read_text().splitlines(keepends=True)[1:]))
+    verdict = judge(ANNC, load_evidence(annc.folder))
+    assert verdict.outcome is Outcome.ERROR
+    assert "event 1 is missing" in verdict.reasons[0].seen
+
+
+def test_a_line_that_is_no_event_is_the_testbeds_trouble(annc: Flow) -> None:
+    annc.evidence()
+    with (annc.folder / "trace-media.jsonl").open("a") as trace:
+        trace.write('{"t": 1, "nod')
+    assert judge(ANNC, load_evidence(annc.folder)).outcome is Outcome.ERROR
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"roles": []}', json.dumps({"roles": {"imap": {}}})])
+def test_a_world_that_is_none_is_an_error_that_names_the_file(annc: Flow, text: str) -> None:
+    annc.evidence()
+    (annc.folder / "world.json").write_text(text)
+    with pytest.raises(EvidenceError, match=r"world\.json"):
+        load_evidence(annc.folder)
+
+
+def test_every_arrow_that_is_dropped_or_swapped_is_named(ivr: Flow) -> None:
+    evidence = ivr.evidence()
+    observed = observe(evidence)
+    taken = judge(IVR, evidence).ladder.arrows
+    for place, index in enumerate(taken):
+        rest = observed.messages[:place] + observed.messages[place + 1 :]
+        dropped = judge(IVR, evidence, replace(observed, messages=rest)).ladder.mismatch
+        assert dropped is not None
+        assert dropped.index == index
+        if place + 1 == len(taken):
+            continue
+        swapped = list(observed.messages)
+        swapped[place], swapped[place + 1] = swapped[place + 1], swapped[place]
+        mismatch = judge(IVR, evidence, replace(observed, messages=tuple(swapped))).ladder.mismatch
+        assert mismatch is not None
+        assert mismatch.index == index
+
+
+def test_a_fault_is_off_target_where_something_else_is_red(annc: Flow) -> None:
+    annc.change("ack", "ACK sip:annc@127.9.8.2:5060", "ACK sip:annc@media.example.net")
+    annc.change("urlfetch-data", '"BINARY" 9', '"BASE64" 9')
+    verdict = judge(ANNC, annc.evidence())
+    ack, described = Place("check", "ack goes to the contact"), Place("check", "part is described")
+    assert verdict.off_target((ack, described)) == ""
+    assert verdict.off_target((ack,)) == "red elsewhere too: check part is described"
+    assert "not red at arrow" in verdict.off_target((BYE,))

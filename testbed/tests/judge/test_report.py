@@ -1,0 +1,156 @@
+"""Reports: the drawing, the text, Mermaid, JSON and JUnit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree.ElementTree import fromstring
+
+import pytest
+
+from lemonade_testbed.clauses import SCENARIOS
+from lemonade_testbed.judge import judge
+from lemonade_testbed.ladder.draw import draw
+from lemonade_testbed.ladder.matcher import match_ladder
+from lemonade_testbed.ladder.model import Observed, Seen
+from lemonade_testbed.ladder.parser import parse_ladder
+from lemonade_testbed.report.junit import junit_xml
+from lemonade_testbed.report.result import Case, run_result
+from lemonade_testbed.report.text import ladder_md, scenario_text
+from lemonade_testbed.scenario.loader import load_scenario
+from lemonade_testbed.verdict import LadderResult, Outcome, Reason, Verdict
+
+if TYPE_CHECKING:
+    from tests.judge.conftest import Flow
+
+ANNC = load_scenario(SCENARIOS / "announcement-service.yaml")
+
+DRAWN = """\
+                          expected                                                 observed
+   Client               IMAP Server          Media Server   Client               IMAP Server          Media Server
+   |         CREATE          |                          |   |         CREATE          |                          |
+   |------------------------>|                          |   |------------------------>|                          |
+   |                   SIP 100 INVITE                   |   |                         |                          |
+   |<===================================================|   |                         |                          |
+   |                  RTP PCMU 1..2 s                   |   |                         |          APPEND          |
+>> |<+++++++++++++++++++++++++++++++++++++++++++++++++++|   |                         |<-------------------------|
+   |                         |          APPEND          |   |                         |                          |
+   |                         |<-------------------------|   |                         |                          |
+   |                      SIP BYE                       |   |                         |                          |
+   |===================================================>|   |                         |                          |
+"""
+
+
+def test_a_ladder_is_drawn_in_the_drafts_line_styles() -> None:
+    ladder = parse_ladder(
+        "client->>imap: IMAP CREATE\nopt\nmedia-->>client: SIP 100 INVITE\nend\nmedia->>client: RTP PCMU 1..2 s\n"
+        "media->>imap: IMAP APPEND\nclient->>media: SIP BYE"
+    )
+    messages = (
+        Seen(0, "client", "imap", False, ("IMAP", "CREATE")),
+        Seen(1, "media", "imap", False, ("IMAP", "APPEND")),
+    )
+    observed = Observed(messages)
+    drawn = draw(ladder, observed, match_ladder(ladder, observed))
+    assert drawn == DRAWN
+
+
+def test_a_long_label_is_cut_and_the_drawing_keeps_its_width(annc: Flow) -> None:
+    annc.change("urlfetch", "/INBOX", "/Another-mailbox")
+    verdict = judge(ANNC, annc.evidence())
+    lines = draw(ANNC.ladder, verdict.observed, verdict.ladder).splitlines()
+    assert max(map(len, lines)) <= 120
+    assert any("..." in line for line in lines)
+
+
+def test_a_green_report_shows_both_ladders_and_what_was_ignored(annc: Flow) -> None:
+    text = scenario_text(ANNC, judge(ANNC, annc.evidence()), annc.folder, "lemonade run it")
+    assert "verdict: pass" in text
+    assert "ignored:  AUTHENTICATE 1, LOGIN 1" in text
+    assert f"evidence: {annc.folder}" in text
+    assert "lemonade run it" not in text
+    assert text.count("SIP INVITE annc $url") == 2
+
+
+def test_a_failure_shows_requirement_expected_seen_spot_and_command(annc: Flow) -> None:
+    annc.drop("bye")
+    annc.drop("bye-ok")
+    text = scenario_text(ANNC, judge(ANNC, annc.evidence()), annc.folder, "lemonade run it")
+    for part in (
+        "FAIL at arrow media->>client: SIP BYE [LS-2.9-1]",
+        "requirement: Arrow 12 of the ladder",
+        "expected:    media->>client: SIP BYE",
+        "seen:        missing; seen instead: nothing more",
+        ">  12 media->>client: SIP BYE",
+        "again:    lemonade run it",
+    ):
+        assert part in text
+
+
+def test_the_ladder_is_written_as_mermaid(annc: Flow) -> None:
+    annc.change("urlfetch", "/INBOX", "/Inbox")
+    text = ladder_md(ANNC, judge(ANNC, annc.evidence()))
+    assert text.count("```mermaid\nsequenceDiagram\n    participant client\n") == 2
+    assert "%%" not in text
+    observed = text.partition("## Observed")[2]
+    assert "    client->>media: SIP INVITE annc $url" in observed
+    assert "/Inbox#59;UIDVALIDITY" in observed
+    assert "<imap" not in observed
+
+
+def case(folder: Path, verdict: Verdict, name: str = "one") -> Case:
+    return Case(name, ANNC, verdict, 1.5, folder, "lemonade run one")
+
+
+def of(outcome: Outcome, seen: str = "") -> Verdict:
+    reasons = () if outcome is Outcome.PASS else (Reason(None, "r", "e", seen, (), outcome),)
+    return Verdict("one", outcome, reasons, Observed(()), LadderResult(()))
+
+
+def test_the_result_is_json_with_all_that_a_machine_wants(annc: Flow) -> None:
+    verdict = judge(ANNC, annc.evidence())
+    result = json.loads(json.dumps(run_result([case(annc.folder, verdict)], 2.0)))
+    assert result["versions"]["python"]
+    assert result["seconds"] == 2.0
+    (one,) = result["scenarios"]
+    assert one["outcome"] == "pass"
+    assert {clause["id"] for clause in one["clauses"]} == set(ANNC.clauses)
+    assert {check["check"] for check in one["checks"]} == set(ANNC.checks)
+    assert one["rtp"][0]["packets"] == 612
+    assert one["ladder"]["mismatch"] is None
+    assert one["ladder"]["observed"][-1] == "client-->>media: SIP 200 BYE"
+    assert {"profile", "seed", "folder", "command"} <= set(one)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "strict", "element"),
+    [
+        (Outcome.PASS, False, None),
+        (Outcome.NONSTRICT, False, None),
+        (Outcome.NONSTRICT, True, "failure"),
+        (Outcome.FAIL, False, "failure"),
+        (Outcome.UNSUPPORTED, False, "skipped"),
+        (Outcome.ERROR, False, "error"),
+    ],
+)
+def test_junit_says_each_verdict_as_ci_readers_know_it(
+    tmp_path: Path, outcome: Outcome, strict: bool, element: str | None
+) -> None:
+    text = junit_xml(
+        [case(tmp_path, of(outcome, "bell \x07 & <angle>")), case(tmp_path, of(Outcome.PASS))], strict=strict
+    )
+    root = fromstring(text)  # noqa: S314  our own document
+    assert root.tag == "testsuites"
+    (suite,) = root
+    first, second = suite
+    counts = {name: int(suite.get(name, "")) for name in ("tests", "failures", "errors", "skipped")}
+    plural = {"failure": "failures", "error": "errors", "skipped": "skipped"}
+    assert counts == {"tests": 2, "failures": 0, "errors": 0, "skipped": 0} | ({plural[element]: 1} if element else {})
+    assert first.get("name") == "one"
+    assert first.get("classname")
+    assert float(first.get("time", "")) == 1.5
+    assert [child.tag for child in second] == ["system-out"]
+    assert [child.tag for child in first] == [*([element] if element else []), "system-out"]
+    if element:
+        assert "bell ? & <angle>" in first[0].get("message", "")

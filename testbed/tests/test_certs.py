@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import ipaddress
+import socket
+import ssl
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from lemonade_testbed import cli
+from lemonade_testbed.certs import LIFE, Authority, write
+from lemonade_testbed.places import UsageError
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+NAMES = ("imap.example.com", "127.0.0.1", "::1", "sip:example.com")
+
+
+def test_a_certificate_names_hosts_addresses_and_sip_domains() -> None:
+    authority = Authority.make(NOW)
+    certificate = x509.load_pem_x509_certificate(authority.issue(NAMES, NOW).certificate)
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["imap.example.com"]
+    assert names.get_values_for_type(x509.IPAddress) == [ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1")]
+    assert names.get_values_for_type(x509.UniformResourceIdentifier) == ["sip:example.com"]
+    assert isinstance(certificate.public_key(), ec.EllipticCurvePublicKey)
+    certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(authority.pem))
+
+
+def test_it_is_valid_for_days_and_issues_nothing() -> None:
+    authority = Authority.make(NOW)
+    for pem, is_authority in ((authority.pem, True), (authority.issue(NAMES, NOW).certificate, False)):
+        certificate = x509.load_pem_x509_certificate(pem)
+        assert certificate.not_valid_before_utc == NOW - timedelta(minutes=5)
+        assert certificate.not_valid_after_utc == NOW + LIFE
+        assert certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca is is_authority
+        assert certificate.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign is is_authority
+
+
+def test_two_authorities_do_not_vouch_for_each_other() -> None:
+    first, second = Authority.make(NOW), Authority.make(NOW)
+    certificate = x509.load_pem_x509_certificate(first.issue(NAMES, NOW).certificate)
+    with pytest.raises(ValueError, match=r"[Ii]ssuer"):
+        certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(second.pem))
+
+
+def test_a_key_is_not_shown() -> None:
+    issued = Authority.make(NOW).issue(NAMES, NOW)
+    assert b"PRIVATE KEY" in issued.key
+    assert "PRIVATE" not in repr(issued)
+
+
+def test_only_the_owner_reads_the_files(tmp_path: Path) -> None:
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "imap.example.com.key").touch(0o644)
+    written = write(tmp_path / "c", [NAMES, ["media.example.net"]], NOW)
+    assert [path.name for path in written] == [
+        "ca.pem",
+        "imap.example.com.pem",
+        "imap.example.com.key",
+        "media.example.net.pem",
+        "media.example.net.key",
+    ]
+    assert {path.stat().st_mode & 0o777 for path in written} == {0o600}
+    # the authority's own key is nowhere
+    assert sum(b"PRIVATE KEY" in path.read_bytes() for path in (tmp_path / "c").iterdir()) == 2
+
+
+@pytest.mark.parametrize("name", ["", "a b", "-a", "a..b", "x" * 64, "a.b:143", "../x", "sip:joe@example.com", "a/b"])
+def test_a_name_that_is_none_is_refused_and_nothing_written(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no host name, address or sip:DOMAIN"):
+        write(tmp_path / "c", [[name]], NOW)
+    assert not (tmp_path / "c").exists()
+
+
+def test_an_authority_is_not_replaced(tmp_path: Path) -> None:
+    write(tmp_path, [NAMES], NOW)
+    with pytest.raises(UsageError, match="is there already"):
+        write(tmp_path, [NAMES], NOW)
+    with pytest.raises(UsageError, match="two certificates"):
+        write(tmp_path / "other", [NAMES, NAMES], NOW)
+
+
+def test_the_command_makes_what_tls_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "certs"
+    assert cli.main(["certs", "--out", str(folder), "--name", "imap.example.com,127.0.0.1"]) == 0
+    said = capsys.readouterr()
+    assert str(folder / "imap.example.com.pem") in said.out
+    assert "PRIVATE" not in said.out + said.err
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server.load_cert_chain(folder / "imap.example.com.pem", folder / "imap.example.com.key")
+    client = ssl.create_default_context(cafile=str(folder / "ca.pem"))
+    client.verify_flags |= ssl.VERIFY_X509_STRICT
+    left, right = socket.socketpair()
+
+    def serve() -> None:
+        with server.wrap_socket(left, server_side=True) as secure:
+            secure.sendall(b"* OK")
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    with client.wrap_socket(right, server_hostname="imap.example.com") as secure:
+        assert secure.recv(10) == b"* OK"
+    thread.join()
+    assert cli.main(["certs", "--out", str(folder)]) == 2
+    assert "is there already" in capsys.readouterr().err

@@ -1,0 +1,120 @@
+"""The signalling tells the ear which jumps to expect, and when a playing was cut short."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import pytest
+
+from lemonade_testbed.audio.part import media_part
+from lemonade_testbed.audio.played import Call, Jump
+from lemonade_testbed.checks.audio import call_of, heard_is_part
+from lemonade_testbed.evidence import Event, Evidence, World
+
+FIXTURES = Path(__file__).parents[2] / "scenarios" / "fixtures"
+MAIL = FIXTURES / "voicemail-basic.eml"
+BASIC = media_part(MAIL)
+
+
+def mscml(content: str) -> str:
+    return (
+        "INFO sip:ivr@127.0.0.2 SIP/2.0\r\nCSeq: 2 INFO\r\nContent-Type: application/mediaservercontrol+xml\r\n\r\n"
+        f'<MediaServerControl version="1.0">{content}</MediaServerControl>'
+    )
+
+
+def playcollect(offset: str = "0") -> str:
+    return mscml(
+        f'<request><playcollect id="1" ffkey="6" rwkey="4" skipinterval="4s"><prompt offset="{offset}">'
+        '<audio url="imap://joe@imap.example.com/INBOX/;UID=1"/></prompt></playcollect></request>'
+    )
+
+
+def response(reason: str) -> str:
+    return mscml(
+        f'<response request="playcollect" id="1" code="200" text="OK" reason="{reason}" '
+        'playduration="3s" playoffset="3s" digits=""/>'
+    )
+
+
+def key(key: str) -> str:
+    head = "INFO sip:ivr@127.0.0.2 SIP/2.0\r\nCSeq: 3 INFO\r\nContent-Type: application/dtmf-relay\r\n\r\n"
+    return f"{head}Signal={key}\r\nDuration=160\r\n"
+
+
+OK = "SIP/2.0 200 OK\r\nCSeq: 3 INFO\r\n\r\n"
+BYE = "BYE sip:client@127.0.0.3 SIP/2.0\r\nCSeq: 9 BYE\r\n\r\n"
+STOP = mscml('<request><stop id="1"/></request>')
+
+
+def evidence(*messages: tuple[float, str, str], octets: bytes = b"") -> Evidence:
+    """SIP messages (time, way, text) of the client, and packets of 20 ms from 100 s on."""
+    sip = [Event(time, "client", 0, "sip", {"way": way, "text": text}) for time, way, text in messages]
+    rtp = [
+        Event(
+            100 + index * 0.02,
+            "client",
+            0,
+            "rtp",
+            {
+                "way": "received",
+                "ssrc": 1,
+                "seq": index,
+                "ts": index * 160,
+                "pt": 0,
+                "payload": base64.b64encode(octets[index * 160 : (index + 1) * 160].ljust(160, b"\xff")).decode(),
+            },
+        )
+        for index in range((len(octets) + 159) // 160)
+    ]
+    events = sorted([*sip, *rtp], key=lambda event: event.t)
+    return Evidence(World({}), tuple(events), message=MAIL.read_bytes())
+
+
+PLAYED = (99.0, "sent", playcollect())
+
+
+@pytest.mark.parametrize(
+    ("messages", "call"),
+    [
+        ([], Call()),
+        (
+            [PLAYED, (103.0, "sent", key("6")), (103.5, "received", OK), (110.0, "received", response("timeout"))],
+            Call(0, (Jump(103.0, 103.5, 4.0),)),
+        ),
+        ([PLAYED, (103.0, "sent", key("4"))], Call(0, (Jump(103.0, 103.0, -4.0),))),
+        ([PLAYED, (103.0, "sent", key("1"))], Call()),
+        ([PLAYED, (103.0, "received", response("escapekey"))], Call(cut_short=True)),
+        ([PLAYED, (103.0, "sent", STOP)], Call(cut_short=True)),
+        ([(99.0, "sent", playcollect("5s"))], Call(5.0)),
+        ([(112.0, "received", BYE)], Call()),
+        ([(104.0, "sent", BYE)], Call(cut_short=True)),
+        ([PLAYED, (110.0, "received", response("timeout")), (111.0, "sent", BYE)], Call()),
+        ([PLAYED, (110.0, "received", response("timeout")), (111.0, "sent", key("6"))], Call()),
+    ],
+)
+def test_the_signalling_says_what_should_be_heard(messages: list[tuple[float, str, str]], call: Call) -> None:
+    assert call_of(evidence(*messages)) == call
+
+
+def test_the_part_is_heard() -> None:
+    result = heard_is_part(evidence(octets=BASIC.octets), None)
+    assert (result.ok, result.expected) == (True, f"{BASIC.length:.2f} s of audio/basic")
+
+
+def test_a_skip_is_heard_and_a_missing_skip_is_noticed() -> None:
+    messages = [PLAYED, (103.0, "sent", key("6")), (110.0, "received", response("timeout"))]
+    skipped = BASIC.octets[:24000] + BASIC.octets[56000:]
+    assert heard_is_part(evidence(*messages, octets=skipped), None).ok
+    assert "after key 1" in heard_is_part(evidence(*messages, octets=BASIC.octets), None).seen
+
+
+def test_a_recording_may_stand_in_a_file() -> None:
+    assert heard_is_part(evidence(octets=BASIC.octets), FIXTURES / "voicemail.wav").ok
+    assert heard_is_part(evidence(octets=BASIC.octets), MAIL).ok
+    assert not heard_is_part(evidence(octets=BASIC.octets[::-1]), FIXTURES / "voicemail.wav").ok
+
+
+def test_nothing_heard_is_said() -> None:
+    assert heard_is_part(evidence(), None).seen == "no RTP packet with sound arrived"

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import docker
+import pytest
+
+from lemonade_testbed.runtime import docker_engine
+from lemonade_testbed.runtime.base import EnvironmentBroken
+from lemonade_testbed.runtime.docker_engine import HOST, LABEL, OWNER, is_left, labels, this_host
+from lemonade_testbed.runtime.processes import start_time
+
+NAME, BOOT, SPACE = this_host().split()
+ME = f"{os.getpid()}:{start_time(os.getpid())}"
+
+
+@pytest.mark.parametrize(
+    ("owner", "host", "left"),
+    [
+        (ME, f"{NAME} {BOOT} {SPACE}", False),
+        (f"{os.getpid()}:1", f"{NAME} {BOOT} {SPACE}", True),
+        ("4194304:1", f"{NAME} {BOOT} {SPACE}", True),
+        (ME, f"{NAME} another-boot {SPACE}", True),
+        ("4194304:1", f"elsewhere {BOOT} {SPACE}", False),
+        ("4194304:1", f"{NAME} {BOOT} pid:[1]", False),
+        ("", f"{NAME} {BOOT} {SPACE}", False),
+        ("x:1", f"{NAME} {BOOT} {SPACE}", False),
+        ("4194304:1", "", False),
+    ],
+    ids=["alive", "id taken by another", "gone", "boot", "another host", "another pid space", "kept", "odd", "no host"],
+)
+def test_only_what_a_gone_owner_of_this_host_made_is_left(owner: str, host: str, left: bool) -> None:
+    assert is_left({LABEL: "/run", OWNER: owner, HOST: host}) is left
+
+
+def test_what_this_process_makes_is_not_left_while_it_lives(tmp_path: os.PathLike[str]) -> None:
+    made = labels(tmp_path)  # type: ignore[arg-type]
+    assert made == {LABEL: str(tmp_path), OWNER: ME, HOST: this_host()}
+    assert not is_left(made)
+    assert not is_left(labels(tmp_path, keep=True))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("where", "why"),
+    [
+        ("tcp://192.0.2.1:2375", "DOCKER_HOST is tcp://192.0.2.1:2375: only an engine on this machine will do"),
+        ("unix:///nowhere/docker.sock", r"no container engine answers \(No such file or directory\)"),
+    ],
+)
+def test_an_engine_that_is_not_here_is_named(monkeypatch: pytest.MonkeyPatch, where: str, why: str) -> None:
+    monkeypatch.setenv("DOCKER_HOST", where)
+    with pytest.raises(EnvironmentBroken, match=why):
+        docker_engine.connect()
+
+
+def test_a_killed_runner_s_network_is_reaped_and_a_living_one_s_is_not(
+    engine: docker.DockerClient, tmp_path: os.PathLike[str]
+) -> None:
+    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    dead = {LABEL: f"{tmp_path}/dead", OWNER: f"{int(gone.stdout)}:1", HOST: this_host()}
+    alive = labels(tmp_path) | {LABEL: f"{tmp_path}/alive"}  # type: ignore[arg-type]
+    made = [
+        engine.networks.create(f"lemonade-test-{os.getpid()}-{n}", labels=own) for n, own in enumerate((dead, alive))
+    ]
+    try:
+        assert f"{tmp_path}/dead" in docker_engine.reap(engine)
+        assert {network.id for network in engine.networks.list()} & {network.id for network in made} == {made[1].id}
+    finally:
+        for run in ("dead", "alive"):
+            docker_engine.remove(engine, f"{tmp_path}/{run}")
+    assert not engine.networks.list(filters={"label": f"{LABEL}={tmp_path}/alive"})

@@ -1,0 +1,84 @@
+"""Several runs of one scenario: what must be equal in them, what need not be, and that real ones are."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lemonade_testbed.cli import main
+from lemonade_testbed.ladder.model import Observed
+from lemonade_testbed.repeat import Run, compare, run_of
+from lemonade_testbed.run import EXIT_OK, EXIT_USAGE, Ended, Job
+from lemonade_testbed.scenario.loader import load_scenario
+from lemonade_testbed.verdict import CheckResult, CheckVerdict, LadderResult, Outcome, Verdict
+
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
+LEMONADE = Path(sys.executable).parent / "lemonade"
+RTP = "client-media from media: RTP"
+FACTS = {"verdict": ("pass",), "ladder": ("a->>b: c", "b-->>a: d"), "check x": ("holds",)}
+ONE = Run("one", FACTS, {RTP: 600}, ((RTP, 4, "lost by rule 1"), (RTP, 30, "lost by rule 1")))
+TWO = replace(ONE, name="two")
+
+
+def test_equal_runs_have_no_differences() -> None:
+    assert compare([ONE, TWO, replace(ONE, name="three")]) == []
+
+
+@pytest.mark.parametrize(
+    ("other", "line"),
+    [
+        (replace(TWO, facts=FACTS | {"verdict": ("fail",)}), "verdict: one has pass, two has fail"),
+        (replace(TWO, facts=FACTS | {"check x": ("red",)}), "check x: one has holds, two has red"),
+        (
+            replace(TWO, facts=FACTS | {"ladder": FACTS["ladder"][:1]}),
+            "ladder: one has b-->>a: d, two has nothing more",
+        ),
+        (
+            replace(TWO, decisions=((RTP, 5, "lost by rule 1"), (RTP, 30, "lost by rule 1"))),
+            f"relay: one has {RTP} 4: lost by rule 1, two has {RTP} 5: lost by rule 1",
+        ),
+        (
+            replace(TWO, decisions=ONE.decisions[:1]),
+            f"relay: one has {RTP} 30: lost by rule 1, two has nothing more",
+        ),
+    ],
+)
+def test_what_differs_is_named_with_both_runs(other: Run, line: str) -> None:
+    assert compare([ONE, replace(ONE, name="alike"), other]) == [line]
+
+
+def test_what_only_one_run_had_messages_for_is_no_difference() -> None:
+    shorter = replace(TWO, came={RTP: 29}, decisions=ONE.decisions[:1])
+    assert compare([ONE, shorter]) == []
+    assert compare([ONE, replace(shorter, came={RTP: 30})]) != []
+
+
+def test_a_run_without_evidence_is_compared_by_its_verdict(tmp_path: Path) -> None:
+    scenario = load_scenario(SCENARIOS / "relay" / "invite-lost.yaml")
+    check = CheckVerdict("relay did as told", (), CheckResult(ok=False, requirement="", expected="", seen=""))
+    verdict = Verdict("invite-lost", Outcome.ERROR, (), Observed(()), LadderResult(()), (check,))
+    run = run_of(scenario, Ended(Job(scenario, "invite-lost-1"), tmp_path, verdict, 1.0, 3))
+    assert run.facts == {"verdict": ("error",), "ladder": (), "check relay did as told": ("red",)}
+    assert (run.came, run.decisions) == ({}, ())
+
+
+@pytest.mark.parametrize("times", ["1", "many"])
+def test_one_run_is_nothing_to_compare(times: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["repeat", "--times", times])
+    assert caught.value.code == EXIT_USAGE
+    assert "2 or more is expected" in capsys.readouterr().err
+
+
+def test_one_seed_equal_runs_of_the_real_nodes(tmp_path: Path) -> None:
+    names = ("fetch-cut", "info-lost", "rtp-loss")
+    command = [LEMONADE, "repeat", *names, "--times", "3", "-j", "3", "--runs", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == EXIT_OK, done.stdout + done.stderr
+    for name, decided in zip(names, (2, 2, 24), strict=True):
+        assert f"equal   {name}, 3 runs: pass; " in done.stdout
+        assert f"{decided} decisions of the relay" in done.stdout.partition(f"equal   {name}, ")[2].partition("\n")[0]
