@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lemonade_testbed.runtime.base import ContractBroken
-from lemonade_testbed.runtime.provision import append
+from lemonade_testbed.runtime.provision import append, change_key
 from lemonade_testbed.runtime.world import Place, Setup, World
 from lemonade_wire.redact import Redactor
 from lemonade_wire.trace import Trace
@@ -119,3 +119,16 @@ def test_a_server_that_is_gone(tmp_path: Path) -> None:
     with pytest.raises(ContractBroken, match="imap: cannot be reached") as caught:
         append(world, Trace("testbed", None, Redactor("")), ("joe", "secret"), "INBOX", MESSAGE)
     assert caught.value.log == ("last words",)
+
+
+def test_a_key_is_changed_by_the_owner_of_the_mailbox(tmp_path: Path) -> None:
+    talk = Talk(
+        (b"* OK [CAPABILITY IMAP4rev1 URLAUTH] hello\r\n", b't1 LOGIN "joe" "secret"\r\n'),
+        (b"t1 OK in\r\n", b't2 RESETKEY "INBOX"\r\n'),
+        (b"t2 OK new key\r\n", b"t3 LOGOUT\r\n"),
+        (b"* BYE then\r\nt3 OK bye\r\n", b""),
+    )
+    change_key(talk.world(tmp_path), Trace("testbed", None, Redactor("")), ("joe", "secret"), "INBOX")
+    talk.thread.join(10)
+    talk.listener.close()
+    assert talk.seen == [expect for _, expect in talk.script]

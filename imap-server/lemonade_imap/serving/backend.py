@@ -98,7 +98,7 @@ class Wanted:
 
 
 def within(offset: int | None, length: int | None, size: int) -> tuple[int, int]:
-    """Return offset and length of a partial, of which either may be left out, as far as it lies within `size` octets."""
+    """Return offset and length of a partial, where either may be left out, as far as it lies within `size` octets."""
     start = min(offset or 0, size)
     return start, size - start if length is None else min(length, size - start)
 

@@ -134,3 +134,11 @@ def append(world: World, trace: Trace, owner: tuple[str, str], mailbox: str, mes
             why = f"refused the message: {done.status.result} {done.status.text}".rstrip()
             raise ContractBroken("imap", why, world.log_tail("imap"))
         connection.run(commands.logout())
+
+
+def change_key(world: World, trace: Trace, owner: tuple[str, str], mailbox: str) -> None:
+    """Make every URL that was authorised for a mailbox worthless (RFC 4467, 7); raises ContractBroken."""
+    with Mailbox(world, trace) as connection:
+        connection.log_in(*owner)
+        connection.run(commands.resetkey(mailbox))
+        connection.run(commands.logout())
