@@ -34,7 +34,8 @@ def render(backend: Backend, target: Target, params: tuple[str, ...]) -> list[Pi
     octets: Piece = b"NIL"
     if content is not None and params != ("BODYPARTSTRUCTURE",):
         partial = target.url.partial
-        offset, length = within(*((partial.offset, partial.length) if partial else (None, None)), content.size)
+        start, count = (partial.offset, partial.length) if partial else (None, None)
+        offset, length = within(start, count, content.size)
         if not backend.config.tickets.fits(length):
             return Refusal.SIZE
         length = backend.behaviour.content_size(length)
