@@ -1,0 +1,211 @@
+"""Carries out what the calls' services want: the user agent is acted on, all else becomes a command."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import replace
+
+from lemonade_media import faults
+from lemonade_media.admission import phrase
+from lemonade_media.agent import Agent
+from lemonade_media.calls import Call
+from lemonade_media.commands import (
+    AbortFetch,
+    CloseMedia,
+    Command,
+    LogLine,
+    PlayMedia,
+    SeekMedia,
+    StartFetch,
+    StopMedia,
+)
+from lemonade_media.config import MediaConfig
+from lemonade_media.decode import EncodedMedia
+from lemonade_media.failures import Failure
+from lemonade_media.fetch import FetchError, plan_fetch
+from lemonade_media.negotiation import stream_for
+from lemonade_media.service import (
+    Accept,
+    Action,
+    CancelFetch,
+    FetchMedia,
+    HangUp,
+    Refuse,
+    Respond,
+    SkipBy,
+    StartPlaying,
+    StopPlaying,
+)
+from lemonade_wire.faults import Fault
+from lemonade_wire.mscml.document import CONTENT_TYPE as MSCML
+from lemonade_wire.mscml.document import write_document
+from lemonade_wire.mscml.response import Response
+from lemonade_wire.sip.ua import UserAgent
+
+
+class Conductor:
+    """The calls of a media server and what is done for them. `now` is in seconds, monotonic."""
+
+    def __init__(self, ua: UserAgent, config: MediaConfig, address: str, fault: Fault | None) -> None:
+        self.agent = Agent(ua, lambda text: self.command(LogLine(text)))
+        self.config = config
+        self.address = address
+        self.fault = fault
+        self.calls: dict[str, Call] = {}
+        self._jobs: dict[int, Call] = {}
+        self._numbers = itertools.count(1)
+        self._commands: list[Command] = []
+
+    def command(self, command: Command) -> None:
+        """Ask the world to do something."""
+        self._commands.append(command)
+
+    def commands(self) -> list[Command]:
+        """Return, once, what is to be done, in order."""
+        commands, self._commands = self._commands, []
+        return commands
+
+    def log(self, text: str, call_id: str) -> None:
+        """Note an event of a call."""
+        self.command(LogLine(f"call {call_id}: {text}"))
+
+    def carry_out(self, call: Call, actions: list[Action], now: float) -> None:
+        """Do what a service wants, in order."""
+        for action in actions:
+            match action:
+                case Accept():
+                    self._accept(call, now)
+                case Refuse(failure):
+                    self.refuse(call, failure, now)
+                case HangUp():
+                    self._hang_up(call, now)
+                case FetchMedia():
+                    self._fetch(call, action, now)
+                case CancelFetch():
+                    self._abort_fetch(call)
+                case StartPlaying():
+                    self._play(call, action)
+                case SkipBy(by_ms):
+                    factor = self.fault.factor if isinstance(self.fault, faults.WrongSkip) else 1
+                    self.command(SeekMedia(call.id, round(by_ms * factor)))
+                case StopPlaying():
+                    self.command(StopMedia(call.id))
+                case Respond(response):
+                    self._respond(call, response, now)
+
+    def fetched(self, job: int, media: EncodedMedia, now: float) -> None:
+        """A fetch brought something to play."""
+        if call := self._jobs.pop(job, None):
+            call.job, call.media[call.url] = None, media
+            self.log(f"fetched {media.seconds:.2f} s of {media.law}", call.id)
+            self.carry_out(call, call.service.media_fetched(media.seconds * 1000, now), now)
+
+    def fetch_failed(self, job: int, failure: Failure, now: float) -> None:
+        """A fetch brought nothing to play."""
+        if call := self._jobs.pop(job, None):
+            call.job = None
+            self._failed(call, failure, now)
+
+    def confirm(self, call: Call, now: float) -> None:
+        """Let the stream send: the ACK is here, and codecs are agreed on."""
+        if call.confirmed or call.stream is None:
+            return
+        call.confirmed = True
+        self.command(stream_for(call, call.stream, self.fault))
+        self.carry_out(call, call.service.confirmed(now), now)
+
+    def answer(self, call: Call, now: float) -> None:
+        """Answer the INVITE with 200."""
+        call.accepted, call.accept_at = True, math.inf
+        self.log("answered 200", call.id)
+        self.agent.accept(call.id, call.description, now=now)
+
+    def send(self, call: Call, response: Response, now: float) -> None:
+        """Send an MSCML response in an INFO."""
+        outcome = response.reason or response.text or ""
+        self.log(f"{response.request} answered {response.code} {outcome}", call.id)
+        self.agent.info(call.id, write_document(response), MSCML, now=now)
+
+    def _accept(self, call: Call, now: float) -> None:
+        if call.accepted:
+            return
+        if isinstance(self.fault, faults.RtpBeforeAck):
+            call.accept_at = now + self.fault.head_start
+            self.confirm(call, now)
+            return
+        self.answer(call, now)
+
+    def _hang_up(self, call: Call, now: float) -> None:
+        if isinstance(self.fault, faults.NoBye):
+            return
+        self.log("hanging up", call.id)
+        self.agent.bye(call.id, now=now, headers=[("Reason", 'SIP;cause=200;text="Completed"')])
+
+    def _fetch(self, call: Call, wanted: FetchMedia, now: float) -> None:
+        call.url = wanted.url
+        try:
+            plan = plan_fetch(wanted.url, self.config)
+        except FetchError as problem:
+            self._failed(call, problem.failure, now)
+            return
+        call.job = next(self._numbers)
+        self._jobs[call.job] = call
+        self.log(f"fetching {wanted.url}", call.id)
+        if isinstance(self.fault, faults.TicketInLog):
+            self.command(LogLine(f"fetching {wanted.url}", raw=True))
+        self.command(StartFetch(call.job, plan, wanted.content_type, call.law))
+
+    def _abort_fetch(self, call: Call) -> None:
+        if call.job is not None:
+            self._jobs.pop(call.job, None)
+            self.command(AbortFetch(call.job))
+            call.job = None
+
+    def _failed(self, call: Call, failure: Failure, now: float) -> None:
+        self.log(f"nothing to play: {failure.why} ({failure.kind.value})", call.id)
+        self.carry_out(call, call.service.fetch_failed(failure, now), now)
+
+    def _play(self, call: Call, playing: StartPlaying) -> None:
+        call.media = {url: call.media[url] for url in playing.urls}
+        media = tuple(call.media[url] for url in playing.urls)
+        self.command(PlayMedia(call.id, media, playing.offset_ms, playing.limit_ms))
+
+    def _respond(self, call: Call, response: Response, now: float) -> None:
+        if call.silenced or isinstance(self.fault, faults.NoResponseInfo):
+            return
+        if isinstance(self.fault, faults.WrongOffset) and response.play_offset_ms is not None:
+            response = replace(response, play_offset_ms=response.play_offset_ms + self.fault.by_ms)
+        self.send(call, response, now)
+
+    # -- the end -----------------------------------------------------------------------------------------------------
+
+    def refuse(self, call: Call, failure: Failure, now: float) -> None:
+        """Answer the INVITE with what a failure stands for; the call is over."""
+        self.refuse_with(call, failure.status, failure.reason, now, failure.warning(self.address))
+
+    def refuse_with(
+        self, call: Call, status: int, reason: str, now: float, headers: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        """Answer the INVITE with a status; the call is over."""
+        self.agent.refuse(call.id, status, now=now, reason=phrase(reason), headers=headers)
+        self.close(call.id, f"refused {status} {reason}")
+
+    def end(self, call: Call, status: int, why: str, now: float) -> None:
+        """End a call, answered or not, for a reason of our own."""
+        if not call.accepted:
+            self.refuse_with(call, status, "", now)
+            return
+        self.log(f"hanging up: {why}", call.id)
+        self.carry_out(call, call.service.close(), now)
+        self.agent.bye(call.id, now=now, headers=[("Reason", f'SIP;cause={status};text="{why}"')])
+
+    def close(self, call_id: str, why: str) -> None:
+        """Give back all that a call holds; nothing is said to anybody."""
+        call = self.calls.pop(call_id, None)
+        if call is None:
+            return
+        self.log(why, call_id)
+        call.service.close()
+        self._abort_fetch(call)
+        self.command(CloseMedia(call_id))

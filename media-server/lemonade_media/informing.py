@@ -1,0 +1,74 @@
+"""What a caller's INFO asks for: keys and MSCML requests (RFC 5022 section 4, RFC 6086 section 6)."""
+
+from __future__ import annotations
+
+from lemonade_media import faults
+from lemonade_media.admission import phrase
+from lemonade_media.bodies import charset_of
+from lemonade_media.calls import Call
+from lemonade_media.conductor import Conductor
+from lemonade_media.ivr import IvrSession
+from lemonade_media.service import Respond
+from lemonade_wire.mscml.document import CONTENT_TYPE as MSCML
+from lemonade_wire.mscml.document import MscmlError, Tolerance, parse_document
+from lemonade_wire.mscml.response import Response
+from lemonade_wire.sip.dtmf import DtmfRelay
+from lemonade_wire.sip.event import InfoReceived
+
+DTMF = ("application/dtmf-relay", "application/dtmf")
+
+
+class Informing:
+    """Answers the INFOs of callers."""
+
+    def __init__(self, conductor: Conductor, tolerance: Tolerance) -> None:
+        self._conductor = conductor
+        self._tolerance = tolerance
+
+    def informed(self, event: InfoReceived, now: float) -> None:
+        """Take an INFO."""
+        call, kind, body = self._conductor.calls.get(event.call), event.request.content_type, event.request.body
+        session = call.service if call is not None else None
+        if call is None or not body:
+            self._conductor.agent.respond(event.transaction, 200 if call else 481, now=now)
+        elif kind in DTMF:
+            self._pressed(event, call, now)
+        elif kind != MSCML:
+            self._conductor.agent.respond(event.transaction, 415, now=now)
+        elif isinstance(session, IvrSession):
+            self._requested(event, call, session, now)
+        else:
+            self._conductor.agent.respond(event.transaction, 488, now=now)  # an announcement takes no requests
+
+    def _pressed(self, event: InfoReceived, call: Call, now: float) -> None:
+        try:
+            press = DtmfRelay.parse(event.request.content_type, event.request.body)
+        except ValueError as problem:
+            self._conductor.agent.respond(event.transaction, 400, now=now, reason=phrase(problem))
+            return
+        self._conductor.agent.respond(event.transaction, 200, now=now)
+        if isinstance(call.service, IvrSession):
+            self._conductor.carry_out(call, call.service.key(press.key, now), now)
+
+    def _requested(self, event: InfoReceived, call: Call, session: IvrSession, now: float) -> None:
+        charset = charset_of(event.request)
+        try:
+            document = parse_document(event.request.body, tolerance=self._tolerance, charset=charset)
+        except MscmlError as problem:
+            refusal = problem.response()
+            if refusal is None:
+                self._conductor.agent.respond(event.transaction, 400, now=now, reason=f"Bad MSCML: {phrase(problem)}")
+                return
+            self._conductor.agent.respond(event.transaction, 200, now=now)
+            self._conductor.log(f"request not understood: {problem}", call.id)
+            self._conductor.carry_out(call, [Respond(refusal)], now)
+            return
+        if isinstance(document, Response):
+            self._conductor.agent.respond(event.transaction, 400, now=now, reason="A request is expected")
+            return
+        if isinstance(self._conductor.fault, faults.ResponseBeforeInfoOk):
+            call.silenced = True
+            self._conductor.send(call, Response("playcollect", id=document.id, reason="timeout"), now)
+        # LS-2.7-12: the INFO is answered at once; what it asks for comes later.
+        self._conductor.agent.respond(event.transaction, 200, now=now)
+        self._conductor.carry_out(call, session.receive(document, now), now)
