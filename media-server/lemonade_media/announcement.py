@@ -9,7 +9,17 @@ import math
 from enum import Enum
 
 from lemonade_media.failures import Failure
-from lemonade_media.service import Accept, Action, CancelFetch, FetchMedia, HangUp, Refuse, StartPlaying, StopPlaying
+from lemonade_media.service import (
+    Accept,
+    Action,
+    CancelFetch,
+    FetchMedia,
+    HangUp,
+    RecordingEnd,
+    Refuse,
+    StartPlaying,
+    StopPlaying,
+)
 from lemonade_wire.sip.netann import AnnouncementUri
 
 
@@ -76,6 +86,10 @@ class Announcement:
         self._left_ms -= self._uri.delay
         self._stage, self._resume_at = Stage.PAUSING, now + self._uri.delay / 1000
         return self.handle_timer(now)
+
+    def recording_ended(self, recorded_ms: float, octets: int, why: RecordingEnd, now: float) -> list[Action]:
+        """Do nothing: nothing is recorded."""
+        return []
 
     def close(self) -> list[Action]:
         """The caller has hung up or cancelled."""

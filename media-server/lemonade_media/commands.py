@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from lemonade_media.decode import EncodedMedia, Law
 from lemonade_media.fetch import FetchPlan
@@ -76,6 +77,25 @@ class StopMedia:
 
 
 @dataclass(frozen=True)
+class RecordMedia:
+    """Record what the call's caller sends, as `service.StartRecording` says; `recording_ended` answers once."""
+
+    call: str
+    path: Path
+    append: bool
+    limit_ms: float | None
+    first_silence_ms: float | None
+    last_silence_ms: float | None
+
+
+@dataclass(frozen=True)
+class StopRecordingMedia:
+    """Stop recording; `recording_ended` answers."""
+
+    call: str
+
+
+@dataclass(frozen=True)
 class CloseMedia:
     """Forget the call's stream and ports."""
 
@@ -90,4 +110,16 @@ class LogLine:
     raw: bool = False
 
 
-Command = OpenMedia | StartFetch | AbortFetch | AddStream | PlayMedia | SeekMedia | StopMedia | CloseMedia | LogLine
+Command = (
+    OpenMedia
+    | StartFetch
+    | AbortFetch
+    | AddStream
+    | PlayMedia
+    | SeekMedia
+    | StopMedia
+    | RecordMedia
+    | StopRecordingMedia
+    | CloseMedia
+    | LogLine
+)

@@ -16,9 +16,11 @@ from lemonade_media.commands import (
     Command,
     LogLine,
     PlayMedia,
+    RecordMedia,
     SeekMedia,
     StartFetch,
     StopMedia,
+    StopRecordingMedia,
 )
 from lemonade_media.config import MediaConfig
 from lemonade_media.decode import EncodedMedia
@@ -35,7 +37,9 @@ from lemonade_media.service import (
     Respond,
     SkipBy,
     StartPlaying,
+    StartRecording,
     StopPlaying,
+    StopRecording,
 )
 from lemonade_wire.faults import Fault
 from lemonade_wire.mscml.document import CONTENT_TYPE as MSCML
@@ -91,6 +95,19 @@ class Conductor:
                     self.command(SeekMedia(call.id, round(by_ms * factor)))
                 case StopPlaying():
                     self.command(StopMedia(call.id))
+                case StartRecording():
+                    self.command(
+                        RecordMedia(
+                            call.id,
+                            action.path,
+                            action.append,
+                            action.limit_ms,
+                            action.first_silence_ms,
+                            action.last_silence_ms,
+                        )
+                    )
+                case StopRecording():
+                    self.command(StopRecordingMedia(call.id))
                 case Respond(response):
                     self._respond(call, response, now)
 

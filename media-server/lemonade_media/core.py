@@ -20,6 +20,7 @@ from lemonade_media.decode import EncodedMedia
 from lemonade_media.failures import Failure, FailureKind
 from lemonade_media.informing import DTMF, Informing
 from lemonade_media.negotiation import describe, take_answer
+from lemonade_media.service import RecordingEnd
 from lemonade_wire.faults import Fault
 from lemonade_wire.mscml.document import CONTENT_TYPE as MSCML
 from lemonade_wire.mscml.document import Tolerance
@@ -116,6 +117,16 @@ class MediaServer:
         """The player stopped."""
         if call := self._conductor.calls.get(call_id):
             self._conductor.carry_out(call, call.service.playing_ended(played_ms, offset_ms, now), now)
+
+    def recording_ended(self, call_id: str, recorded_ms: float, octets: int, why: RecordingEnd, now: float) -> None:
+        """A recording is over."""
+        if call := self._conductor.calls.get(call_id):
+            self._conductor.carry_out(call, call.service.recording_ended(recorded_ms, octets, why, now), now)
+
+    def key_pressed(self, call_id: str, key: str, now: float) -> None:
+        """The caller pressed a key, by RFC 4733."""
+        if call := self._conductor.calls.get(call_id):
+            self._informing.pressed(call, key, now)
 
     def next_timer(self) -> float | None:
         """Return when `handle_timer` is to be called; None: nothing to wait for."""

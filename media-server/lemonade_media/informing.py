@@ -32,7 +32,7 @@ class Informing:
         if call is None or not body:
             self._conductor.agent.respond(event.transaction, 200 if call else 481, now=now)
         elif kind in DTMF:
-            self._pressed(event, call, now)
+            self._press(event, call, now)
         elif kind != MSCML:
             self._conductor.agent.respond(event.transaction, 415, now=now)
         elif isinstance(session, IvrSession):
@@ -40,15 +40,19 @@ class Informing:
         else:
             self._conductor.agent.respond(event.transaction, 488, now=now)  # an announcement takes no requests
 
-    def _pressed(self, event: InfoReceived, call: Call, now: float) -> None:
+    def pressed(self, call: Call, key: str, now: float) -> None:
+        """Take a key, however it came."""
+        if isinstance(call.service, IvrSession):
+            self._conductor.carry_out(call, call.service.key(key, now), now)
+
+    def _press(self, event: InfoReceived, call: Call, now: float) -> None:
         try:
             press = DtmfRelay.parse(event.request.content_type, event.request.body)
         except ValueError as problem:
             self._conductor.agent.respond(event.transaction, 400, now=now, reason=phrase(problem))
             return
         self._conductor.agent.respond(event.transaction, 200, now=now)
-        if isinstance(call.service, IvrSession):
-            self._conductor.carry_out(call, call.service.key(press.key, now), now)
+        self.pressed(call, press.key, now)
 
     def _requested(self, event: InfoReceived, call: Call, session: IvrSession, now: float) -> None:
         charset = charset_of(event.request)

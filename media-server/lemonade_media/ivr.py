@@ -22,6 +22,7 @@ from lemonade_media.service import (
     Action,
     CancelFetch,
     FetchMedia,
+    RecordingEnd,
     Respond,
     SkipBy,
     StartPlaying,
@@ -159,6 +160,10 @@ class IvrSession:
         if self._run is None or self._run.phase is Phase.STOPPING:
             return []
         return self._finish("stopped", now)
+
+    def recording_ended(self, recorded_ms: float, octets: int, why: RecordingEnd, now: float) -> list[Action]:
+        """Do nothing: nothing is recorded."""
+        return []
 
     def close(self) -> list[Action]:
         """The call is over: end everything, respond to nothing."""

@@ -6,7 +6,8 @@ A service is one call's logic, sans-IO. It returns actions, in order; whoever ow
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import Literal, Protocol
 
 from lemonade_media.failures import Failure
 from lemonade_wire.mscml.response import Response
@@ -64,13 +65,46 @@ class StopPlaying:
 
 
 @dataclass(frozen=True)
+class StartRecording:
+    """Record what the caller sends to `path`; `recording_ended` answers once.
+
+    It ends by itself after `limit_ms`, after `first_silence_ms` without any voice, or after `last_silence_ms` of
+    silence behind a voice; None: not for that. `append`: behind what the file holds already.
+    """
+
+    path: Path
+    append: bool = False
+    limit_ms: float | None = None
+    first_silence_ms: float | None = None
+    last_silence_ms: float | None = None
+
+
+@dataclass(frozen=True)
+class StopRecording:
+    """Stop recording; `recording_ended` answers."""
+
+
+@dataclass(frozen=True)
 class Respond:
     """Send this MSCML response in an INFO of its own."""
 
     response: Response
 
 
-Action = Accept | Refuse | HangUp | FetchMedia | CancelFetch | StartPlaying | SkipBy | StopPlaying | Respond
+Action = (
+    Accept
+    | Refuse
+    | HangUp
+    | FetchMedia
+    | CancelFetch
+    | StartPlaying
+    | SkipBy
+    | StopPlaying
+    | StartRecording
+    | StopRecording
+    | Respond
+)
+RecordingEnd = Literal["limit", "first-silence", "last-silence", "stopped", "error"]
 
 
 class Service(Protocol):
@@ -94,6 +128,10 @@ class Service(Protocol):
 
     def playing_ended(self, played_ms: float, offset_ms: float, now: float) -> list[Action]:
         """The player stopped, at its end or when told: how much was sent, and where it stands."""
+        ...
+
+    def recording_ended(self, recorded_ms: float, octets: int, why: RecordingEnd, now: float) -> list[Action]:
+        """A recording is over: how long it is, how large its file, and what ended it."""
         ...
 
     def close(self) -> list[Action]:
