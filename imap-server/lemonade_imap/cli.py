@@ -23,7 +23,6 @@ from lemonade_imap.config import LoginPolicy, ServerConfig
 from lemonade_imap.faults import FAULTS
 from lemonade_imap.listening import Ports, make_room
 from lemonade_imap.protocol import ImapFactory
-from lemonade_imap.sasl.prep import PrepError, saslprep
 from lemonade_imap.serving.backend import Backend
 from lemonade_imap.serving.service import Service
 from lemonade_imap.store.accounts import Accounts
@@ -37,6 +36,7 @@ from lemonade_wire.address import Address
 from lemonade_wire.imap.errors import ImapParseError
 from lemonade_wire.imap.hosts import host_key
 from lemonade_wire.nodecli import NodeOptions, NodeParser, setting
+from lemonade_wire.sasl.prep import PrepError, saslprep
 
 EXIT_ENVIRONMENT = 1
 _STOP_SECONDS = 1.0

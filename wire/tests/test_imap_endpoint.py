@@ -13,7 +13,7 @@ from twisted.trial.unittest import TestCase
 
 from lemonade_wire.address import Address
 from lemonade_wire.imap import command
-from lemonade_wire.imap.endpoint import ImapConnection, ImapConnectionError, ImapTimeoutError, connect
+from lemonade_wire.imap.endpoint import ImapConnection, ImapConnectionError, ImapTimeoutError, ImapTlsError, connect
 from lemonade_wire.imap.response import UrlFetch
 from lemonade_wire.redact import Redactor
 from lemonade_wire.trace import Trace
@@ -178,5 +178,22 @@ class EndpointTests(TestCase):
         connection = await self.open(self.serve(GREETING, answer), max_literal=4)
         await connection.run(command.urlfetch("u"))
         assert "5 octets was skipped" in self.sink.getvalue()
+        connection.abort()
+        await self.factory.lost
+
+    async def test_starttls_without_tls_is_no_way_to_go_on(self) -> None:
+        connection = await self.open(self.serve(GREETING, polite))
+        with pytest.raises(ImapTlsError, match="not set up"):
+            await connection.run(command.starttls())
+        await connection.gone()
+        assert connection.gone().called
+
+    async def test_a_cancelled_authenticate_is_logged(self) -> None:
+        def answer(line: bytes) -> bytes:
+            return b"a1 BAD cancelled\r\n" if line == b"*" else b"+ cj0x\r\n"
+
+        connection = await self.open(self.serve(GREETING, answer))
+        assert not (await connection.run(command.authenticate_scram("joe", "secret"))).ok
+        assert "AUTHENTICATE was cancelled" in self.sink.getvalue()
         connection.abort()
         await self.factory.lost

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lemonade_imap.sasl.messages import PasswordShown, SaslRefused, text_of
-from lemonade_imap.sasl.prep import PrepError, trace_information
+from lemonade_wire.sasl.prep import PrepError, trace_information
 
 
 def read_plain(message: bytes) -> PasswordShown:

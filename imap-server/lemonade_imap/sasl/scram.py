@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from typing import Protocol, Self
 
 from lemonade_imap.sasl.messages import SaslRefused, text_of
-from lemonade_imap.sasl.prep import PrepError, saslprep
+from lemonade_wire.sasl.keys import mask, sign
+from lemonade_wire.sasl.prep import PrepError, saslprep
 
 MECHANISM = "SCRAM-SHA-256"
 WRONG = "[AUTHENTICATIONFAILED] user name or password is wrong"
@@ -117,14 +118,14 @@ class ServerFirst:
         binding, proof = _base64(found["binding"]), _base64(found["proof"])
         if binding != self.first.gs2.encode("utf-8") or not hmac.compare_digest(found["nonce"], self.nonce):
             raise SaslRefused("NO", "[AUTHENTICATIONFAILED] this is the end of another exchange")
-        whole = b",".join((self.first.bare.encode("utf-8"), self.message, found["bare"].encode("utf-8")))
+        said = (self.first.bare.encode("utf-8"), self.message, found["bare"].encode("utf-8"))
         verifier = self.verifier
-        signature = hmac.digest(verifier.stored_key, whole, "sha256")
-        client_key = bytes(a ^ b for a, b in zip(proof.ljust(32, b"\0"), signature, strict=False))
+        # a proof of another length is wrong, and is found so in the same time
+        client_key = mask(proof.ljust(32, b"\0")[:32], sign(verifier.stored_key, *said))
         same = hmac.compare_digest(hashlib.sha256(client_key).digest(), verifier.stored_key)
-        if not same or len(proof) != len(signature):
+        if not same or len(proof) != 32:
             raise SaslRefused("NO", WRONG)
-        return b"v=" + base64.b64encode(hmac.digest(verifier.server_key, whole, "sha256"))
+        return b"v=" + base64.b64encode(sign(verifier.server_key, *said))
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from dataclasses import dataclass, field
 from typing import Self
 
-from lemonade_imap.sasl.prep import saslprep
+from lemonade_wire.sasl.keys import ScramKeys
 
 ITERATIONS = 10_000
 """Of PBKDF2, for every password: RFC 7677, 4 asks for 4096 at least, and each login pays them."""
@@ -26,13 +25,9 @@ class ScramVerifier:
     @classmethod
     def make(cls, password: str, salt: bytes, iterations: int = ITERATIONS) -> Self:
         """Make the verifier of a password; raises PrepError where SASLprep prohibits it. Takes milliseconds."""
-        salted = hashlib.pbkdf2_hmac("sha256", saslprep(password, stored=True).encode("utf-8"), salt, iterations)
-        client_key = hmac.digest(salted, b"Client Key", "sha256")
-        server_key = hmac.digest(salted, b"Server Key", "sha256")
-        return cls(salt, iterations, hashlib.sha256(client_key).digest(), server_key)
+        keys = ScramKeys.make(password, salt, iterations, stored=True)
+        return cls(salt, iterations, keys.stored, keys.server)
 
     def matches(self, password: str) -> bool:
         """Tell whether the password is the one; raises PrepError. Takes milliseconds."""
-        salted = hashlib.pbkdf2_hmac("sha256", saslprep(password).encode("utf-8"), self.salt, self.iterations)
-        client_key = hmac.digest(salted, b"Client Key", "sha256")
-        return hmac.compare_digest(hashlib.sha256(client_key).digest(), self.stored_key)
+        return hmac.compare_digest(ScramKeys.make(password, self.salt, self.iterations).stored, self.stored_key)

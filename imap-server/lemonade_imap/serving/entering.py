@@ -11,10 +11,10 @@ from lemonade_imap.sasl import scram
 from lemonade_imap.sasl.messages import PasswordShown, SaslRefused
 from lemonade_imap.sasl.offer import ANONYMOUS, PLAIN
 from lemonade_imap.sasl.plain import read_anonymous, read_plain
-from lemonade_imap.sasl.prep import PrepError, saslprep
 from lemonade_imap.serving.backend import Backend, Challenge, Done, Refused
 from lemonade_imap.serving.context import Context, Handlers, Replies, line
 from lemonade_imap.serving.login import capabilities
+from lemonade_wire.sasl.prep import PrepError, saslprep
 
 _ANONYMOUS_USER = "anonymous"
 _LONGEST_LOGGED = 64

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 
 from lemonade_imap.admission import network_of
 from lemonade_imap.config import LoginPolicy
-from lemonade_imap.sasl.prep import PrepError, saslprep
 from lemonade_imap.sasl.verifier import ITERATIONS, SALT_SIZE, ScramVerifier
+from lemonade_wire.sasl.prep import PrepError, saslprep
 
 _MOST_ADDRESSES = 10_000
 

@@ -9,10 +9,10 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-from lemonade_imap.sasl.prep import PrepError, saslprep
 from lemonade_imap.sasl.verifier import SALT_SIZE, ScramVerifier
 from lemonade_imap.store.base import StoreError
 from lemonade_imap.store.files import replace_file
+from lemonade_wire.sasl.prep import PrepError, saslprep
 
 _MECHANISM = "SCRAM-SHA-256"
 

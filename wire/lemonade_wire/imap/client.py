@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -20,6 +21,7 @@ from lemonade_wire.imap.framing import (
 )
 from lemonade_wire.imap.response import Capability, Continuation, Response, Status, capability_names, parse_response
 from lemonade_wire.imap.tracing import STARS, ImapTracer, trace_form
+from lemonade_wire.sasl.exchange import SaslError
 
 MAX_RESPONSE_LINE = 16 * 1024 * 1024  # a SEARCH of a large mailbox is one line
 
@@ -69,13 +71,30 @@ class ResponseUnreadable:
 
 
 @dataclass(frozen=True)
+class ExchangeCancelled:
+    """This client ended an AUTHENTICATE that the server went on with wrongly; its answer is still to come."""
+
+    why: str
+
+
+@dataclass(frozen=True)
 class LiteralSkipped:
     """A literal of `size` octets passed the cap and was not kept."""
 
     size: int
 
 
-ClientEvent = GreetingReceived | UntaggedReceived | CommandDone | ConnectionBye | ResponseUnreadable | LiteralSkipped
+ClientEvent = (
+    GreetingReceived
+    | UntaggedReceived
+    | CommandDone
+    | ConnectionBye
+    | ResponseUnreadable
+    | ExchangeCancelled
+    | LiteralSkipped
+)
+_INJECTED = "octets came in the clear where TLS was to begin"
+_EXCLUSIVE = {"AUTHENTICATE", "LOGIN", "LOGOUT", "STARTTLS"}
 
 
 @dataclass
@@ -94,13 +113,26 @@ class ImapClient:
     """The engine. `send` queues a command and returns its tag; `data_to_send` gives the octets for the wire.
 
     `capabilities` is what the server said last, None where it is not known: a login makes it unknown unless its
-    answer holds the list, since servers show more afterwards (RFC 3501 6.2.2). Literals above
-    `max_literal` octets are skipped. `tracer` is called for every complete command and response, without secrets.
+    answer holds the list, since servers show more afterwards (RFC 3501 6.2.2), and so does STARTTLS, whatever its
+    answer holds. While `tls_awaited` nothing is sent or read until `tls_begun` says that TLS is there: from the OK to
+    STARTTLS, or from the beginning. `preauthenticated`: the server greeted with PREAUTH. Literals above `max_literal`
+    octets are skipped, and what comes for one command may have twice that in all. `tracer` is called for every complete
+    command and response, without secrets.
     """
 
-    def __init__(self, *, tag_prefix: str = "a", max_literal: int = MAX_KEPT, tracer: ImapTracer | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        tag_prefix: str = "a",
+        max_literal: int = MAX_KEPT,
+        tracer: ImapTracer | None = None,
+        tls_awaited: bool = False,
+    ) -> None:
         self.capabilities: frozenset[str] | None = None
         self.greeted = False
+        self.preauthenticated = False
+        self.tls_awaited = tls_awaited
+        self.encrypted = False
         self.closing = False
         self._framer = LineFramer(Role.CLIENT, keep_up_to(max_literal), MAX_RESPONSE_LINE)
         self._tag_prefix = tag_prefix
@@ -108,6 +140,8 @@ class ImapClient:
         self._tracer = tracer
         self._running: deque[_Running] = deque()
         self._untagged: list[Response] = []
+        self._most = 2 * max_literal + MAX_RESPONSE_LINE
+        self._taken = 0  # octets of what came since the last tagged answer
         self._outgoing = bytearray()
 
     def send(self, command: Command) -> str:
@@ -115,14 +149,15 @@ class ImapClient:
         self._tags += 1
         tag = f"{self._tag_prefix}{self._tags}"
         line = _tagged(tag, command.line)
-        exclusive = command.name in {"AUTHENTICATE", "LOGIN", "LOGOUT"}
+        exclusive = command.name in _EXCLUSIVE
         segments = deque(line.segments())
         if command.sasl is not None:
+            message = command.sasl.initial
             if self.capabilities is not None and "SASL-IR" in self.capabilities:
-                line = _tagged(tag, LogicalLine.of(*command.line.parts, b" " + sasl_line(command.sasl, initial=True)))
+                line = _tagged(tag, LogicalLine.of(*command.line.parts, b" " + sasl_line(message, initial=True)))
                 segments = deque(line.segments())
             else:
-                segments.append(sasl_line(command.sasl) + b"\r\n")
+                segments.append(sasl_line(message) + b"\r\n")
         self._running.append(_Running(tag, command, segments, line, exclusive))
         self._start_commands()
         return tag
@@ -142,8 +177,17 @@ class ImapClient:
         """Whether a capability is known to be there."""
         return self.capabilities is not None and capability.upper() in self.capabilities
 
+    def tls_begun(self) -> None:
+        """Go on under TLS: capabilities are not known any more, and commands that waited may be sent."""
+        self.tls_awaited = False
+        self.encrypted = True
+        self.capabilities = None
+        self._start_commands()
+
     def receive_data(self, data: bytes) -> list[ClientEvent]:
         """Take octets from the server; returns what they meant."""
+        if self.tls_awaited:
+            return [ResponseUnreadable(_INJECTED)]
         self._framer.receive_data(data)
         events: list[ClientEvent] = []
         while (event := self._framer.next_event()) is not None:
@@ -162,14 +206,16 @@ class ImapClient:
 
     def _line(self, line: LogicalLine) -> list[ClientEvent]:
         self._trace("received", line)
+        self._taken += sum(len(part.data) if isinstance(part, Literal) else len(part) for part in line.parts)
+        if self._taken > self._most:
+            return [ResponseUnreadable("more came for one command than this client takes")]
         try:
             response = parse_response(line)
         except ImapParseError as problem:
             return [ResponseUnreadable(str(problem))]
         match response:
-            case Continuation():
-                self._continue()
-                return []
+            case Continuation(text):
+                return self._continue(text)
             case Status(tag=None):
                 return self._untagged_status(response)
             case Status():
@@ -184,6 +230,7 @@ class ImapClient:
         if not self.greeted:
             self.greeted = True
             self.closing = status.result == "BYE"
+            self.preauthenticated = status.result == "PREAUTH"
             return [GreetingReceived(status)]
         if status.result == "BYE":
             self.closing = True
@@ -197,13 +244,22 @@ class ImapClient:
         running = next((one for one in self._running if one.tag == status.tag), None)
         if running is None or not running.started:
             return [ResponseUnreadable("an answer came whose tag was not sent")]
+        command = running.command
+        if status.result == "OK" and command.sasl is not None and not command.sasl.complete:
+            return [ResponseUnreadable("the server says OK before it has proved that it knows the password")]
         self._running.remove(running)
-        if running.command.name in {"LOGIN", "AUTHENTICATE", "STARTTLS"} and status.result == "OK":
+        if command.name in {"LOGIN", "AUTHENTICATE"} and status.result == "OK":
             self.capabilities = None
-        self._learn(status)
-        untagged, self._untagged = tuple(self._untagged), []
+        if command.name == "STARTTLS" and status.result == "OK":
+            # RFC 3501 6.2.1: what was said in the clear may be anybody's, so that nothing of it is kept.
+            self.tls_awaited = True
+            if self._framer.take_rest():
+                return [ResponseUnreadable(_INJECTED)]
+        else:
+            self._learn(status)
+        untagged, self._untagged, self._taken = tuple(self._untagged), [], 0
         self._start_commands()
-        return [CommandDone(running.tag, running.command, status, untagged)]
+        return [CommandDone(running.tag, command, status, untagged)]
 
     def _learn(self, status: Status) -> None:
         if status.code_name == "CAPABILITY":
@@ -211,6 +267,8 @@ class ImapClient:
 
     def _start_commands(self) -> None:
         """Send what may be sent: commands in their order, none behind one that still has to go on."""
+        if self.tls_awaited:
+            return
         for running in self._running:
             if not running.started:
                 running.started = True
@@ -219,15 +277,21 @@ class ImapClient:
             if running.segments or running.exclusive:
                 return
 
-    def _continue(self) -> None:
+    def _continue(self, text: str) -> list[ClientEvent]:
         waiting = next((one for one in self._running if one.started and (one.segments or one.exclusive)), None)
         if waiting is None:
-            return  # nobody asked for it: RFC 3501 gives `+` no other meaning
+            return []  # nobody asked for it: RFC 3501 gives `+` no other meaning
+        events: list[ClientEvent] = []
         if waiting.segments:
             self._outgoing += waiting.segments.popleft()
         elif waiting.command.name == "AUTHENTICATE":
-            self._outgoing += b"*\r\n"  # RFC 3501 6.2.2: nothing more to say, so the exchange is cancelled
+            try:
+                self._outgoing += _answer(waiting.command, text) + b"\r\n"
+            except SaslError as problem:
+                self._outgoing += b"*\r\n"  # RFC 3501 6.2.2
+                events.append(ExchangeCancelled(str(problem)))
         self._start_commands()
+        return events
 
     def _trace(self, way: str, line: LogicalLine) -> None:
         if self._tracer is None:
@@ -245,3 +309,14 @@ def _tagged(tag: str, line: LogicalLine) -> LogicalLine:
     first, *rest = line.parts
     assert not isinstance(first, Literal), "a command begins with its name"  # noqa: S101  Command's builders see to it
     return LogicalLine((tag.encode("ascii") + b" " + first, *rest))
+
+
+def _answer(command: Command, text: str) -> bytes:
+    """Answer a challenge of AUTHENTICATE; raises SaslError."""
+    if command.sasl is None:
+        raise SaslError("there is nothing more to say")
+    try:
+        challenge = base64.b64decode(text, validate=True)
+    except ValueError:
+        raise SaslError("base64 is expected") from None
+    return sasl_line(command.sasl.answer(challenge))

@@ -9,18 +9,21 @@ from dataclasses import dataclass, field
 from lemonade_wire.imap import mutf7
 from lemonade_wire.imap.framing import Literal, LogicalLine, Part
 from lemonade_wire.imap.lexer import quote
+from lemonade_wire.sasl.exchange import Exchange, OneMessage, ScramSha256
+from lemonade_wire.sasl.prep import trace_information
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command without its tag: `name` in capitals (`UID FETCH`), its line, and the SASL message it may carry.
+    """A command without its tag: `name` in capitals (`UID FETCH`), its line, and AUTHENTICATE's exchange.
 
-    `sasl`: sent as initial response where the server has SASL-IR, else upon its `+` (RFC 4959).
+    The first message of `sasl` is sent as initial response where the server has SASL-IR, else upon its `+` (RFC 4959).
+    Since an exchange is used once, such a command is sent once.
     """
 
     name: str
     line: LogicalLine = field(repr=False)
-    sasl: bytes | None = field(default=None, repr=False)
+    sasl: Exchange | None = field(default=None, repr=False)
 
 
 def _command(name: str, *arguments: Part) -> Command:
@@ -49,6 +52,11 @@ def logout() -> Command:
     return _command("LOGOUT")
 
 
+def starttls() -> Command:
+    """Begin TLS (RFC 3501 6.2.1): upon OK nothing more is sent or read in the clear."""
+    return _command("STARTTLS")
+
+
 def login(user: str, password: str) -> Command:
     """Log in with a password in the clear (never where LOGINDISABLED is advertised)."""
     return _command("LOGIN", quote(user.encode()), quote(password.encode()))
@@ -57,12 +65,21 @@ def login(user: str, password: str) -> Command:
 def authenticate_plain(user: str, password: str, authorize_as: str = "") -> Command:
     """Authenticate by SASL PLAIN (RFC 4616)."""
     message = "\0".join([authorize_as, user, password]).encode()
-    return Command("AUTHENTICATE", LogicalLine.of(b"AUTHENTICATE PLAIN"), message)
+    return Command("AUTHENTICATE", LogicalLine.of(b"AUTHENTICATE PLAIN"), OneMessage(message))
+
+
+def authenticate_scram(user: str, password: str) -> Command:
+    """Authenticate by SASL SCRAM-SHA-256 (RFC 7677); raises PrepError for a user name that SASLprep prohibits."""
+    return Command("AUTHENTICATE", LogicalLine.of(b"AUTHENTICATE SCRAM-SHA-256"), ScramSha256(user, password))
 
 
 def authenticate_anonymous(trace: str) -> Command:
-    """Authenticate by SASL ANONYMOUS with a trace: an e-mail address, or up to 255 characters without @ (RFC 4505)."""
-    return Command("AUTHENTICATE", LogicalLine.of(b"AUTHENTICATE ANONYMOUS"), trace.encode())
+    """Authenticate by SASL ANONYMOUS with a trace: an e-mail address, or up to 255 characters without @ (RFC 4505).
+
+    Raises PrepError for another one.
+    """
+    message = trace_information(trace).encode()
+    return Command("AUTHENTICATE", LogicalLine.of(b"AUTHENTICATE ANONYMOUS"), OneMessage(message))
 
 
 def select(mailbox: str) -> Command:

@@ -1,18 +1,21 @@
-"""The IMAP client on Twisted: moves octets, arms time-outs, emits the trace. All else is the engine's."""
+"""The IMAP client on Twisted: moves octets, begins TLS, arms time-outs, emits the trace. All else is the engine's."""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet import error
 from twisted.internet.base import DelayedCall
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
+from zope.interface import implementer  # type: ignore[import-untyped]  # zope ships no types
 
 from lemonade_wire.address import Address
 from lemonade_wire.imap import command as commands
@@ -20,6 +23,7 @@ from lemonade_wire.imap.client import (
     ClientEvent,
     CommandDone,
     ConnectionBye,
+    ExchangeCancelled,
     GreetingReceived,
     ImapClient,
     LiteralSkipped,
@@ -27,6 +31,7 @@ from lemonade_wire.imap.client import (
 )
 from lemonade_wire.imap.command import Command
 from lemonade_wire.imap.framing import MAX_KEPT
+from lemonade_wire.tls.endpoint import ClientTls, NotTrustedError, tls_problem, verify_host
 from lemonade_wire.trace import Json, Trace
 
 
@@ -38,21 +43,48 @@ class ImapTimeoutError(ImapConnectionError):
     """The server did not answer in time; the connection is gone."""
 
 
+class ImapTlsError(ImapConnectionError):
+    """TLS could not be begun, or the server's certificate is not to be trusted; the connection is gone."""
+
+
+@dataclass(frozen=True)
+class TlsPlan:
+    """How a connection becomes private: whom it trusts, the host that a certificate must name, and when.
+
+    `at_once`: TLS from the first octet; otherwise it begins with the OK to STARTTLS.
+    """
+
+    trust: ClientTls
+    host: str
+    at_once: bool = False
+
+
+@implementer(IHandshakeListener)
 class ImapConnection(Protocol):
     """One connection. `await connection.run(command)` gives the CommandDone, whatever its result.
 
     Raises ImapTimeoutError or ImapConnectionError, after which the connection is closed. `engine` is the ImapClient,
-    with its capabilities.
+    with its capabilities. The OK to STARTTLS is given when the handshake is over and the certificate good.
     """
 
     transport: Any  # Twisted's interfaces are zope's: mypy reads their methods as functions without self
 
-    def __init__(self, reactor: Any, trace: Trace, max_literal: int = MAX_KEPT) -> None:  # noqa: ANN401  as above
-        self.engine = ImapClient(max_literal=max_literal, tracer=self._traced)
+    def __init__(
+        self,
+        reactor: Any,  # noqa: ANN401  as above
+        trace: Trace,
+        max_literal: int = MAX_KEPT,
+        tls: TlsPlan | None = None,
+    ) -> None:
+        at_once = tls is not None and tls.at_once
+        self.engine = ImapClient(max_literal=max_literal, tracer=self._traced, tls_awaited=at_once)
         self.greeting: Deferred[ImapConnection] = Deferred()
         self.closed = False
         self._reactor = reactor
         self._trace = trace
+        self._tls = tls
+        self._socket: Any = None
+        self._upgrade: CommandDone | None = None  # STARTTLS, while its handshake lasts
         self._waiting: dict[str, Deferred[CommandDone]] = {}
         self._gone: list[Deferred[None]] = []
         self._why: ImapConnectionError | None = None
@@ -85,14 +117,22 @@ class ImapConnection(Protocol):
                 await self.run(commands.logout(), within)
         if self.closed:
             return
-        gone: Deferred[None] = Deferred()
-        self._gone.append(gone)
+        gone = self.gone()
         self.transport.loseConnection()
         timer = self._reactor.callLater(within, self.transport.abortConnection)
         try:
             await gone
         finally:
             _cancel(timer)
+
+    def gone(self) -> Deferred[None]:
+        """Return what fires when the connection is closed, by whomever."""
+        gone: Deferred[None] = Deferred()
+        if self.closed:
+            gone.callback(None)
+        else:
+            self._gone.append(gone)
+        return gone
 
     def abort(self) -> None:
         """Close at once."""
@@ -104,10 +144,30 @@ class ImapConnection(Protocol):
         self.transport.setTcpNoDelay(True)
         here, peer = self.transport.getHost(), self.transport.getPeer()
         self._local, self._remote = str(Address(here.host, here.port)), str(Address(peer.host, peer.port))
+        self._socket = self.transport.getHandle()
         self._acknowledge_quickly()
+        if self._tls is not None and self._tls.at_once:
+            self._begin_tls(self._tls)
+
+    def handshakeCompleted(self) -> None:  # noqa: N802  Twisted's name
+        """See whose certificate it is, before anything is read or sent."""
+        if self._tls is None:
+            return
+        try:
+            verify_host(self.transport.getHandle(), self._tls.host)
+        except NotTrustedError as problem:
+            self._fail(ImapTlsError(f"TLS with the IMAP server did not begin: {problem}"))
+            return
+        self.engine.tls_begun()
+        upgrade, self._upgrade = self._upgrade, None
+        if upgrade is not None and (done := self._waiting.pop(upgrade.tag, None)) is not None:
+            done.callback(upgrade)
+        self._flush()
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802  Twisted's name
         """Feed the engine and answer those who wait."""
+        if self._why is not None:
+            return  # the connection is being closed, and what it says counts no more
         self._acknowledge_quickly()
         for event in self.engine.receive_data(data):
             self._happened(event)
@@ -116,7 +176,7 @@ class ImapConnection(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802  Twisted's name
         """Tell everybody who waits."""
         self.closed = True
-        why = self._why or ImapConnectionError(f"the IMAP connection ended: {reason.getErrorMessage()}")
+        why = self._why or self._lost(reason.value)
         waiting, self._waiting = self._waiting, {}
         for done in waiting.values():
             done.errback(why)
@@ -126,6 +186,14 @@ class ImapConnection(Protocol):
         for one in gone:
             one.callback(None)
 
+    def _lost(self, reason: BaseException | None) -> ImapConnectionError:
+        if self.engine.tls_awaited and isinstance(reason, Exception):
+            return ImapTlsError(f"TLS with the IMAP server did not begin: {tls_problem(reason)}")
+        return ImapConnectionError(f"the IMAP connection ended: {reason}")
+
+    def _begin_tls(self, tls: TlsPlan) -> None:
+        self.transport.startTLS(tls.trust.creator(tls.host))
+
     def _happened(self, event: ClientEvent) -> None:
         match event:
             case GreetingReceived(status):
@@ -133,6 +201,12 @@ class ImapConnection(Protocol):
                     self._fail(ImapConnectionError(f"the IMAP server refused the connection: {status.text}"))
                 elif not self.greeting.called:
                     self.greeting.callback(self)
+            case CommandDone() if self.engine.tls_awaited:
+                if self._tls is None:
+                    self._fail(ImapTlsError("TLS is not set up here"))
+                    return
+                self._upgrade = event
+                self._begin_tls(self._tls)
             case CommandDone(tag=tag):
                 done = self._waiting.pop(tag, None)
                 if done is not None:
@@ -141,6 +215,8 @@ class ImapConnection(Protocol):
                 self._fail(ImapConnectionError(f"the IMAP server said BYE: {status.text}"))
             case ResponseUnreadable(why):
                 self._fail(ImapConnectionError(f"the IMAP server broke the protocol: {why}"))
+            case ExchangeCancelled(why):
+                self._trace.emit("log", level="warning", text=f"an AUTHENTICATE was cancelled: {why}")
             case LiteralSkipped(size):
                 self._trace.emit("log", level="warning", text=f"an IMAP literal of {size} octets was skipped")
 
@@ -168,11 +244,10 @@ class ImapConnection(Protocol):
 
     def _acknowledge_quickly(self) -> None:
         """Have the kernel acknowledge at once: some servers wait for it between their writes (Cyrus: 49 ms to 2 ms)."""
-        handle: Any = self.transport.getHandle()
         option = getattr(socket, "TCP_QUICKACK", None)
-        if option is not None and isinstance(handle, socket.socket):
+        if option is not None and isinstance(self._socket, socket.socket):
             with suppress(OSError):
-                handle.setsockopt(socket.IPPROTO_TCP, option, 1)
+                self._socket.setsockopt(socket.IPPROTO_TCP, option, 1)
 
 
 async def connect(
@@ -183,12 +258,13 @@ async def connect(
     bind: str | None = None,
     within: float = 10.0,
     max_literal: int = MAX_KEPT,
+    tls: TlsPlan | None = None,
 ) -> ImapConnection:
     """Connect from the local address `bind`, and wait up to `within` seconds for the greeting.
 
-    Raises ImapConnectionError or ImapTimeoutError.
+    Raises ImapConnectionError, ImapTimeoutError, or ImapTlsError where TLS was to begin at once.
     """
-    factory: Any = Factory.forProtocol(lambda: ImapConnection(reactor, trace, max_literal))
+    factory: Any = Factory.forProtocol(lambda: ImapConnection(reactor, trace, max_literal, tls))
     source = None if bind is None else (bind, 0)
     endpoint = HostnameEndpoint(reactor, address.host, address.port, within, source)
     try:
