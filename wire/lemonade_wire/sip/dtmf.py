@@ -11,6 +11,12 @@ PLAIN_TYPE = "application/dtmf"
 KEYS = "0123456789*#ABCD"
 """In the order of the event codes of RFC 4733, which some peers write instead: 10 is `*`, 11 is `#`."""
 MAX_DURATION = 60_000
+_FIELD = re.compile(r"([A-Za-z][A-Za-z-]*)[ \t]*([=:])(.*)")
+_DURATION = re.compile(r"[0-9]{1,9}")
+
+
+_NAMES = {"star": "*", "pound": "#", "hash": "#"}
+_FLASH = frozenset({"16", "!"})
 
 
 @dataclass(frozen=True)
@@ -23,44 +29,44 @@ class DtmfRelay:
     """Milliseconds; 250 where the body does not say."""
 
     @classmethod
-    def parse(cls, content_type: str, body: bytes) -> Self:
-        """Read a body of either type (without its parameters); raises ValueError with what is wrong.
+    def parse(cls, content_type: str, body: bytes) -> Self | None:
+        """Read a body of either type (without its parameters); None for a hook flash, which is no key.
 
-        Lines may end with CRLF, LF or CR, the last one with nothing; blanks around `=` are survived.
+        No standard says how they are written, so all that peers write is taken that can mean one key alone: lines that
+        end with CRLF, LF, CR or nothing, blanks around `=`, `:` for it, event codes and names for keys, further lines.
+        A duration that cannot be read counts as absent. Raises ValueError with what is wrong.
         """
-        try:
-            text = body.decode("ascii")
-        except UnicodeDecodeError as problem:
-            raise ValueError("a key press is ASCII") from problem
-        lines = [line.strip() for line in re.split(r"\r\n|\n|\r", text) if line.strip()]
-        if content_type.lower() == PLAIN_TYPE:
-            if len(lines) == 1 and "=" not in lines[0]:
-                return cls(_key(lines[0]))
-        elif content_type.lower() != RELAY_TYPE:
+        lines = [line.strip(" \t\0") for line in re.split(r"\r\n|\n|\r", body.decode("latin-1"))]
+        lines = [line for line in lines if line]
+        kind = content_type.lower()
+        if kind not in {RELAY_TYPE, PLAIN_TYPE}:
             raise ValueError(f"{content_type!r} is not a key press: {RELAY_TYPE} or {PLAIN_TYPE} is expected")
-        fields: dict[str, str] = {}
-        for line in lines:
-            name, equals, value = line.partition("=")
-            if not equals or name.strip().lower() in fields:
-                raise ValueError(f"bad line {line!r}: Signal=KEY and Duration=MS are expected once each")
-            fields[name.strip().lower()] = value.strip()
-        if "signal" not in fields:
-            raise ValueError("no Signal line")
-        duration = fields.get("duration")
-        if duration is None:
-            return cls(_key(fields["signal"]))
-        if not re.fullmatch(r"[0-9]{1,5}", duration) or int(duration) > MAX_DURATION:
-            raise ValueError(f"bad duration {duration!r}: 0 to {MAX_DURATION} ms is expected")
-        return cls(_key(fields["signal"]), int(duration))
+        fields = [(name.strip().lower(), value.strip()) for name, mark, value in map(_split, lines) if mark]
+        signals = [value for name, value in fields if name == "signal"]
+        if kind == PLAIN_TYPE and not signals and len(lines) == 1:
+            signals = lines
+        if len(signals) != 1:
+            raise ValueError(f"{len(signals)} keys: one line Signal=KEY is expected")
+        if signals[0] in _FLASH:
+            return None
+        durations = [int(value) for name, value in fields if name == "duration" and _DURATION.fullmatch(value)]
+        fitting = [duration for duration in durations if duration <= MAX_DURATION]
+        return cls(_key(signals[0]), *fitting[:1])
 
     def __bytes__(self) -> bytes:
         return f"Signal={self.key}\r\nDuration={self.duration}\r\n".encode()
 
 
+def _split(line: str) -> tuple[str, str, str]:
+    """Return a line's name, its `=` (or `:`), and its value; empty texts where it is no such line."""
+    match = _FIELD.fullmatch(line)
+    return (match[1], match[2], match[3]) if match else ("", "", "")
+
+
 def _key(text: str) -> str:
-    key = text.upper()
+    key = _NAMES.get(text.lower(), text.upper())
     if re.fullmatch(r"1[0-5]", key):
         return KEYS[int(key)]
     if len(key) == 1 and key in KEYS:
         return key
-    raise ValueError(f"bad key {text!r}: one of {KEYS} is expected")
+    raise ValueError(f"bad key: one of {KEYS} is expected")

@@ -1,0 +1,233 @@
+"""Keys in RTP (RFC 4733): telephone-event payloads, the packets that a key press is sent in, and presses received.
+
+What identifies a press is its timestamp: every packet that tells of it tells it whole, so that one of them is enough,
+in any order and any number of copies.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from lemonade_wire.rtp.packet import RtpError, RtpPacket
+from lemonade_wire.sip.dtmf import KEYS
+
+UPDATE_MS = 50
+"""Between the packets of one event (RFC 4733 section 2.5.1.2)."""
+LAPSE_SECONDS = 3 * UPDATE_MS / 1000
+"""A press of which nothing more is heard ends after three intervals of packets (section 2.5.2.2)."""
+MAX_DURATION = 0xFFFF
+_FINALS = 3
+_VOLUME = 10
+_REPORT = struct.Struct("!BBH")
+_REMEMBERED = 32
+_FORGET_SECONDS = 60.0
+_WRAP = 1 << 32
+
+
+@dataclass(frozen=True)
+class EventReport:
+    """One event of a payload (section 2.3): its code, how long it has lasted in ticks, if that is its end.
+
+    `volume` is the level in dBm0 without its sign, 0 to 63.
+    """
+
+    event: int
+    duration: int
+    end: bool = False
+    volume: int = _VOLUME
+
+    @property
+    def key(self) -> str | None:
+        """The key, of `0-9*#ABCD`; None for an event that is none (16 and up)."""
+        return KEYS[self.event] if self.event < len(KEYS) else None
+
+    def __bytes__(self) -> bytes:
+        return _REPORT.pack(self.event, self.end << 7 | self.volume, self.duration)
+
+
+def read_reports(payload: bytes) -> tuple[EventReport, ...]:
+    """Read the reports of a payload, each beginning where the one before ends (section 2.5.2.4); raises RtpError."""
+    if not payload or len(payload) % _REPORT.size:
+        raise RtpError(f"{len(payload)} octets are no telephone-events: 4 for each are expected")
+    return tuple(
+        EventReport(event, duration, bool(flags & 0x80), flags & 0x3F)
+        for event, flags, duration in _REPORT.iter_unpack(payload)
+    )
+
+
+# -- sending -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class EventPacket:
+    """One packet of a press: `after_ms` the key went down it is sent, its timestamp `ticks` behind that moment's."""
+
+    after_ms: int
+    ticks: int
+    marker: bool
+    payload: bytes
+
+
+def packets_of(key: str, held_ms: int, *, clock: int = 8000) -> Iterator[EventPacket]:
+    """Yield the packets of a press that is held for `held_ms` (1 or more), in order of time.
+
+    The last one of the event, and of each segment of a long one, is sent three times (sections 2.5.1.3, 2.5.1.4).
+    """
+    code, total = KEYS.index(key), held_ms * clock // 1000
+    finals: list[tuple[int, EventReport, int]] = []  # of segments: where it begins, its report, how often to be sent
+    began = sent = told = 0
+    after = 0
+    while told < _FINALS:
+        after += UPDATE_MS
+        ticks = min(after * clock // 1000, total)
+        while ticks - began > MAX_DURATION:
+            finals.append((began, EventReport(code, MAX_DURATION), _FINALS))
+            began += MAX_DURATION
+        for start, report, _ in finals:
+            yield EventPacket(after, start, sent == 0, bytes(report))
+            sent += 1
+        finals = [(start, report, left - 1) for start, report, left in finals if left > 1]
+        yield EventPacket(after, began, sent == 0, bytes(EventReport(code, ticks - began, end=ticks == total)))
+        sent += 1
+        told += ticks == total
+
+
+# -- receiving ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class KeyPressed:
+    """A key went down, `at` about this time; told once, at the first packet of it that arrives."""
+
+    key: str
+    at: float
+
+
+@dataclass(frozen=True)
+class KeyReleased:
+    """The key told last by that name was held so long; told once, at its end or when nothing more is heard of it."""
+
+    key: str
+    held_ms: float
+
+
+KeyEvent = KeyPressed | KeyReleased
+
+
+@dataclass
+class _Press:
+    """A press as far as it is known: the timestamps of its segments, and ticks from the first of them to its end."""
+
+    ssrc: int
+    event: int
+    key: str
+    sequence: int
+    heard: float
+    stamps: list[int]
+    ticks: int = 0
+    ended: bool = False
+    """Its end was reported: what begins behind it is another press."""
+    released: bool = False
+
+    def goes_on(self, timestamp: int, sequence: int, *, marker: bool) -> bool:
+        """Tell whether a report of the same event with a timestamp not yet known is of this press."""
+        if marker:
+            return False
+        behind = _ahead(timestamp, self.stamps[0])
+        if behind % MAX_DURATION == 0:  # section 2.5.2.3: the next segment begins where one of 0xFFFF ends
+            return behind < 0 or not self.ended
+        # Some senders move the timestamp within an event. Then the reports of one event overlap; and where no packet is
+        # missing in between, what begins without a marker as the last one ends is no new event either.
+        follows = not self.ended and behind == self.ticks and sequence == (self.sequence + 1) % 0x10000
+        return 0 < behind < self.ticks or follows
+
+    def take(self, report: EventReport, timestamp: int, sequence: int, now: float) -> None:
+        """Note a report of this press."""
+        if timestamp not in self.stamps:
+            self.stamps.append(timestamp)
+        before = _ahead(self.stamps[0], timestamp)
+        if before > 0:  # a segment that comes late was before the first one known
+            self.stamps.remove(timestamp)
+            self.stamps.insert(0, timestamp)
+            self.ticks += before
+        self.ticks = max(self.ticks, _ahead(timestamp, self.stamps[0]) + report.duration)
+        self.ended |= report.end
+        if _ahead16(sequence, self.sequence) > 0:
+            self.sequence = sequence
+        self.heard = now
+
+
+@dataclass
+class KeyReceiver:
+    """Finds the key presses in a source's telephone-event packets. `now` is in seconds, on any one clock.
+
+    Events that are no keys, and reports without a duration (which only states may have, section 2.3.5), are passed
+    over. Volume is not looked at: who reports a key has heard it.
+    """
+
+    clock: int = 8000
+    _presses: deque[_Press] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+
+    def receive(self, packet: RtpPacket, now: float) -> list[KeyEvent]:
+        """Take a packet of telephone-events in any order; one that is malformed tells nothing."""
+        try:
+            reports = read_reports(packet.payload)
+        except RtpError:
+            return []
+        events: list[KeyEvent] = self.handle_timer(now)
+        timestamp = packet.timestamp
+        # With several reports in a packet, the marker tells that one of them begins there, not which.
+        marker = packet.marker and len(reports) == 1
+        for report in reports:
+            if report.key is not None and report.duration:
+                events += self._report(packet, report, report.key, timestamp, now, marker=marker)
+            timestamp = (timestamp + report.duration) % _WRAP
+        return events
+
+    def next_timer(self) -> float | None:
+        """Return when `handle_timer` is to be called; None: no key is down."""
+        return min((press.heard + LAPSE_SECONDS for press in self._presses if not press.released), default=None)
+
+    def handle_timer(self, now: float) -> list[KeyEvent]:
+        """Release the keys of which nothing more is heard; forget what can no longer come again."""
+        lapsed = [press for press in self._presses if not press.released and press.heard + LAPSE_SECONDS <= now]
+        while self._presses and self._presses[0].released and self._presses[0].heard + _FORGET_SECONDS < now:
+            self._presses.popleft()
+        return [event for press in lapsed for event in self._release(press)]
+
+    def _report(
+        self, packet: RtpPacket, report: EventReport, key: str, timestamp: int, now: float, *, marker: bool
+    ) -> Iterator[KeyEvent]:
+        known = [press for press in self._presses if (press.ssrc, press.event) == (packet.ssrc, report.event)]
+        press = next((one for one in known if timestamp in one.stamps), None) or next(
+            (one for one in known if one.goes_on(timestamp, packet.sequence, marker=marker)), None
+        )
+        if press is not None:
+            press.take(report, timestamp, packet.sequence, now)
+        else:
+            # A key that goes down ends the one before it, whose end was lost.
+            earlier = [one for one in self._presses if one.ssrc != packet.ssrc or _ahead(timestamp, one.stamps[0]) > 0]
+            yield from (event for one in earlier for event in self._release(one))
+            press = _Press(packet.ssrc, report.event, key, packet.sequence, now, [timestamp])
+            press.take(report, timestamp, packet.sequence, now)
+            self._presses.append(press)
+            yield KeyPressed(key, now - press.ticks / self.clock)
+        if press.ended:
+            yield from self._release(press)
+
+    def _release(self, press: _Press) -> Iterator[KeyEvent]:
+        if not press.released:
+            press.released = True
+            yield KeyReleased(press.key, press.ticks * 1000 / self.clock)
+
+
+def _ahead(timestamp: int, of: int) -> int:
+    """Return by how much a timestamp is ahead of another one, across a wrap."""
+    return (timestamp - of + _WRAP // 2) % _WRAP - _WRAP // 2
+
+
+def _ahead16(sequence: int, of: int) -> int:
+    return (sequence - of + 0x8000) % 0x10000 - 0x8000
