@@ -17,18 +17,24 @@ from lemonade_media.commands import (
     LogLine,
     OpenMedia,
     PlayMedia,
+    RecordMedia,
     SeekMedia,
     StartFetch,
     StopMedia,
+    StopRecordingMedia,
 )
 from lemonade_media.config import MediaConfig
 from lemonade_media.core import ACCEPTED, MediaServer
 from lemonade_media.failures import Failure
 from lemonade_media.fetch_endpoint import FetchEndpoint, Outcome
+from lemonade_media.listener import Listener
 from lemonade_media.player import MediaPlayer
+from lemonade_media.recording_endpoint import RecordingEndpoint
 from lemonade_media.sender.supervisor import Supervisor
+from lemonade_media.service import RecordingEnd
 from lemonade_wire.nodecli import NodeOptions
 from lemonade_wire.rtp.endpoint import RtpPorts
+from lemonade_wire.rtp.telephone_event import KeyEvent, KeyPressed
 from lemonade_wire.sip.endpoint import SipEndpoint
 from lemonade_wire.sip.event import Event
 from lemonade_wire.sip.settings import UaSettings
@@ -57,6 +63,8 @@ class MediaApp:
         self._player = MediaPlayer(
             ports, self._sender, options.trace, self._playing_ended, host, resolver=config.resolver
         )
+        self._listener = Listener(reactor, self._key, config.resolver)
+        self._recordings = RecordingEndpoint(reactor, options.trace, self._recording_ended)
         self._fetches = FetchEndpoint(reactor, config, options.trace, self._fetch_done, bind=host, fault=options.fault)
         self._server: MediaServer | None = None
         self._timer: Any = None
@@ -92,6 +100,7 @@ class MediaApp:
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         self._fetches.close()
+        await self._recordings.finish()
         self._player.close_all()
         await self._sender.close()
         if server is not None:
@@ -119,6 +128,15 @@ class MediaApp:
         if (server := self._server) is not None:
             self._act(lambda now: server.playing_ended(call, played_ms, offset_ms, now))
 
+    def _recording_ended(self, call: str, recorded_ms: float, octets: int, why: RecordingEnd) -> None:
+        if (server := self._server) is not None:
+            self._act(lambda now: server.recording_ended(call, recorded_ms, octets, why, now))
+
+    def _key(self, call: str, event: KeyEvent) -> None:
+        if (server := self._server) is not None:
+            change = server.key_pressed if isinstance(event, KeyPressed) else server.key_released
+            self._act(lambda now: change(call, event.key, now))
+
     def _act(self, action: Any) -> None:  # noqa: ANN401  a method of the core that takes the time
         """Do something to the core from outside a SIP event, and then what it wants."""
 
@@ -145,20 +163,27 @@ class MediaApp:
         match command:
             case OpenMedia(call, label):
                 try:
-                    server.media_opened(call, self._player.open(call, label), now)
+                    server.media_opened(call, self._player.open(call, label, self._listener.open(call, label)), now)
                 except OSError as problem:
                     self._log(f"no RTP ports: {problem}")
                     server.media_refused(call, now)
             case AddStream():
                 self._player.add(command)
+                self._listener.expect(command)
             case PlayMedia():
                 self._player.play(command)
             case SeekMedia():
                 self._player.seek(command)
             case StopMedia(call):
                 self._player.stop(call)
+            case RecordMedia(call):
+                self._recordings.start(command, self._listener.caller(call))
+            case StopRecordingMedia(call):
+                self._recordings.stop(call)
             case CloseMedia(call):
+                self._recordings.close(call)
                 self._player.close(call)
+                self._listener.close(call)
             case StartFetch():
                 self._fetches.start(command)
             case AbortFetch(job):

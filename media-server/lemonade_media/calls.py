@@ -9,6 +9,7 @@ from typing import cast
 from lemonade_media.announcement import Announcement
 from lemonade_media.decode import EncodedMedia, Law
 from lemonade_media.ivr import IvrSession
+from lemonade_media.keys import KeyPresses
 from lemonade_wire.sdp.description import SessionDescription
 from lemonade_wire.sdp.offer import NegotiatedStream
 
@@ -17,8 +18,9 @@ from lemonade_wire.sdp.offer import NegotiatedStream
 class Call:
     """A call from its INVITE to its end.
 
-    `offer` is the caller's, or ours where the INVITE had none. `media` holds what was fetched, by URL. `give_up_at` is
-    when the call is ended whatever it does, `accept_at` when a fault lets the 200 out; infinite otherwise.
+    `offer` is the caller's, or ours where the INVITE had none. `media` holds what was fetched, by URL; `keys` what was
+    pressed. `give_up_at` is when the call is ended whatever it does, `accept_at` when a fault lets the 200 out;
+    infinite otherwise.
     """
 
     id: str
@@ -32,6 +34,7 @@ class Call:
     job: int | None = None
     url: str = field(default="", repr=False)
     media: dict[str, EncodedMedia] = field(default_factory=dict, repr=False)
+    keys: KeyPresses = field(default_factory=KeyPresses)
     accept_at: float = math.inf
     give_up_at: float = math.inf
 

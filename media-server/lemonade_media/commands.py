@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lemonade_media.decode import EncodedMedia, Law
 from lemonade_media.fetch import FetchPlan
+from lemonade_wire.sdp.codec import Format
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,10 @@ class AbortFetch:
 
 @dataclass(frozen=True)
 class AddStream:
-    """The call's stream may now send: where to, and as what. `burst` and `reset_on_seek` are for faults."""
+    """The call's stream may now send: where to, and as what. `burst` and `reset_on_seek` are for faults.
+
+    `formats` is what our description says that the caller may send.
+    """
 
     call: str
     address: str
@@ -49,6 +53,7 @@ class AddStream:
     ptime_ms: int
     burst: int = 1
     reset_on_seek: bool = False
+    formats: tuple[Format, ...] = ()
 
 
 @dataclass(frozen=True)

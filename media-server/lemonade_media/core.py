@@ -126,7 +126,12 @@ class MediaServer:
     def key_pressed(self, call_id: str, key: str, now: float) -> None:
         """The caller pressed a key, by RFC 4733."""
         if call := self._conductor.calls.get(call_id):
-            self._informing.pressed(call, key, now)
+            self._informing.pressed(call, key, "rtp", now)
+
+    def key_released(self, call_id: str, key: str, now: float) -> None:
+        """The key that the caller pressed by RFC 4733 is up again."""
+        if call := self._conductor.calls.get(call_id):
+            call.keys.released(key, now)
 
     def next_timer(self) -> float | None:
         """Return when `handle_timer` is to be called; None: nothing to wait for."""

@@ -8,6 +8,7 @@ from lemonade_media.bodies import charset_of
 from lemonade_media.calls import Call
 from lemonade_media.conductor import Conductor
 from lemonade_media.ivr import IvrSession
+from lemonade_media.keys import Way
 from lemonade_media.service import Respond
 from lemonade_wire.mscml.document import CONTENT_TYPE as MSCML
 from lemonade_wire.mscml.document import MscmlError, Tolerance, parse_document
@@ -40,9 +41,9 @@ class Informing:
         else:
             self._conductor.agent.respond(event.transaction, 488, now=now)  # an announcement takes no requests
 
-    def pressed(self, call: Call, key: str, now: float) -> None:
-        """Take a key, however it came."""
-        if isinstance(call.service, IvrSession):
+    def pressed(self, call: Call, key: str, way: Way, now: float) -> None:
+        """Take a key, by INFO or by RTP; one that comes both ways is pressed once."""
+        if call.keys.pressed(key, way, now) and isinstance(call.service, IvrSession):
             self._conductor.carry_out(call, call.service.key(key, now), now)
 
     def _press(self, event: InfoReceived, call: Call, now: float) -> None:
@@ -52,7 +53,8 @@ class Informing:
             self._conductor.agent.respond(event.transaction, 400, now=now, reason=phrase(problem))
             return
         self._conductor.agent.respond(event.transaction, 200, now=now)
-        self.pressed(call, press.key, now)
+        if press is not None:
+            self.pressed(call, press.key, "info", now)
 
     def _requested(self, event: InfoReceived, call: Call, session: IvrSession, now: float) -> None:
         charset = charset_of(event.request)

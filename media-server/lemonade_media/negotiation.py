@@ -7,13 +7,14 @@ import ipaddress
 from lemonade_media import faults
 from lemonade_media.calls import Call
 from lemonade_media.commands import AddStream
+from lemonade_media.ivr import IvrSession
 from lemonade_wire.faults import Fault
-from lemonade_wire.sdp.codec import PCMA, PCMU, SdpError
+from lemonade_wire.sdp.codec import PCMA, PCMU, Format, SdpError
 from lemonade_wire.sdp.description import Direction, SessionDescription
 from lemonade_wire.sdp.offer import Capabilities, NegotiatedStream, NoCommonCodec, answer, make_offer, read_answer
 
-# Keys come by INFO: telephone-event is not agreed to as long as RTP from the caller is not read.
-_CAPABILITIES = Capabilities({"audio": (PCMU, PCMA)}, telephone_event=False)
+# LS-2.6-1: both services negotiate alike, so that an announcement too agrees to keys, which it does not look at.
+_CAPABILITIES = Capabilities({"audio": (PCMU, PCMA)})
 
 
 def describe(call: Call, address: str, port: int, session_id: int, fault: Fault | None) -> None:
@@ -23,7 +24,9 @@ def describe(call: Call, address: str, port: int, session_id: int, fault: Fault 
     """
     if call.offer is None:
         # One codec, so that the media can be made ready before the answer comes with the ACK.
-        call.offer = make_offer(address, port, [PCMU], direction=Direction.SENDONLY, session_id=session_id)
+        keys = isinstance(call.service, IvrSession)
+        direction = Direction.SENDRECV if keys else Direction.SENDONLY
+        call.offer = make_offer(address, port, [PCMU], direction=direction, telephone_event=keys, session_id=session_id)
         call.description = bytes(call.offer)
         return
     made = answer(call.offer, _CAPABILITIES, address, {"audio": port}, session_id=session_id)
@@ -59,7 +62,14 @@ def stream_for(call: Call, stream: NegotiatedStream, fault: Fault | None) -> Add
         ptime_ms=stream.ptime_ms,
         burst=fault.packets if isinstance(fault, faults.Burst) else 1,
         reset_on_seek=isinstance(fault, faults.TimestampResetOnSeek),
+        formats=_own_formats(call, stream),
     )
+
+
+def _own_formats(call: Call, stream: NegotiatedStream) -> tuple[Format, ...]:
+    """Return what our description says of the stream: the caller sends with the numbers that stand there."""
+    lines = SessionDescription.parse(call.description).media
+    return next((tuple(line.rtp_formats()) for line in lines if line.port == stream.local_port), ())
 
 
 def _usable(stream: NegotiatedStream) -> NegotiatedStream:

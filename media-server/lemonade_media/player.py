@@ -9,7 +9,7 @@ from lemonade_media.commands import AddStream, PlayMedia, SeekMedia
 from lemonade_media.sender.protocol import Event, Finished, Sought, Started, Stopped
 from lemonade_media.sender.supervisor import StreamSetup, Supervisor
 from lemonade_wire.address import Resolver
-from lemonade_wire.rtp.endpoint import RtpEndpoint, RtpPorts
+from lemonade_wire.rtp.endpoint import OnPacket, RtpEndpoint, RtpPorts
 from lemonade_wire.rtp.packet import RtpError
 from lemonade_wire.rtp.rtcp import kinds, parse_compound
 from lemonade_wire.trace import Trace
@@ -55,9 +55,9 @@ class MediaPlayer:
         self._lines: dict[str, _Line] = {}
         self._contents: dict[str, tuple[int, int]] = {}  # key: the sender's number, and how many calls play it
 
-    def open(self, call: str, label: str) -> int:
-        """Bind RTP and RTCP ports; returns the RTP port. Raises OSError where none is free."""
-        endpoint = self._ports.open(_ignore, self._rtcp_received)
+    def open(self, call: str, label: str, on_rtp: OnPacket) -> int:
+        """Bind RTP and RTCP ports, the former read by `on_rtp`; returns it. Raises OSError where none is free."""
+        endpoint = self._ports.open(on_rtp, self._rtcp_received)
         self._lines[call] = _Line(label, endpoint)
         return endpoint.port
 
@@ -157,7 +157,3 @@ class MediaPlayer:
         self._trace.emit(
             "rtcp", at=arrival, way="received", remote=f"{source[0]}:{source[1]}", kinds=list(kinds(packets))
         )
-
-
-def _ignore(octets: bytes, source: tuple[str, int], arrival: float) -> None:
-    """Drop RTP from a caller: keys come by INFO, and telephone-event is never agreed to."""

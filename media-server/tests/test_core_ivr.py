@@ -115,6 +115,39 @@ def test_ivr_diagram() -> None:
     assert replay.log == ["server INFO", "caller 200", "caller BYE", "server 200", "CloseMedia"]
 
 
+def test_a_key_by_rtp_does_what_a_key_by_info_does_and_both_at_once_do_it_once() -> None:
+    replay = Replay()
+    call = playing(replay)
+    server_call = next(command.call for command in replay.commands if isinstance(command, PlayMedia))
+
+    def seeks() -> int:
+        return sum(isinstance(command, SeekMedia) for command in replay.commands)
+
+    replay.server.key_pressed(server_call, "6", replay.now)
+    replay.settle()
+    assert seeks() == 1
+    press(replay, call, "6")
+    assert final_status(replay) == 200
+    assert seeks() == 1
+    replay.server.key_released(server_call, "6", replay.now)
+    press(replay, call, "6")
+    replay.server.key_pressed(server_call, "6", replay.now)
+    replay.server.key_released(server_call, "6", replay.now)
+    replay.settle()
+    assert seeks() == 2
+    replay.server.key_pressed("no call", "6", replay.now)
+    replay.server.key_released("no call", "6", replay.now)
+    assert not replay.server.commands()
+
+
+def test_a_hook_flash_is_answered_and_does_nothing() -> None:
+    replay = Replay()
+    call = playing(replay)
+    press(replay, call, "16")
+    assert final_status(replay) == 200
+    assert isinstance(replay.commands[-1], PlayMedia)
+
+
 def test_ivr_call_survives_the_loss_of_every_first_datagram() -> None:
     seen: set[bytes] = set()
 
@@ -247,4 +280,4 @@ def test_answer_is_one_that_a_caller_reads() -> None:
     answered = next(event for event in replay.heard if isinstance(event, CallAnswered))
     offer = make_offer("192.0.2.3", 20000, [PCMA], telephone_event=True)
     (stream,) = read_answer(offer, SessionDescription.parse(answered.response.body))
-    assert (stream.codec, stream.telephone_event) == (PCMA, None)
+    assert (stream.codec, stream.telephone_event) == (PCMA, 101)

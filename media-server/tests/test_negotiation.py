@@ -7,9 +7,10 @@ import pytest
 from lemonade_media.announcement import Announcement
 from lemonade_media.calls import Call
 from lemonade_media.faults import AnswerDropsRejectedLine, Burst, CodecNotOffered, TimestampResetOnSeek
+from lemonade_media.ivr import IvrSession
 from lemonade_media.negotiation import describe, stream_for, take_answer
 from lemonade_wire.faults import Fault
-from lemonade_wire.sdp.codec import SdpError
+from lemonade_wire.sdp.codec import PCMA, PCMU, TELEPHONE_EVENT, SdpError
 from lemonade_wire.sdp.description import SessionDescription
 from lemonade_wire.sdp.offer import NoCommonCodec
 from lemonade_wire.sip.netann import AnnouncementUri
@@ -36,7 +37,7 @@ def described(offer: bytes | None = OFFER, fault: Fault | None = None) -> tuple[
 def test_every_line_is_answered_and_the_time_kept() -> None:
     made, answer = described()
     assert [(line.media, line.port, line.formats) for line in answer.media] == [
-        ("audio", 16384, ("8", "0")),
+        ("audio", 16384, ("8", "0", "101")),
         ("video", 0, ("34",)),
     ]
     connection = answer.connection_of(0)
@@ -44,6 +45,7 @@ def test_every_line_is_answered_and_the_time_kept() -> None:
     assert connection.address == "192.0.2.2"
     assert (answer.timing, answer.origin.session_id) == (("3 4",), 77)
     assert answer.media[0].attribute("sendonly") == ""
+    assert answer.media[0].attribute("fmtp") == "101 0-15"
     assert made.law == "PCMA"
 
 
@@ -53,6 +55,12 @@ def test_stream_follows_the_offer() -> None:
     stream = stream_for(made, made.stream, None)
     assert (stream.address, stream.port, stream.rtcp_port) == ("192.0.2.3", 9224, 9300)
     assert (stream.payload_type, stream.ptime_ms, stream.burst, stream.reset_on_seek) == (8, 40, 1, False)
+    # what the caller may send, by the numbers of the offer
+    assert [(known.payload_type, known.codec) for known in stream.formats] == [
+        (8, PCMA),
+        (0, PCMU),
+        (101, TELEPHONE_EVENT),
+    ]
 
 
 def test_faults_change_one_thing_each() -> None:
@@ -89,6 +97,35 @@ def test_own_offer_waits_for_its_answer() -> None:
     take_answer(made, OFFER.replace(b"m=video 9226 RTP/AVP 34\r\n", b""))
     assert made.stream is not None
     assert (made.stream.payload_type, made.stream.remote_port, made.law) == (0, 9224, "PCMU")
+
+
+def test_keys_have_the_number_of_the_offer_and_no_number_where_none_were_offered() -> None:
+    made, answer = described(OFFER.replace(b"101", b"96"))
+    assert answer.media[0].formats == ("8", "0", "96")
+    assert made.stream is not None
+    assert stream_for(made, made.stream, None).formats[-1].payload_type == 96
+    _, answer = described(OFFER.replace(b" 101\r\na=rtpmap:101 telephone-event/8000", b""))
+    assert answer.media[0].formats == ("8", "0")
+
+
+def test_the_direction_of_an_ivr_answer_lets_keys_in_where_the_caller_sends() -> None:
+    for offered, answered in ((b"sendrecv", "sendrecv"), (b"recvonly", "sendonly")):
+        made, answer = described(OFFER.replace(b"a=recvonly", b"a=" + offered))
+        assert answer.media[0].attribute(answered) == ""
+        assert made.stream is not None
+        assert stream_for(made, made.stream, None).formats[-1].codec == TELEPHONE_EVENT  # E-36: whatever the direction
+
+
+def test_own_offer_of_an_ivr_call_asks_for_keys() -> None:
+    made = Call("call-1", IvrSession(), None)
+    describe(made, "192.0.2.2", 16384, 77, None)
+    offer = SessionDescription.parse(made.description)
+    assert offer.media[0].formats == ("0", "101")
+    assert offer.media[0].attribute("sendrecv") == ""
+    # the caller answers with a number of its own for keys, and sends them with ours
+    take_answer(made, OFFER.replace(b"m=video 9226 RTP/AVP 34\r\n", b"").replace(b"101", b"97"))
+    assert made.stream is not None
+    assert [known.payload_type for known in stream_for(made, made.stream, None).formats] == [0, 101]
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,10 @@ SPEECH = EncodedMedia("PCMU", b"\x01" * 800, "speech")
 MORE = EncodedMedia("PCMU", b"\x02" * 80, "more")
 
 
+def ignore(octets: bytes, source: tuple[str, int], arrival: float) -> None:
+    """Hear nothing."""
+
+
 class Notes:
     """Stands where the Supervisor stands."""
 
@@ -70,7 +74,7 @@ class PlayerTests(TestCase):
         self.addCleanup(self.player.close_all)
 
     def call(self, name: str) -> int:
-        port = self.player.open(name, f"{name}@caller")
+        port = self.player.open(name, f"{name}@caller", ignore)
         self.player.add(AddStream(name, "127.0.0.1", 30000, 30001, 8, 20, burst=5, reset_on_seek=True))
         return port
 
@@ -87,17 +91,17 @@ class PlayerTests(TestCase):
         assert setup.rtp_descriptor != setup.rtcp_descriptor
 
     def test_an_address_with_a_rule_is_reached_by_it(self) -> None:
-        self.player.open("a", "a@caller")
+        self.player.open("a", "a@caller", ignore)
         self.player.add(AddStream("a", "127.0.0.66", 30000, 30001, 8, 20, burst=1, reset_on_seek=False))
         setup = self.sender.setups[0]
         assert (setup.destination, setup.rtcp_destination) == (("127.0.0.67", 30000), ("127.0.0.67", 30001))
 
     def test_ports_come_back(self) -> None:
         for _ in range(3):
-            ports = [self.player.open(name, name) for name in "abcde"]
+            ports = [self.player.open(name, name, ignore) for name in "abcde"]
             assert len(set(ports)) == 5
             with pytest.raises(OSError, match="port"):
-                self.player.open("f", "f")
+                self.player.open("f", "f", ignore)
             self.player.close_all()
 
     def test_content_is_loaded_once_for_all_calls_and_dropped_after_the_last(self) -> None:

@@ -11,7 +11,8 @@ so that a missing last one shows too) and `event`, one of:
          CRLF; a literal stands as its `{n}` alone), literals (in order: size, sha256, and text where it is short text)
 `rtp`    way, local, remote, ssrc, seq, ts, pt, marker, payload (base64); `t` is the kernel's arrival time
 `rtcp`   way, local, remote, kinds (SR, RR, SDES, BYE)
-`media`  state (playing, seek, stopped, finished), call, played_ms, offset_ms: what the media server's player did
+`media`  state (playing, seek, stopped, finished), call, played_ms, offset_ms: what the media server's player did;
+         state (recording, recorded), call, and in the end recorded_ms, octets, why: what it recorded
 `step`   index, verb, line, state (started, done, failed), why: the client's script
 `heard`  packets, lost, jitter_ms, late_ms: the client's measure of one RTP stream, at its end
 `relay`  state (lost, duplicated, reordered, cut, healed, cut-off, refused), rule, leg, source, message, nth (such

@@ -1,0 +1,162 @@
+"""Recordings on Twisted: a timer for each that runs, and one thread that writes them all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.failure import Failure
+from twisted.python.threadpool import ThreadPool
+
+from lemonade_media.caller import Caller
+from lemonade_media.commands import RecordMedia
+from lemonade_media.recorder import RATE, Recorder
+from lemonade_media.recording_file import RecordingFile
+from lemonade_media.service import RecordingEnd
+from lemonade_wire.trace import Trace
+
+OnRecorded = Callable[[str, float, int, RecordingEnd], None]
+
+
+@dataclass
+class _Job:
+    """A recording under way. `file` belongs to the thread. `silent`: nobody waits for its end any more."""
+
+    call: str
+    caller: Caller
+    recorder: Recorder
+    file: RecordingFile | None = None
+    timer: Any = None
+    silent: bool = False
+
+
+class RecordingEndpoint:
+    """Records callers. `on_recorded(call, recorded_ms, octets, why)` tells once of each recording that it is over.
+
+    A call that ends while it is recorded has its recording kept, as one that is stopped has: who hangs up has spoken.
+    One without a voice in `first_silence_ms` leaves the file as it was.
+    """
+
+    def __init__(self, reactor: Any, trace: Trace, on_recorded: OnRecorded) -> None:  # noqa: ANN401  as in Twisted
+        self._reactor = reactor
+        self._trace = trace
+        self._on_recorded = on_recorded
+        # Of one thread, so that what is written to a file is written in order.
+        self._pool = ThreadPool(0, 1, "recordings")
+        self._jobs: dict[str, _Job] = {}
+        self._writing: set[Deferred[Any]] = set()
+
+    def start(self, command: RecordMedia, caller: Caller) -> None:
+        """Begin a recording."""
+        self.close(command.call)
+        if not self._pool.started:
+            self._pool.start()
+        recorder = Recorder(
+            self._reactor.seconds(),
+            limit_ms=command.limit_ms,
+            first_silence_ms=command.first_silence_ms,
+            last_silence_ms=command.last_silence_ms,
+        )
+        job = self._jobs[command.call] = _Job(command.call, caller, recorder)
+        caller.recorder = recorder
+        self._trace.emit("media", state="recording", call=caller.label)
+
+        def open_file() -> None:
+            job.file = RecordingFile(command.path, append=command.append)
+
+        self._write(job, open_file)
+        self._look(job)
+
+    def stop(self, call: str) -> None:
+        """End a recording where it is."""
+        if (job := self._jobs.get(call)) is not None:
+            job.recorder.stop(self._reactor.seconds())
+            self._look(job)
+
+    def close(self, call: str) -> None:
+        """End a recording where it is, and tell nobody."""
+        if (job := self._jobs.get(call)) is not None:
+            job.silent = True
+            self.stop(call)
+
+    async def finish(self) -> None:
+        """End all recordings and wait until they are written."""
+        for call in list(self._jobs):
+            self.close(call)
+        await DeferredList(list(self._writing))
+        if self._pool.started:
+            self._pool.stop()
+
+    def _look(self, job: _Job) -> None:
+        """Write what is settled; go on, or end."""
+        if self._jobs.get(job.call) is not job:
+            return
+        if job.timer is not None and job.timer.active():
+            job.timer.cancel()
+        now, recorder = self._reactor.seconds(), job.recorder
+        recorder.handle_timer(now)
+        if octets := recorder.take():
+            self._write(job, lambda: job.file.write(octets) if job.file else None)
+        due = recorder.next_timer()
+        if due is not None:
+            job.timer = self._reactor.callLater(max(0.0, due - now), self._look, job)
+        elif recorder.ended is not None:
+            self._end(job, recorder.ended)
+
+    def _end(self, job: _Job, why: RecordingEnd) -> None:
+        self._forget(job)
+        length = job.recorder.length
+
+        def finish() -> int:
+            if job.file is None:
+                raise OSError("what was recorded could not be written")
+            if why == "first-silence":
+                job.file.discard()
+                return 0
+            return job.file.finish(length)
+
+        self._write(job, finish, lambda octets: self._tell(job, length * 1000 / RATE, octets, why))
+
+    def _write(self, job: _Job, action: Callable[[], Any], done: Callable[[Any], None] | None = None) -> None:
+        """Have the thread do something; where it fails, the recording is over."""
+
+        def act() -> Any:  # noqa: ANN401  what the action returns
+            try:
+                return action()
+            except OSError:
+                job.file = None
+                raise
+
+        writing: Deferred[Any] = deferToThreadPool(self._reactor, self._pool, act)
+        self._writing.add(writing)
+
+        def failed(failure: Failure) -> None:
+            if not isinstance(failure.value, OSError):
+                failure.raiseException()
+            if self._jobs.get(job.call) is job or done is not None:
+                self._forget(job)
+                self._tell(job, 0.0, 0, "error")
+
+        def over(result: Any) -> Any:  # noqa: ANN401  passed on as it is
+            self._writing.discard(writing)
+            return result
+
+        writing.addCallbacks(done or (lambda _: None), failed)
+        writing.addBoth(over)
+
+    def _forget(self, job: _Job) -> None:
+        self._jobs.pop(job.call, None)
+        if job.caller.recorder is job.recorder:
+            job.caller.recorder = None
+        if job.timer is not None and job.timer.active():
+            job.timer.cancel()
+
+    def _tell(self, job: _Job, recorded_ms: float, octets: int, why: RecordingEnd) -> None:
+        self._trace.emit(
+            "media", state="recorded", call=job.caller.label, recorded_ms=round(recorded_ms), octets=octets, why=why
+        )
+        if not job.silent:
+            self._on_recorded(job.call, recorded_ms, octets, why)

@@ -1,0 +1,124 @@
+"""Recordings with real files and the real thread: told once, kept when the call ends, an error without a disk."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import TestCase
+
+from lemonade_media.caller import Caller
+from lemonade_media.commands import RecordMedia
+from lemonade_media.recording_endpoint import RecordingEndpoint
+from lemonade_media.service import RecordingEnd
+from lemonade_wire.redact import Redactor
+from lemonade_wire.sdp.codec import PCMU, Codec
+from lemonade_wire.trace import Trace
+
+CODECS: dict[int, Codec] = {0: PCMU}
+PEER = ("192.0.2.3", 20000)
+LOUD = b"\x10" * 160
+HEAD = 58
+
+
+def packet(number: int) -> bytes:
+    """Return one packet of mu-law octet by octet (RFC 3550 section 5.1)."""
+    return bytes([0x80, 0, 0, number]) + (number * 160).to_bytes(4, "big") + b"\0\0\0\x2a" + LOUD
+
+
+class TestRecordingEndpoint(TestCase):
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp())
+        self.folder.mkdir()
+        self.path = self.folder / "a.wav"
+        self.sink = io.StringIO()
+        self.told: Deferred[tuple[Any, ...]] = Deferred()
+        self.caller = Caller("a@caller", PEER[0], CODECS)
+        self.endpoint = RecordingEndpoint(reactor, Trace("media", self.sink, Redactor("s")), self.note)
+        self.addCleanup(lambda: Deferred.fromCoroutine(self.endpoint.finish()))
+
+    def note(self, call: str, recorded_ms: float, octets: int, why: RecordingEnd) -> None:
+        self.told.callback((call, recorded_ms, octets, why))
+
+    def start(self, **more: Any) -> None:  # noqa: ANN401  each field has a type of its own
+        limits = {"append": False, "limit_ms": None, "first_silence_ms": None, "last_silence_ms": None}
+        self.endpoint.start(RecordMedia("a", **{"path": self.path, **limits, **more}), self.caller)
+
+    def say(self, count: int) -> None:
+        for number in range(count):
+            assert self.caller.receive(packet(number), PEER, reactor.seconds()) == []  # type: ignore[attr-defined]
+
+    @property
+    def states(self) -> list[tuple[Any, ...]]:
+        events = [json.loads(line) for line in self.sink.getvalue().splitlines()]
+        return [(event["state"], event["call"], event.get("why")) for event in events]
+
+    async def test_a_limit_ends_it_with_what_was_said(self) -> None:
+        self.start(limit_ms=60)
+        self.say(2)
+        assert await self.told == ("a", 60.0, HEAD + 480, "limit")
+        sound = self.path.read_bytes()[HEAD:]
+        assert sound.strip(b"\xff") == LOUD * 2
+        assert len(sound) == 480
+        assert self.caller.recorder is None
+        assert self.states == [("recording", "a@caller", None), ("recorded", "a@caller", "limit")]
+
+    async def test_a_stop_ends_it_at_once(self) -> None:
+        self.start()
+        self.say(3)
+        self.endpoint.stop("a")
+        assert self.caller.recorder is None
+        call, recorded_ms, octets, why = await self.told
+        assert (call, why) == ("a", "stopped")
+        assert 60 <= recorded_ms < 2000
+        assert octets == self.path.stat().st_size
+        assert LOUD * 3 in self.path.read_bytes()
+        self.endpoint.stop("a")  # nothing runs
+
+    async def test_a_silent_caller_leaves_the_file_as_it_was(self) -> None:
+        self.path.write_bytes(b"old")
+        self.start(first_silence_ms=100)
+        assert await self.told == ("a", 0.0, 0, "first-silence")
+        assert os.listdir(self.folder) == ["a.wav"]
+        assert self.path.read_bytes() == b"old"
+
+    async def test_an_immediate_end_is_told_too(self) -> None:
+        self.start(limit_ms=0)
+        assert await self.told == ("a", 0.0, HEAD, "limit")
+
+    async def test_what_is_recorded_when_a_call_ends_is_kept_and_told_to_nobody(self) -> None:
+        self.start()
+        self.say(3)
+        self.endpoint.close("a")
+        await self.endpoint.finish()
+        assert LOUD * 3 in self.path.read_bytes()
+        assert not self.told.called
+        assert self.states[-1] == ("recorded", "a@caller", "stopped")
+
+    async def test_the_end_of_the_server_waits_for_what_is_to_be_written(self) -> None:
+        self.start()
+        self.say(3)
+        await self.endpoint.finish()
+        assert LOUD * 3 in self.path.read_bytes()
+
+    async def test_where_nothing_can_be_written_it_is_an_error(self) -> None:
+        self.start(path=self.folder / "none" / "a.wav")
+        assert await self.told == ("a", 0.0, 0, "error")
+        assert self.caller.recorder is None
+
+    async def test_an_end_that_overtakes_the_error_is_an_error_too(self) -> None:
+        self.start(path=self.folder / "none" / "a.wav")
+        self.endpoint.stop("a")
+        assert await self.told == ("a", 0.0, 0, "error")
+
+    async def test_appending(self) -> None:
+        for size in (HEAD + 480, HEAD + 960):
+            self.told = Deferred()
+            self.start(limit_ms=60, append=True)
+            self.say(3)
+            assert await self.told == ("a", 60.0, size, "limit")

@@ -1,0 +1,132 @@
+"""The file of a recording, read by Python's and FFmpeg's readers of WAV; whole, or not there."""
+
+from __future__ import annotations
+
+import os
+import signal
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from lemonade_media.recording_file import RecordingFile
+from lemonade_wire.rtp.g711 import decode_ulaw
+
+SOUND = bytes(range(256)) * 20
+
+
+def head(sound: int) -> bytes:
+    """Return the 58 octets before the sound: `fmt` of mu-law, mono, 8,000 Hz, 8,000 octets a second, 8 bits."""
+    text = (
+        "52494646 {riff} 57415645"
+        "666d7420 12000000 0700 0100 401f0000 401f0000 0100 0800 0000"
+        "66616374 04000000 {sound} 64617461 {sound}"
+    )
+    return bytes.fromhex(
+        text.format(riff=struct.pack("<I", 50 + sound + sound % 2).hex(), sound=struct.pack("<I", sound).hex())
+    )
+
+
+def write(path: Path, octets: bytes, *, append: bool = False, count: int | None = None) -> int:
+    file = RecordingFile(path, append=append)
+    for start in range(0, len(octets), 700):
+        file.write(octets[start : start + 700])
+    return file.finish(len(octets) if count is None else count)
+
+
+def heard(path: Path) -> np.ndarray:
+    """Return the samples as FFmpeg decodes them."""
+    with av.open(str(path)) as container:
+        frames = [frame.to_ndarray() for frame in container.decode(audio=0)]
+        assert container.streams.audio[0].rate == 8000
+    return np.concatenate(frames, axis=1)[0]
+
+
+def test_every_octet_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    assert write(path, SOUND[:5]) == 64
+    assert path.read_bytes() == head(5) + SOUND[:5] + b"\0"
+    assert os.listdir(tmp_path) == ["a.wav"]
+
+
+def test_ffmpeg_reads_it(tmp_path: Path) -> None:
+    write(tmp_path / "a.wav", SOUND)
+    assert (heard(tmp_path / "a.wav") == decode_ulaw(SOUND)).all()
+
+
+def test_an_end_that_is_not_wanted_is_cut_off(tmp_path: Path) -> None:
+    assert write(tmp_path / "a.wav", SOUND, count=100) == 158
+    assert (tmp_path / "a.wav").read_bytes() == head(100) + SOUND[:100]
+
+
+def test_a_new_recording_takes_the_place_of_the_old_one_at_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    write(path, SOUND)
+    file = RecordingFile(path)
+    file.write(SOUND[:10])
+    assert path.read_bytes() == head(len(SOUND)) + SOUND
+    file.finish(10)
+    assert path.read_bytes() == head(10) + SOUND[:10]
+
+
+def test_appending_goes_on_where_the_file_ended(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    assert write(path, SOUND[:7], append=True) == 66
+    assert write(path, SOUND[7:20], append=True) == 78
+    assert path.read_bytes() == head(20) + SOUND[:20]
+    # another writer's: more chunks, a fmt of 16 octets
+    shorter = b"RIFF\0\0\0\0WAVEfmt " + struct.pack("<IHHIIHH", 16, 7, 1, 8000, 8000, 1, 8)
+    path.write_bytes(shorter + b"LIST\3\0\0\0abc\0data\2\0\0\0" + SOUND[:2] + b"more")
+    write(path, SOUND[2:9], append=True)
+    assert path.read_bytes() == head(9) + SOUND[:9] + b"\0"
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        b"",
+        b"no WAV at all",
+        b"RIFF\0\0\0\0WAVE",
+        b"RIFF\0\0\0\0WAVEdata\4\0\0\0abcd",
+        b"RIFF\0\0\0\0WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, 8000, 16000, 2, 16) + b"data\4\0\0\0abcd",
+        b"RIFF\0\0\0\0WAVEfmt " + struct.pack("<IHHIIHH", 16, 7, 2, 8000, 16000, 2, 8) + b"data\4\0\0\0abcd",
+    ],
+)
+def test_what_is_no_recording_is_not_appended_to_and_stays(tmp_path: Path, there: bytes) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(there)
+    with pytest.raises(OSError, match=r"a\.wav"):
+        RecordingFile(path, append=True)
+    assert path.read_bytes() == there
+    assert os.listdir(tmp_path) == ["a.wav"]
+
+
+def test_a_discarded_recording_leaves_nothing(tmp_path: Path) -> None:
+    file = RecordingFile(tmp_path / "a.wav")
+    file.write(SOUND)
+    file.discard()
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No such file"):
+        RecordingFile(tmp_path / "none" / "a.wav")
+
+
+def test_a_killed_writer_leaves_the_old_file_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    write(path, SOUND)
+    program = (
+        "import sys, time; from pathlib import Path; from lemonade_media.recording_file import RecordingFile\n"
+        "file = RecordingFile(Path(sys.argv[1])); file.write(bytes(100000))\n"
+        "print('written', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == b"written\n"
+        writer.send_signal(signal.SIGKILL)
+    assert path.read_bytes() == head(len(SOUND)) + SOUND
