@@ -45,7 +45,7 @@ def _service(request: Request, config: MediaConfig, fault: Fault | None) -> Anno
             except AnnouncementError as problem:
                 raise NotAdmittedError(problem.status, problem.reason) from problem
             early = isinstance(fault, faults.OkBeforeUrlfetch)
-            return Announcement(uri, config.max_media_seconds * 1000, accept_early=early)
+            return Announcement(uri, config.max_announcement_seconds * 1000, accept_early=early)
         case "ivr":
             return IvrSession()
         case _:

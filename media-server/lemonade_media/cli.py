@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.python.failure import Failure
 
 from lemonade_media.app import MediaApp
-from lemonade_media.config import AllowedHost, Identity, MediaConfig, PortRange
+from lemonade_media.config import AllowedHost, Identity, MediaConfig, PortRange, existing_folder, whole_seconds
 from lemonade_media.faults import FAULTS
 from lemonade_wire.address import Address, Resolver
 from lemonade_wire.nodecli import NodeOptions, NodeParser, setting
@@ -60,6 +60,19 @@ def parser() -> NodeParser:
         help="an IMAP server that URLs may name; no other is connected to (repeatable)",
     )
     options.add_argument(
+        "--provisioned",
+        type=setting(existing_folder),
+        metavar="DIR",
+        help="folder of what play=/provisioned/NAME plays: NAME.wav and the like (default: none)",
+    )
+    options.add_argument(
+        "--max-announcement",
+        type=setting(whole_seconds),
+        metavar="SECONDS",
+        default=3600,
+        help="longest an announcement lasts, repetitions and silence counted (default: 3600)",
+    )
+    options.add_argument(
         "--resolve",
         metavar="RULE",
         action="append",
@@ -83,6 +96,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         allow_imap=tuple(given.allow_imap),
         identity=given.imap_user,
         resolver=resolver,
+        provisioned=given.provisioned,
+        max_announcement_seconds=given.max_announcement,
     )
     sys.exit(_run(config, NodeOptions.from_namespace("media", given)))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lemonade_media.decode import EncodedMedia, Law
 from lemonade_media.fetch import FetchPlan
+from lemonade_media.provisioned import ProvisionedPlan
 from lemonade_wire.sdp.codec import Format
 
 
@@ -26,7 +27,7 @@ class StartFetch:
     """Fetch, decode and encode; `fetched` or `fetch_failed` answers with the job's number."""
 
     job: int
-    plan: FetchPlan
+    plan: FetchPlan | ProvisionedPlan
     content_type: str
     law: Law
 
@@ -58,12 +59,14 @@ class AddStream:
 
 @dataclass(frozen=True)
 class PlayMedia:
-    """Play these media as one content; `playing_ended` answers once."""
+    """Play these media as one content, as `service.StartPlaying` says; `playing_ended` answers once."""
 
     call: str
     media: tuple[EncodedMedia, ...]
     offset_ms: int
     limit_ms: int | None
+    plays: int | None = 1
+    delay_ms: int = 0
 
 
 @dataclass(frozen=True)

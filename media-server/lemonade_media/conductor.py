@@ -25,8 +25,9 @@ from lemonade_media.commands import (
 from lemonade_media.config import MediaConfig
 from lemonade_media.decode import EncodedMedia
 from lemonade_media.failures import Failure
-from lemonade_media.fetch import FetchError, plan_fetch
+from lemonade_media.fetch import FetchError, FetchPlan, plan_fetch
 from lemonade_media.negotiation import stream_for
+from lemonade_media.provisioned import ProvisionedPlan, is_provisioned, plan_provisioned
 from lemonade_media.service import (
     Accept,
     Action,
@@ -162,7 +163,7 @@ class Conductor:
     def _fetch(self, call: Call, wanted: FetchMedia, now: float) -> None:
         call.url = wanted.url
         try:
-            plan = plan_fetch(wanted.url, self.config)
+            plan = self._plan(wanted)
         except FetchError as problem:
             self._failed(call, problem.failure, now)
             return
@@ -172,6 +173,12 @@ class Conductor:
         if isinstance(self.fault, faults.TicketInLog):
             self.command(LogLine(f"fetching {wanted.url}", raw=True))
         self.command(StartFetch(call.job, plan, wanted.content_type, call.law))
+
+    def _plan(self, wanted: FetchMedia) -> FetchPlan | ProvisionedPlan:
+        """Return where content comes from; raises FetchError."""
+        if is_provisioned(wanted.url):
+            return plan_provisioned(wanted.url, wanted.locale, wanted.substitutions, self.config.provisioned)
+        return plan_fetch(wanted.url, self.config)
 
     def _abort_fetch(self, call: Call) -> None:
         if call.job is not None:
@@ -186,7 +193,7 @@ class Conductor:
     def _play(self, call: Call, playing: StartPlaying) -> None:
         call.media = {url: call.media[url] for url in playing.urls}
         media = tuple(call.media[url] for url in playing.urls)
-        self.command(PlayMedia(call.id, media, playing.offset_ms, playing.limit_ms))
+        self.command(PlayMedia(call.id, media, playing.offset_ms, playing.limit_ms, playing.plays, playing.delay_ms))
 
     def _respond(self, call: Call, response: Response, now: float) -> None:
         if call.silenced or isinstance(self.fault, faults.NoResponseInfo):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Self
 
 from lemonade_wire.address import Address, Resolver
@@ -62,12 +63,29 @@ class PortRange:
         return cls(int(first), int(last))
 
 
+def existing_folder(text: str) -> Path:
+    """Read the name of a folder that is there; raises ValueError."""
+    path = Path(text)
+    if not text or not path.is_dir():
+        raise ValueError(f"{text!r} is no folder")
+    return path
+
+
+def whole_seconds(text: str) -> int:
+    """Read a number of seconds, 1 to 14400; raises ValueError with what is allowed."""
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= 14_400:
+        raise ValueError(f"{text!r} is not a number of seconds: 1 to 14400 is expected")
+    return int(text)
+
+
 @dataclass(frozen=True)
 class MediaConfig:
     """What a media server is set to.
 
     `allow_imap` empty: every URL is refused, since a server that connects wherever a caller says is a tool for others.
-    A call is ended after `max_call_seconds`, since a caller may be gone without a BYE.
+    A call is ended after `max_call_seconds`, since a caller may be gone without a BYE, and an announcement after
+    `max_announcement_seconds`, which bounds what `repeat=forever` asks for (RFC 4240 section 3).
+    `provisioned` is the folder of `/provisioned/` content; None: there is none.
     `identity` None: IMAP servers are entered by SASL ANONYMOUS, with `anonymous_trace` (RFC 4505).
     """
 
@@ -81,6 +99,8 @@ class MediaConfig:
     fetch_seconds: float = 30.0
     max_part_octets: int = 64_000_000
     max_media_seconds: float = 3600.0
+    max_announcement_seconds: int = 3600
+    provisioned: Path | None = None
     max_calls: int = 1000
     max_call_seconds: float = 4 * 3600.0
 

@@ -14,6 +14,7 @@ from lemonade_media.config import MediaConfig
 from lemonade_media.decode import EncodedMedia, MediaCache, MediaError, MediaPart
 from lemonade_media.failures import Failure, FailureKind
 from lemonade_media.fetch import FetchError, FetchPlan, fetch_url
+from lemonade_media.provisioned import ProvisionedPlan, load
 from lemonade_wire.faults import Fault
 from lemonade_wire.imap.endpoint import ImapConnection, ImapConnectionError, ImapTimeoutError, connect
 from lemonade_wire.trace import Trace
@@ -76,9 +77,12 @@ class FetchEndpoint:
 
     async def _outcome(self, command: StartFetch, job: _Job) -> Outcome:
         try:
+            kind = command.content_type.partition(";")[0].strip().lower()
+            if isinstance(command.plan, ProvisionedPlan):
+                octets = self._config.max_part_octets
+                return await deferToThread(load, command.plan, kind, command.law, self._cache, octets)
             part = await self._part(command.plan, job)
-            if command.content_type:
-                kind = command.content_type.partition(";")[0].strip().lower()
+            if kind:
                 part = replace(part, content_type=kind)
             return await deferToThread(self._cache.encoded, part, command.law)
         except FetchError as problem:

@@ -93,7 +93,14 @@ class MediaPlayer:
             line.content = key
         number, _ = self._contents[key]
         line.offset_ms = command.offset_ms
-        line.serial = self._sender.play(line.stream, number, offset_ms=command.offset_ms, limit_ms=command.limit_ms)
+        line.serial = self._sender.play(
+            line.stream,
+            number,
+            offset_ms=command.offset_ms,
+            limit_ms=command.limit_ms,
+            plays=command.plays,
+            delay_ms=command.delay_ms,
+        )
 
     def seek(self, command: SeekMedia) -> None:
         """Move in what is playing."""

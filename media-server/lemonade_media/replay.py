@@ -17,6 +17,7 @@ from lemonade_media.decode import EncodedMedia
 from lemonade_media.failures import Failure
 from lemonade_wire.address import Address
 from lemonade_wire.faults import Fault
+from lemonade_wire.profile import DRAFT_07, Profile
 from lemonade_wire.sip.event import CloseStream, Event, OpenStream, Output, SendDatagram, SendStream
 from lemonade_wire.sip.settings import UaSettings
 from lemonade_wire.sip.ua import UserAgent
@@ -33,6 +34,7 @@ class Replay:
     def __init__(
         self,
         *,
+        profile: Profile = DRAFT_07,
         fault: Fault | None = None,
         config: MediaConfig = CONFIG,
         fetch: Callable[[StartFetch], EncodedMedia | Failure | None] | None = None,
@@ -43,7 +45,7 @@ class Replay:
         self.caller = UserAgent(UaSettings(CALLER), random.Random(1))
         users = frozenset({"annc", "ivr"})
         self.callee = UserAgent(UaSettings(SERVER, accept=ACCEPTED, users=users), random.Random(2))
-        self.server = MediaServer(self.callee, config, SERVER.host, fault=fault)
+        self.server = MediaServer(self.callee, config, SERVER.host, profile=profile, fault=fault)
         self.heard: list[Event] = []
         self.commands: list[Command] = []
         self.log: list[str] = []

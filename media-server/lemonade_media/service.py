@@ -32,10 +32,15 @@ class HangUp:
 
 @dataclass(frozen=True)
 class FetchMedia:
-    """Fetch this URL; `media_fetched` or `fetch_failed` answers. `content_type` overrides the part's own type."""
+    """Fetch this URL; `media_fetched` or `fetch_failed` answers. `content_type` overrides the content's own type.
+
+    `locale` and `substitutions` are for provisioned content (RFC 4240 section 3).
+    """
 
     url: str
     content_type: str = ""
+    locale: str = ""
+    substitutions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -45,11 +50,17 @@ class CancelFetch:
 
 @dataclass(frozen=True)
 class StartPlaying:
-    """Play what these URLs gave, as one content, from an offset for at most `limit_ms`; `playing_ended` answers."""
+    """Play what these URLs gave, as one content, from an offset; `playing_ended` answers.
+
+    It is played `plays` times in all (None: for ever) with `delay_ms` of silence in between, exact to a packet, for at
+    most `limit_ms`, silence counted.
+    """
 
     urls: tuple[str, ...]
     offset_ms: int
     limit_ms: int | None
+    plays: int | None = 1
+    delay_ms: int = 0
 
 
 @dataclass(frozen=True)

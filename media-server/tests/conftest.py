@@ -34,9 +34,18 @@ class Bench:
         to = ("127.0.0.1", 20000)
         return AddStream(number, 7000 + number, 65530, 2**32 - 320, 0, to, to, "media@test", **setup)  # type: ignore[arg-type]
 
-    def play(self, stream: int = 0, content: int = 1, offset_ms: int = 0, limit_ms: int | None = None) -> int:
+    def play(
+        self,
+        stream: int = 0,
+        content: int = 1,
+        *,
+        offset_ms: int = 0,
+        limit_ms: int | None = None,
+        plays: int | None = 1,
+        delay_ms: int = 0,
+    ) -> int:
         self.serial += 1
-        self.engine.apply(Play(stream, self.serial, content, offset_ms, limit_ms), self.now)
+        self.engine.apply(Play(stream, self.serial, content, offset_ms, limit_ms, plays, delay_ms), self.now)
         return self.serial
 
     def seek(self, by_ms: int, stream: int = 0) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from lemonade_media.announcement import Announcement
 from lemonade_media.failures import Failure, FailureKind
 from lemonade_media.service import Accept, CancelFetch, FetchMedia, HangUp, Refuse, StartPlaying, StopPlaying
@@ -33,35 +35,29 @@ def test_missing_content_refuses_the_call() -> None:
     assert announcement.media_fetched(12000, 2) == []
 
 
-def test_repetitions_wait_for_the_delay() -> None:
-    announcement = offered(AnnouncementUri(URL, repeat=2, delay=500))
-    announcement.confirmed(2)
+@pytest.mark.parametrize(
+    ("uri", "playing"),
+    [
+        (AnnouncementUri(URL, repeat=2, delay=500), StartPlaying((URL,), 0, HOUR, 2, 500)),
+        (AnnouncementUri(URL, repeat=None, duration=20000), StartPlaying((URL,), 0, 20000, None, 0)),
+        (AnnouncementUri(URL, repeat=None, duration=2 * HOUR), StartPlaying((URL,), 0, HOUR, None, 0)),
+    ],
+)
+def test_all_repetitions_are_one_playing_bounded_by_policy(uri: AnnouncementUri, playing: StartPlaying) -> None:
+    announcement = offered(uri)
+    assert announcement.confirmed(2) == [playing]
     assert announcement.next_timer() is None
-    assert announcement.playing_ended(12000, 12000, 14) == []
-    assert announcement.next_timer() == 14.5
-    assert announcement.handle_timer(14.4) == []
-    assert announcement.handle_timer(14.5) == [StartPlaying((URL,), 0, HOUR - 12500)]
+    assert announcement.handle_timer(100) == []
     assert announcement.playing_ended(12000, 12000, 26.5) == [HangUp()]
 
 
-def test_duration_ends_an_endless_announcement() -> None:
-    announcement = offered(AnnouncementUri(URL, repeat=None, duration=20000))
-    assert announcement.confirmed(2) == [StartPlaying((URL,), 0, 20000)]
-    assert announcement.playing_ended(12000, 12000, 14) == [StartPlaying((URL,), 0, 8000)]
-    assert announcement.playing_ended(8000, 8000, 22) == [HangUp()]
-
-
-def test_content_of_no_length_is_not_repeated_for_ever() -> None:
-    announcement = offered(AnnouncementUri(URL, repeat=None))
-    announcement.confirmed(2)
-    assert announcement.playing_ended(0, 0, 2) == [HangUp()]
-
-
-def test_zero_repetitions_play_once_and_zero_duration_plays_nothing() -> None:
-    once = offered(AnnouncementUri(URL, repeat=0))
-    once.confirmed(2)
-    assert once.playing_ended(12000, 12000, 14) == [HangUp()]
+def test_zero_duration_plays_nothing() -> None:
     assert offered(AnnouncementUri(URL, duration=0)).confirmed(2) == [HangUp()]
+
+
+def test_what_provisioned_content_wants_is_passed_on() -> None:
+    uri = AnnouncementUri("/provisioned/welcome", locale="de_AT", substitutions=("5", "", "7"))
+    assert Announcement(uri).start(0) == [FetchMedia("/provisioned/welcome", "", "de_AT", ("5", "", "7"))]
 
 
 def test_hanging_up_ends_what_runs() -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 from lemonade_media.commands import AbortFetch, AddStream, LogLine, PlayMedia, StartFetch
-from lemonade_media.replay import Replay
+from lemonade_media.fetch import FetchPlan
+from lemonade_media.provisioned import ProvisionedPlan
+from lemonade_media.replay import CONFIG, Replay
 from lemonade_wire.sdp.codec import PCMA, PCMU, Codec
 from lemonade_wire.sdp.description import Direction, SessionDescription
 from lemonade_wire.sdp.offer import make_offer
@@ -35,13 +40,26 @@ def test_announcement_diagram() -> None:
         "PlayMedia",
     ]
     fetch = next(command for command in replay.commands if isinstance(command, StartFetch))
-    assert (fetch.plan.url, fetch.law) == (URL, "PCMU")
+    assert isinstance(fetch.plan, FetchPlan)
+    assert (fetch.plan.url, fetch.plan.host, fetch.plan.port, fetch.law) == (URL, "imap.example.com", 143, "PCMU")
     replay.advance(12)
     replay.log.clear()
     ended(replay, 12000, 12000)
     assert replay.log == ["server BYE", "caller 200", "CloseMedia"]
     assert [type(event) for event in replay.heard[-2:]] == [ByeReceived, CallEnded]
     assert replay.server.idle
+
+
+def test_provisioned_content_takes_no_connection(tmp_path: Path) -> None:
+    replay = Replay(config=replace(CONFIG, provisioned=tmp_path))
+    replay.invite(
+        AnnouncementUri("/provisioned/welcome", repeat=2, delay=40, locale="de", substitutions=("5",)).uri("media"),
+        bytes(OFFER),
+    )
+    fetch = next(command for command in replay.commands if isinstance(command, StartFetch))
+    assert fetch.plan == ProvisionedPlan("/provisioned/welcome", tmp_path, "welcome", "de", ("5",))
+    play = next(command for command in replay.commands if isinstance(command, PlayMedia))
+    assert (play.offset_ms, play.limit_ms, play.plays, play.delay_ms) == (0, 3_600_000, 2, 40)
 
 
 def test_answer_covers_every_line_and_names_ports() -> None:

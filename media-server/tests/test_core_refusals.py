@@ -45,15 +45,28 @@ def refusal(replay: Replay, uri: SipUri, body: bytes = bytes(OFFER), kind: str =
     return refused[0].response
 
 
-@pytest.mark.parametrize(
-    ("kind", "status", "reason", "warning"),
-    [
-        (FailureKind.NOT_FOUND, 404, "Announcement content not found", None),
-        (FailureKind.TIMED_OUT, 400, "Announcement content could not be retrieved", "399"),
-        (FailureKind.UNPLAYABLE, 488, "Not Acceptable Here", "305"),
-    ],
-)
-def test_failed_fetch_refuses_the_call(kind: FailureKind, status: int, reason: str, warning: str | None) -> None:
+NOT_RETRIEVED = (400, "Announcement content could not be retrieved", "399")
+REFUSALS = {
+    FailureKind.BAD_URL: (404, "Announcement content not found", None),
+    FailureKind.HOST_REFUSED: (403, "Content host not allowed", "399"),
+    FailureKind.UNREACHABLE: NOT_RETRIEVED,
+    FailureKind.TIMED_OUT: NOT_RETRIEVED,
+    FailureKind.CONNECTION_LOST: NOT_RETRIEVED,
+    FailureKind.LOGIN_REFUSED: NOT_RETRIEVED,
+    FailureKind.NO_BINARY: NOT_RETRIEVED,
+    FailureKind.NOT_FOUND: (404, "Announcement content not found", None),
+    FailureKind.REFUSED: NOT_RETRIEVED,
+    FailureKind.UNDECODABLE_ENCODING: NOT_RETRIEVED,
+    FailureKind.TOO_LARGE: NOT_RETRIEVED,
+    FailureKind.UNPLAYABLE: (488, "Not Acceptable Here", "305"),
+    FailureKind.NO_COMMON_CODEC: (488, "Not Acceptable Here", "304"),
+    FailureKind.NOT_IMPLEMENTED: (488, "Not Acceptable Here", "399"),
+}
+
+
+@pytest.mark.parametrize(("kind", "refused"), [(kind, REFUSALS[kind]) for kind in FailureKind])
+def test_failed_fetch_refuses_the_call(kind: FailureKind, refused: tuple[int, str, str | None]) -> None:
+    status, reason, warning = refused
     response = refusal(Replay(fetch=lambda command: Failure(kind, 'it "broke"')), ANNC)
     assert (response.status, response.reason) == (status, reason)
     header = response.headers.get("Warning")
@@ -64,9 +77,23 @@ def test_failed_fetch_refuses_the_call(kind: FailureKind, status: int, reason: s
     ("uri", "status", "reason"),
     [
         ("sip:annc@media.example.net", 400, "Mandatory play parameter missing"),
+        ("sip:annc@media.example.net;play=", 400, "Mandatory play parameter missing"),
+        ("sip:annc@media.example.net;play=x;play=x", 400, "More than one play parameter"),
+        ("sip:annc@media.example.net;play=x;repeat=often", 400, "Bad repeat parameter"),
+        ("sip:annc@media.example.net;play=%", 400, "Bad play parameter"),
         ("sip:annc@media.example.net;play=http://imap.example.com/x.wav", 404, "Announcement content not found"),
+        ("sip:annc@media.example.net;play=HTTPS://imap.example.com/x.wav", 404, "Announcement content not found"),
+        ("sip:annc@media.example.net;play=ftp://imap.example.com/x.wav", 404, "Announcement content not found"),
+        ("sip:annc@media.example.net;play=nfs://imap.example.com/x.wav", 404, "Announcement content not found"),
+        ("sip:annc@media.example.net;play=file:///etc/hostname", 404, "Announcement content not found"),
+        ("sip:annc@media.example.net;play=/etc/hostname", 404, "Announcement content not found"),
+        ("sip:annc@media.example.net;play=imap://imap.example.com", 404, "Announcement content not found"),
+        ("sip:annc@media.example.net;play=imap%253A//imap.example.com", 404, "Announcement content not found"),
+        ("sip:annc@media.example.net;play=/provisioned/welcome", 404, "Announcement content not found"),
         ("sip:annc@media.example.net;play=imap://joe%40evil.example/INBOX/%3BUID%3D1", 403, "Content host not allowed"),
-        ("sip:dialog@media.example.net", 488, "Not Acceptable Here"),
+        ("sip:dialog@media.example.net;voicexml=http://imap.example.com/x", 488, "Not Acceptable Here"),
+        ("sip:conf=7@media.example.net;isfocus", 488, "Not Acceptable Here"),
+        ("sip:joe@media.example.net", 488, "Not Acceptable Here"),
         ("sip:media.example.net", 488, "Not Acceptable Here"),
     ],
 )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from lemonade_media.cli import listen_address
-from lemonade_media.config import AllowedHost, Identity, PortRange
+from lemonade_media.config import AllowedHost, Identity, PortRange, existing_folder, whole_seconds
 from lemonade_wire.address import Address
 
 
@@ -51,3 +53,18 @@ def test_listen_address_is_one_that_callers_can_reach() -> None:
     for text in ("0.0.0.0:5060", "[::]:5060"):
         with pytest.raises(ValueError, match="reach"):
             listen_address(text)
+
+
+def test_folder_is_there(tmp_path: Path) -> None:
+    assert existing_folder(str(tmp_path)) == tmp_path
+    (tmp_path / "file").touch()
+    for text in ("", str(tmp_path / "file"), str(tmp_path / "gone")):
+        with pytest.raises(ValueError, match="is no folder"):
+            existing_folder(text)
+
+
+def test_whole_seconds() -> None:
+    assert whole_seconds("90") == 90
+    for text in ("", "0", "-1", "1.5", "14401", "9" * 5000, "٣"):
+        with pytest.raises(ValueError, match="is expected"):
+            whole_seconds(text)

@@ -13,14 +13,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from lemonade_wire.address import Address
 from lemonade_wire.rtp.packet import RtpPacket
 from lemonade_wire.sdp.codec import PCMU
 from lemonade_wire.sdp.offer import make_offer
-from lemonade_wire.sip.event import ByeReceived, CallAnswered, Event, SendDatagram
+from lemonade_wire.sip.event import ByeReceived, CallAnswered, CallRefused, Event, SendDatagram
 from lemonade_wire.sip.netann import AnnouncementUri
 from lemonade_wire.sip.settings import UaSettings
 from lemonade_wire.sip.ua import UserAgent
@@ -101,10 +101,10 @@ class Peer:
                     self.ua.datagram_received(data, Address(*self.server), time.monotonic())
             self.ua.handle_timer(time.monotonic())
 
-    def call(self) -> str:
-        offer = make_offer("127.0.0.1", self.rtp.getsockname()[1], [PCMU])
+    def call(self, play: str = URL, *, locale: str = "", rtp: socket.socket | None = None) -> str:
+        offer = make_offer("127.0.0.1", (rtp or self.rtp).getsockname()[1], [PCMU])
         return self.ua.invite(
-            AnnouncementUri(URL).uri(*self.server),
+            AnnouncementUri(play, locale=locale).uri(*self.server),
             next_hop=Address(*self.server),
             now=time.monotonic(),
             body=bytes(offer),
@@ -115,8 +115,8 @@ class Peer:
         self.rtp.close()
 
 
-def serve_mail(listener: socket.socket, content: bytes) -> None:
-    """Be an IMAP server for one connection after the other."""
+def serve_mail(listener: socket.socket, content: bytes | None, asked: threading.Event) -> None:
+    """Be an IMAP server for one connection after the other; without content, one that never answers URLFETCH."""
     while True:
         try:
             connection, _ = listener.accept()
@@ -128,7 +128,13 @@ def serve_mail(listener: socket.socket, content: bytes) -> None:
                 tag, name = line.split()[:2]
                 if name == b"AUTHENTICATE":
                     connection.sendall(tag + b" OK [CAPABILITY IMAP4rev1 URLAUTH=BINARY] in\r\n")
-                elif name == b"URLFETCH":
+                elif name == b"URLFETCH" and content is None:
+                    asked.set()
+                    with suppress(ConnectionError):
+                        lines.read()
+                    asked.clear()
+                    break
+                elif name == b"URLFETCH" and content is not None:
                     structure = b'(BODYPARTSTRUCTURE ("AUDIO" "BASIC" NIL NIL NIL "BINARY" 3840))'
                     binary = b" (BINARY ~{%d}\r\n" % len(content) + content + b")\r\n"
                     connection.sendall(b'* URLFETCH "' + URL.encode() + b'" ' + structure + binary + tag + b" OK x\r\n")
@@ -137,9 +143,10 @@ def serve_mail(listener: socket.socket, content: bytes) -> None:
 
 
 @contextmanager
-def mail(content: bytes) -> Iterator[int]:
+def mail(content: bytes | None, asked: threading.Event | None = None) -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=serve_mail, args=(listener, content), daemon=True).start()
+        arguments = (listener, content, asked or threading.Event())
+        threading.Thread(target=serve_mail, args=arguments, daemon=True).start()
         yield listener.getsockname()[1]
         listener.shutdown(socket.SHUT_RDWR)
 
@@ -147,7 +154,7 @@ def mail(content: bytes) -> Iterator[int]:
 @contextmanager
 def media(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[bytes], Peer]]:
     host = own_address()
-    where = ["--listen", f"{host}:5060", "--rtp-ports", "23100-23199", "--trace", str(folder / "trace.jsonl")]
+    where = ["--listen", f"{host}:5060", "--rtp-ports", "23100-23399", "--trace", str(folder / "trace.jsonl")]
     with (folder / "media.log").open("wb") as log, subprocess.Popen([*COMMAND, *where, *options], stderr=log) as run:
         peer = Peer(host)
         try:
@@ -212,6 +219,80 @@ def test_announcement_plays_octet_by_octet_and_ends_in_bye(tmp_path: Path) -> No
         ("playing", 0, 0),
         ("finished", 480, 480),
     ]
+
+
+def payloads(rtp: socket.socket) -> list[tuple[int, bytes]]:
+    """Return sequence number and payload of every packet that a socket holds."""
+    rtp.setblocking(False)
+    held = []
+    with suppress(BlockingIOError):
+        while True:
+            packet = RtpPacket.parse(rtp.recv(65536))
+            held.append((packet.sequence, packet.payload))
+    return held
+
+
+def test_a_hundred_announcements_at_once_are_all_whole(tmp_path: Path) -> None:
+    resolve = "imap.example.com=127.0.0.1:{}"
+    with ExitStack() as stack:
+        imap = stack.enter_context(mail(CONTENT))
+        options = ("--allow-imap", "imap.example.com", "--resolve", resolve.format(imap))
+        _, peer = stack.enter_context(media(tmp_path, *options))
+        sockets = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(100)]
+        peer.ask_options()
+        for rtp in sockets:
+            rtp.bind(("127.0.0.1", 0))
+            peer.call(rtp=rtp)
+        peer.run(lambda: sum(isinstance(event, ByeReceived) for event in peer.events) == 100, 60)
+        assert sum(isinstance(event, CallAnswered) for event in peer.events) == 100
+        for rtp in sockets:
+            held = payloads(rtp)
+            assert b"".join(payload for _, payload in held) == CONTENT
+            assert [sequence for sequence, _ in held] == [held[0][0] + step & 0xFFFF for step in range(24)]
+    assert "Traceback" not in (tmp_path / "media.log").read_text()
+
+
+def test_cancel_ends_the_fetch(tmp_path: Path) -> None:
+    asked = threading.Event()
+    with (
+        mail(None, asked) as imap,
+        media(tmp_path, "--allow-imap", "imap.example.com", "--resolve", f"imap.example.com=127.0.0.1:{imap}") as (
+            _,
+            peer,
+        ),
+    ):
+        peer.ask_options()
+        call = peer.call()
+        peer.run(asked.is_set)
+        peer.ua.cancel(call, now=time.monotonic())
+        peer.run(lambda: any(isinstance(event, CallRefused) for event in peer.events))
+        refused = next(event for event in peer.events if isinstance(event, CallRefused))
+        assert refused.response is not None
+        assert refused.response.status == 487
+        until(lambda: not asked.is_set())
+
+
+def test_provisioned_content_needs_no_imap_server(tmp_path: Path) -> None:
+    folder = tmp_path / "provisioned"
+    (folder / "de").mkdir(parents=True)
+    (folder / "hello.ulaw").write_bytes(CONTENT)
+    (folder / "de" / "hello.ulaw").write_bytes(CONTENT[::-1])
+    (tmp_path / "secret.ulaw").write_bytes(CONTENT)
+    with media(tmp_path, "--provisioned", str(folder)) as (_, peer):
+        peer.ask_options()
+        for play, locale, heard in (("hello", "", CONTENT), ("hello", "de_AT", CONTENT[::-1])):
+            peer.packets.clear()
+            peer.events.clear()
+            peer.call(f"/provisioned/{play}", locale=locale)
+            peer.run(lambda: any(isinstance(event, ByeReceived) for event in peer.events))
+            assert b"".join(packet.payload for packet in peer.packets) == heard
+        for play in ("nobody", "../secret", "..%2Fsecret"):
+            peer.events.clear()
+            peer.call(f"/provisioned/{play}")
+            peer.run(lambda: any(isinstance(event, CallRefused) for event in peer.events))
+            (refused,) = (event.response for event in peer.events if isinstance(event, CallRefused))
+            assert refused is not None
+            assert (refused.status, refused.reason) == (404, "Announcement content not found")
 
 
 def test_sigterm_hangs_up_a_call_that_plays(tmp_path: Path) -> None:

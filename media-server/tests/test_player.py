@@ -49,9 +49,9 @@ class Notes:
         self.tell[len(self.setups)] = on_event
         return len(self.setups)
 
-    def play(self, stream: int, content: int, *, offset_ms: int = 0, limit_ms: int | None = None) -> int:
+    def play(self, stream: int, content: int, **how: int | None) -> int:
         self.serial += 1
-        self.calls.append(("play", stream, content, offset_ms, limit_ms))
+        self.calls.append(("play", stream, content, *how.values()))
         return self.serial
 
     def __getattr__(self, name: str) -> Callable[..., None]:
@@ -108,13 +108,13 @@ class PlayerTests(TestCase):
         self.call("a")
         self.call("b")
         self.player.play(PlayMedia("a", (SPEECH,), 0, None))
-        self.player.play(PlayMedia("b", (SPEECH,), 40, 60))
+        self.player.play(PlayMedia("b", (SPEECH,), 40, 60, None, 500))
         self.player.play(PlayMedia("a", (SPEECH,), 10, None))
         assert self.sender.calls == [
             ("load", SPEECH.octets),
-            ("play", 1, 1, 0, None),
-            ("play", 2, 1, 40, 60),
-            ("play", 1, 1, 10, None),
+            ("play", 1, 1, 0, None, 1, 0),
+            ("play", 2, 1, 40, 60, None, 500),
+            ("play", 1, 1, 10, None, 1, 0),
         ]
         self.sender.calls.clear()
         self.player.close("a")

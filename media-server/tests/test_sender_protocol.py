@@ -25,6 +25,7 @@ MESSAGES: list[Message] = [
     LoadContent(3, 96_000, 33, 20),
     AddStream(1, 2**32 - 1, 65535, 2**32 - 1, 0, ("127.0.0.3", 20000), ("::1", 20001), "ü" * 255, resume=True),
     Play(1, 9, 3, 4000, None),
+    Play(1, 9, 3, 0, 9000, None, 250),
     Seek(1, 10, -4000),
     Finished(1, 9, 12_000, 16_000),
     Stopped(1, 9, 0, 0),
@@ -39,7 +40,7 @@ def test_encoded_and_back(message: Message) -> None:
 
 
 def test_the_octets_of_a_play() -> None:
-    assert encode(Play(1, 9, 3, 4000)) == b'["Play",1,9,3,4000,null]'
+    assert encode(Play(1, 9, 3, 4000)) == b'["Play",1,9,3,4000,null,1,0]'
 
 
 @pytest.mark.parametrize(

@@ -277,12 +277,12 @@ class Memory:
                 self._call = call
                 ends = (CLIENT.host, 20000), (CLIENT.host, 20001)
                 self.sender.apply(sender.AddStream(0, 77, 65000, 4294960000, payload_type, *ends, "media"), self.now)
-            case media_commands.PlayMedia(_, media, offset_ms, limit_ms):
+            case media_commands.PlayMedia(_, media, offset_ms, limit_ms, plays, delay_ms):
                 octets = np.frombuffer(b"".join(one.octets for one in media), np.uint8)
                 self._contents += 1
                 self.sender.load(sender.LoadContent(self._contents, len(octets)), octets)
                 self._play_serial = self._serial
-                play = sender.Play(0, self._serial, self._contents, offset_ms, limit_ms)
+                play = sender.Play(0, self._serial, self._contents, offset_ms, limit_ms, plays, delay_ms)
                 self.sender.apply(play, self.now)
             case media_commands.SeekMedia(_, by_ms):
                 self.sender.apply(sender.Seek(0, self._serial, by_ms), self.now)

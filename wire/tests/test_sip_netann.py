@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lemonade_wire.sip.netann import AnnouncementError, AnnouncementUri, service_of
+from lemonade_wire.sip.netann import MAX_NUMBER, AnnouncementError, AnnouncementUri, service_of
 from lemonade_wire.sip.uri import SipUri
 
 URL = (
@@ -43,6 +43,57 @@ def test_a_raw_question_mark_belongs_to_the_url() -> None:
     assert read("sip:annc@ms;play=imap://h/a?b").play == "imap://h/a?b"
 
 
+@pytest.mark.parametrize(
+    ("sent", "fetched"),
+    [
+        ("imap://h/a%253Bb", "imap://h/a%3Bb"),  # decoded once, and never again
+        ("imap://h/a%2523b", "imap://h/a%23b"),
+        ("imap://h/a%252523b", "imap://h/a%2523b"),
+        ("imap://h/a%3Db%3Bc", "imap://h/a=b;c"),
+        ("imap://h/a=b", "imap://h/a=b"),
+        ("imap://h/a+b%2Bc", "imap://h/a+b+c"),  # not a form: `+` is no blank
+        ("%69%6D%61%70%3A//h/a", "imap://h/a"),
+        ("%2Fprovisioned%2Fwelcome", "/provisioned/welcome"),
+        ("/provisioned/..%2F..%2Fetc", "/provisioned/../../etc"),
+        ("/provisioned/%252e%252e", "/provisioned/%2e%2e"),
+    ],
+)
+def test_one_exact_decoding(sent: str, fetched: str) -> None:
+    assert read(f"sip:annc@ms;play={sent};repeat=2").play == fetched
+    assert read(f"sip:annc@ms;repeat=2;%70LAY={sent}").play == fetched
+
+
+def test_every_order_gives_the_same() -> None:
+    pieces = [
+        "play=imap://h/a%3Bb",
+        "Content-Type=audio/wav%3bcodec%3d1",
+        "DELAY=250",
+        "duration=9000",
+        "rePeat=%33",
+        "locale=en_US",
+        "param2=b",
+        "ext=a%3Bb",
+        "transport=tcp",
+        "lr",
+    ]
+    wanted = AnnouncementUri("imap://h/a;b", 3, 250, 9000, "en_US", "audio/wav;codec=1", ("", "b"))
+    turned = [pieces[turn:] + pieces[:turn] for turn in range(len(pieces))]
+    for order in (*turned, *(one[::-1] for one in turned)):
+        assert read("sip:annc@ms;" + ";".join(order)) == wanted
+
+
+def test_the_examples_of_rfc_4240() -> None:
+    assert read("sip:annc@ms2.example.net;play=http://audio.example.net/allcircuitsbusy.g711").play.startswith(
+        "http://"
+    )
+    uri = read(
+        "sip:annc@ms.example.net;play=file://fs.example.net//clips/my-intro.dvi"
+        ";content-type=video/mpeg%3bencode%3d314M-25/625-50"  # erratum 154
+    )
+    assert uri.play == "file://fs.example.net//clips/my-intro.dvi"
+    assert uri.content_type == "video/mpeg;encode=314M-25/625-50"
+
+
 def test_parameters_in_any_order_and_case() -> None:
     text = (
         "sip:ANNC@ms;Repeat=3;early=no;LOCALE=en_US;param2=b;delay=250;transport=tcp;play=x"
@@ -55,6 +106,18 @@ def test_repeat() -> None:
     assert read("sip:annc@ms;play=x").repeat == 1
     assert read("sip:annc@ms;play=x;repeat=0").repeat == 1
     assert read("sip:annc@ms;play=x;repeat=Forever").repeat is None
+    assert read("sip:annc@ms;play=x;repeat=007").repeat == 7
+
+
+def test_a_number_of_any_length_is_a_number() -> None:
+    assert read(f"sip:annc@ms;play=x;duration={'9' * 6000}").duration == MAX_NUMBER
+    assert read(f"sip:annc@ms;play=x;delay={'0' * 6000}5").delay == 5
+
+
+def test_empty_texts_are_as_good_as_none_and_unknown_ones_may_come_twice() -> None:
+    assert read("sip:annc@ms;play=x;locale=;content-type;param1=;ext=1;ext=%;EXT;param10=y;param0=z") == read(
+        "sip:annc@ms;play=x"
+    )
 
 
 @pytest.mark.parametrize(
@@ -67,6 +130,16 @@ def test_repeat() -> None:
         (";play=a;repeat=often", "Bad repeat parameter"),
         (";play=a;delay=-1", "Bad delay parameter"),
         (";play=a;duration", "Bad duration parameter"),
+        (";play=a;repeat=", "Bad repeat parameter"),
+        (";play=a;repeat=1.5", "Bad repeat parameter"),
+        (";play=a;delay=%D9%A3", "Bad delay parameter"),  # a digit, but none of ABNF's
+        (";repeat=2;play=a;REPEAT=2", "More than one repeat parameter"),
+        (";play=a;param1=x;param%31=y", "More than one param1 parameter"),
+        (";play=;play=a", "More than one play parameter"),
+        (";play=a%", "Bad play parameter"),
+        (";play=a%2", "Bad play parameter"),
+        (";play=a%zz", "Bad play parameter"),
+        (";play=a%FF", "Bad play parameter"),  # no text
     ],
 )
 def test_refused(params: str, reason: str) -> None:
@@ -102,6 +175,7 @@ def test_service_indicator(text: str, service: str) -> None:
         st.integers(0, 99999) | st.none(),
         st.sampled_from(["", "en_US"]),
         st.sampled_from(["", "audio/basic", "a/b;c=d"]),
+        st.lists(st.text("aZ9;=%é", min_size=1), max_size=9).map(tuple),
     )
 )
 def test_round_trip(wanted: AnnouncementUri) -> None:

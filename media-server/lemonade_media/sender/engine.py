@@ -101,9 +101,8 @@ class SenderEngine:
             due = self._re_anchor(due, tick)
             ended = self._at_end(due)
             # A playing is over when its last packet has been heard: at the slot after it.
-            for stream in due[ended].tolist():
-                self._end(stream, FINISHED)
-            due = sending = due[~ended]
+            again = [stream for stream in due[ended].tolist() if self._repeat(stream)]
+            due = sending = np.concatenate((due[~ended], np.array(again, np.int64)))
             sent = 0
             while len(sending):
                 self._send(sending, tick, now)
@@ -188,6 +187,8 @@ class SenderEngine:
             "position": command.offset_ms // load.unit_ms * load.unit_octets,
             "end": len(data),
             "left": _NO_LIMIT if command.limit_ms is None else command.limit_ms // load.unit_ms * load.unit_octets,
+            "again": _NO_LIMIT if command.plays is None else command.plays - 1,
+            "delay": -(-command.delay_ms // ptime) * ptime,  # a packet goes in its slot, and never early
             "played": 0,
             "play_serial": command.serial,
             "state": PLAYING,
@@ -195,6 +196,23 @@ class SenderEngine:
         for name, value in row.items():
             table[name][stream] = value
         self._schedule(np.array([stream]), int(table["last_sent"][stream]))
+
+    def _repeat(self, stream: int) -> bool:
+        """Begin the next repetition of a playing at its end, or finish it; return whether its packet goes now."""
+        row = self._table[stream]
+        if row["again"] <= 0 or row["left"] <= 0 or not row["played"]:  # nothing is not repeated for ever
+            self._end(stream, FINISHED)
+            return False
+        left_ms = int(row["left"]) * int(row["unit_ms"]) // int(row["unit_octets"])
+        delay_ms = min(int(row["delay"]), left_ms)  # the limit may be reached in silence
+        row["again"] -= 1
+        row["position"] = 0
+        row["left"] -= delay_ms // int(row["unit_ms"]) * int(row["unit_octets"])
+        row["slot"] += delay_ms
+        row["marker"] = delay_ms > 0
+        if delay_ms:
+            self._schedule(np.array([stream]), int(row["last_sent"]))
+        return not delay_ms
 
     def _seek(self, command: Seek) -> None:
         stream, table = command.stream, self._table
@@ -283,7 +301,7 @@ class SenderEngine:
         rows["sequence"] = (rows["sequence"] + 1) & 0xFFFF
         rows["slot"] += rows["ptime"]
         rows["position"] += lengths
-        rows["left"] -= lengths
+        rows["left"] -= rows["frame"]  # a packet takes its time, however short
         rows["played"] += lengths
         rows["octets"] += lengths
         rows["packets"] += 1

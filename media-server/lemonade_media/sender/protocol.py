@@ -53,13 +53,19 @@ class AddStream:
 
 @dataclass(frozen=True)
 class Play:
-    """Play content from an offset, for at most `limit_ms` (None: to its end); what was playing is stopped first."""
+    """Play content from an offset, `plays` times in all (None: for ever); what was playing is stopped first.
+
+    `delay_ms` of silence lie before every repetition, which begins at the content's start. The whole, silence
+    counted, ends after `limit_ms` (None: no limit).
+    """
 
     stream: int
     serial: int
     content: int
     offset_ms: int = 0
     limit_ms: int | None = None
+    plays: int | None = 1
+    delay_ms: int = 0
 
 
 @dataclass(frozen=True)
@@ -109,7 +115,10 @@ class Sought:
 
 @dataclass(frozen=True)
 class Finished:
-    """A playing came to its end or its limit: `played_ms` of sound were sent, `offset_ms` is where it stands."""
+    """A playing came to its end or its limit: `played_ms` of sound were sent, `offset_ms` is where it stands.
+
+    Repetitions are one playing, and the silence between them is no sound.
+    """
 
     stream: int
     serial: int

@@ -171,14 +171,23 @@ class Supervisor:
         """Return the SSRC of a stream."""
         return self._streams[stream].command.ssrc
 
-    def play(self, stream: int, content: int, *, offset_ms: int = 0, limit_ms: int | None = None) -> int:
+    def play(
+        self,
+        stream: int,
+        content: int,
+        *,
+        offset_ms: int = 0,
+        limit_ms: int | None = None,
+        plays: int | None = 1,
+        delay_ms: int = 0,
+    ) -> int:
         """Play; returns the serial that its events carry. Exactly one Finished or Stopped will follow.
 
-        What was playing is stopped first. `limit_ms` None means to the content's end.
+        What was playing is stopped first. Repetitions, silence between them and limit are those of `Play`.
         """
         self._serial += 1
         self._streams[stream].playing[self._serial] = content
-        self._command(stream, Play(stream, self._serial, content, offset_ms, limit_ms))
+        self._command(stream, Play(stream, self._serial, content, offset_ms, limit_ms, plays, delay_ms))
         return self._serial
 
     def seek(self, stream: int, by_ms: int) -> None:

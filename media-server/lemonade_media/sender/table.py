@@ -23,7 +23,9 @@ ROW = np.dtype(
         ("last_sent", "i8"),
         ("position", "i8"),  # of the next octet in the content
         ("end", "i8"),  # of the content
-        ("left", "i8"),  # octets until the limit of the playing
+        ("left", "i8"),  # octets until the limit of the playing, as many as its time would hold
+        ("again", "i8"),  # repetitions to come
+        ("delay", "i8"),  # ms of silence before each of them, whole packets
         ("played", "i8"),  # octets sent of this playing
         ("packets", "i8"),
         ("octets", "i8"),

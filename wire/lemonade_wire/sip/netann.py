@@ -13,7 +13,11 @@ from lemonade_wire.sip.uri import SipUri
 Service = Literal["annc", "ivr", "other", ""]
 UNESCAPED = "/:&+$[]!~*'()-_."
 """What may stand in a SIP URI parameter beside letters and digits (RFC 3261 section 25.1, paramchar)."""
-MAX_SUBSTITUTIONS = 9
+SUBSTITUTIONS = tuple(f"param{number}" for number in range(1, 10))
+MAX_NUMBER = 999_999_999
+"""The most that a number says: milliseconds of eleven days."""
+_KNOWN = frozenset({"play", "repeat", "delay", "duration", "locale", "content-type", *SUBSTITUTIONS})
+_ESCAPED = re.compile(r"([^%]|%[0-9A-Fa-f]{2})*")
 
 
 class AnnouncementError(Exception):
@@ -60,28 +64,23 @@ class AnnouncementUri:
     def parse(cls, uri: SipUri) -> Self:
         """Read a Request-URI; raises AnnouncementError, whose `status` and `reason` are the answer.
 
-        Parameters come in any order; unknown ones are ignored (RFC 4240 section 3.1). A `?` that should have been
-        escaped is taken for a part of `play`.
+        Parameters come in any order and case; unknown ones are ignored (RFC 4240 section 3.1), a known one stands once
+        (RFC 3261 section 19.1.1). An empty text is as good as none, an empty number is an error.
         """
-        values = [(name.lower(), value or "") for name, value in uri.params]
-        plays = [value for name, value in values if name == "play"]
-        if not plays or not plays[0]:
+        found = _parameters(uri)
+        if not found.get("play"):
             raise AnnouncementError(400, "Mandatory play parameter missing")
-        if len(plays) > 1:
-            raise AnnouncementError(400, "More than one play parameter")
-        found = dict(values)
-        tail = f"?{uri.headers}" if uri.headers and values[-1][0] == "play" else ""
-        given = [unquote(found.get(f"param{number}", "")) for number in range(1, MAX_SUBSTITUTIONS + 1)]
+        given = [found.get(name, "") for name in SUBSTITUTIONS]
         while given and not given[-1]:
             given.pop()
         forever = found.get("repeat", "").lower() == "forever"
         return cls(
-            play=unquote(plays[0] + tail),
+            play=found["play"],
             repeat=None if forever else max(1, _number(found, "repeat", 1)),
             delay=_number(found, "delay", 0),
             duration=_number(found, "duration", 0) if "duration" in found else None,
-            locale=unquote(found.get("locale", "")),
-            content_type=unquote(found.get("content-type", "")),
+            locale=found.get("locale", ""),
+            content_type=found.get("content-type", ""),
             substitutions=tuple(given),
         )
 
@@ -103,10 +102,36 @@ class AnnouncementUri:
         return SipUri("sip", "annc", bracketed(host), port, tuple(params))
 
 
+def _parameters(uri: SipUri) -> dict[str, str]:
+    """Return the parameters that mean something here, names in lower case, values decoded once."""
+    found: dict[str, str] = {}
+    last = ""
+    for name, value in uri.params:
+        last = unquote(name).lower()
+        if last in found:
+            raise AnnouncementError(400, f"More than one {last} parameter")
+        if last in _KNOWN:
+            found[last] = value or ""
+    if uri.headers and last == "play":  # a `?` that should have been escaped (E-14)
+        found["play"] += f"?{uri.headers}"
+    return {name: _decoded(name, value) for name, value in found.items()}
+
+
+def _decoded(name: str, value: str) -> str:
+    try:
+        if _ESCAPED.fullmatch(value):
+            return unquote(value, errors="strict")
+    except UnicodeDecodeError:
+        pass
+    # Whatever was meant, something else would be fetched, and a token holds for the exact octets alone.
+    raise AnnouncementError(400, f"Bad {name} parameter")
+
+
 def _number(found: dict[str, str], name: str, default: int) -> int:
     text = found.get(name)
     if text is None:
         return default
-    if not re.fullmatch(r"[0-9]{1,9}", text):
+    if not re.fullmatch("[0-9]+", text):
         raise AnnouncementError(400, f"Bad {name} parameter")
-    return int(text)
+    digits = text.lstrip("0")
+    return int(digits or "0") if len(digits) <= len(str(MAX_NUMBER)) else MAX_NUMBER

@@ -1,0 +1,188 @@
+"""Provisioned announcements (RFC 4240 section 3): names, files, locales, sequences, and nothing outside the folder."""
+
+from __future__ import annotations
+
+import io
+import os
+import wave
+from pathlib import Path
+
+import pytest
+
+from lemonade_media.decode import MediaCache, MediaError
+from lemonade_media.failures import FailureKind
+from lemonade_media.fetch import FetchError
+from lemonade_media.provisioned import best_locales, is_provisioned, load, plan_provisioned
+from lemonade_wire.rtp import g711
+
+
+def wav(octets: bytes) -> bytes:
+    """Return 16-bit PCM that becomes these mu-law octets."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(8000)
+        writer.writeframes(g711.decode_ulaw(octets).astype("<i2").tobytes())
+    return file.getvalue()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder beside a file that nobody may have."""
+    inside = tmp_path / "provisioned"
+    inside.mkdir()
+    (tmp_path / "secret.ulaw").write_bytes(b"\x55" * 8)
+    (inside / "welcome.wav").write_bytes(wav(b"\x10" * 160))
+    for number in range(1, 4):
+        (inside / f"{number}.ulaw").write_bytes(bytes([number]) * 80)
+    return inside
+
+
+def play(folder: Path | None, name: str, locale: str = "", *params: str, kind: str = "", limit: int = 100_000) -> bytes:
+    plan = plan_provisioned(f"/provisioned/{name}", locale, params, folder)
+    return load(plan, kind, "PCMU", MediaCache(), limit).octets
+
+
+def failure(folder: Path | None, name: str, locale: str = "", *params: str, limit: int = 100_000) -> FailureKind:
+    with pytest.raises(FetchError) as caught:
+        play(folder, name, locale, *params, limit=limit)
+    assert str(folder) not in caught.value.failure.why
+    return caught.value.failure.kind
+
+
+def test_wav_and_raw_files(folder: Path) -> None:
+    assert play(folder, "welcome") == b"\x10" * 160
+    assert play(folder, "1") == b"\x01" * 80
+    (folder / "law.alaw").write_bytes(b"\xd5" * 80)
+    assert set(play(folder, "law")) == {g711.encode_ulaw(g711.decode_alaw(b"\xd5"))[0]}
+
+
+def test_content_type_wins_over_the_files_name(folder: Path) -> None:
+    assert play(folder, "1", kind="audio/x-alaw-basic") != b"\x01" * 80
+
+
+def test_the_prefix_has_no_case() -> None:
+    assert is_provisioned("/Provisioned/welcome")
+    assert not is_provisioned("imap://joe@h/provisioned/welcome")
+    assert not is_provisioned("/provisioned")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "nothing",
+        "Welcome",
+        "welcome.wav",
+        "../secret",
+        "..%2Fsecret",
+        "%2e%2e/secret",
+        "/etc/passwd",
+        "provisioned/welcome",
+        "..\\secret",
+        "welcome\0",
+        "welcome\n",
+        "wélcome",
+        "*",
+        "1" * 5000,
+    ],
+)
+def test_no_other_name_is_found(folder: Path, name: str) -> None:
+    assert failure(folder, name) is FailureKind.NOT_FOUND
+
+
+def test_without_a_folder_nothing_is_there(folder: Path) -> None:
+    assert failure(None, "welcome") is FailureKind.NOT_FOUND
+    assert failure(folder / "gone", "welcome") is FailureKind.NOT_FOUND
+    assert failure(folder / "gone", "welcome", "de") is FailureKind.REFUSED
+
+
+def test_links_lead_nowhere_outside(folder: Path) -> None:
+    (folder / "file.ulaw").symlink_to(folder.parent / "secret.ulaw")
+    (folder / "de").symlink_to(folder.parent)
+    (folder / "loop.ulaw").symlink_to(folder / "loop.ulaw")
+    (folder / "inside.wav").symlink_to(folder / "1.ulaw")
+    assert failure(folder, "file") is FailureKind.NOT_FOUND
+    assert failure(folder, "secret", "de") is FailureKind.NOT_FOUND
+    assert failure(folder, "loop") in {FailureKind.NOT_FOUND, FailureKind.REFUSED}
+    assert play(folder, "inside", kind="audio/basic") == b"\x01" * 80
+
+
+def test_a_folder_that_is_a_link_itself_is_the_folder(folder: Path) -> None:
+    (folder.parent / "link").symlink_to(folder)
+    assert play(folder.parent / "link", "1") == b"\x01" * 80
+
+
+def test_what_is_no_file_is_not_read(folder: Path) -> None:
+    os.mkfifo(folder / "pipe.ulaw")
+    (folder / "deep.ulaw").mkdir()
+    assert failure(folder, "pipe") is FailureKind.NOT_FOUND
+    assert failure(folder, "deep") is FailureKind.NOT_FOUND
+
+
+def test_too_large_and_undecodable(folder: Path) -> None:
+    assert failure(folder, "1", limit=79) is FailureKind.TOO_LARGE
+    (folder / "noise.wav").write_bytes(b"RIFF" + b"\0" * 50)
+    with pytest.raises(MediaError):
+        play(folder, "noise")
+
+
+def test_the_best_locale_is_played(folder: Path) -> None:
+    for name, octet in (("de", b"\x21"), ("de_AT", b"\x22")):
+        (folder / name).mkdir()
+        (folder / name / "welcome.ulaw").write_bytes(octet * 8)
+    assert play(folder, "welcome", "de_AT") == b"\x22" * 8
+    assert play(folder, "welcome", "DE-at") == b"\x22" * 8
+    assert play(folder, "welcome", "de_CH") == b"\x21" * 8
+    assert play(folder, "welcome", "fr") == b"\x10" * 160
+    assert play(folder, "1", "de_AT") == b"\x01" * 80  # the default, where the locale has no such content
+
+
+@pytest.mark.parametrize(
+    ("wanted", "best"),
+    [
+        ("en_US", ["en_US", "en", "en_GB"]),
+        ("en-us", ["en_US", "en", "en_GB"]),
+        ("en", ["en", "en_GB", "en_US"]),
+        ("en_CA", ["en", "en_GB", "en_US"]),
+        ("ca_FR", ["fr_FR"]),  # RFC 4240's own example
+        ("sv", []),
+        ("", []),
+        ("..", []),
+        ("../en", []),
+        ("_US", ["en_US"]),
+    ],
+)
+def test_locales_by_fitness(wanted: str, best: list[str]) -> None:
+    assert best_locales(wanted, ["fr_FR", "en_US", "en", "en_GB", "old files", ".."]) == best
+
+
+def test_a_sequence_takes_the_values_of_the_params(folder: Path) -> None:
+    (folder / "count.seq").write_text("1\n$1\n\n$2\n$9\n3\n")
+    assert play(folder, "count", "", "2") == b"\x01" * 80 + b"\x02" * 80 + b"\x03" * 80
+    assert play(folder, "count", "", "", "2", "3") == b"\x01" * 80 + b"\x02" * 80 + b"\x03" * 80
+    assert failure(folder, "count", "", "../secret") is FailureKind.NOT_FOUND
+    (folder / "de").mkdir()
+    (folder / "de" / "1.ulaw").write_bytes(b"\x01")
+    for value in ("nothing", "de/1", "1\0", "1" * 5000):
+        assert failure(folder, "count", "", value) is FailureKind.NOT_FOUND
+
+
+def test_a_value_may_be_part_of_a_name(folder: Path) -> None:
+    (folder / "digit.seq").write_text("$1")
+    (folder / "number12.ulaw").write_bytes(b"\x12" * 8)
+    (folder / "digits.seq").write_text("number$1$2")
+    assert play(folder, "digits", "", "1", "2") == b"\x12" * 8
+
+
+@pytest.mark.parametrize("text", ["", "$1", "count", "1\n" * 101])
+def test_sequences_that_cannot_be_played(folder: Path, text: str) -> None:
+    (folder / "count.seq").write_text(text)
+    assert failure(folder, "count") is FailureKind.REFUSED
+
+
+def test_a_sequence_is_as_large_as_its_pieces(folder: Path) -> None:
+    (folder / "count.seq").write_text("1\n2\n")
+    assert len(play(folder, "count", limit=160)) == 160
+    assert failure(folder, "count", limit=159) is FailureKind.TOO_LARGE
