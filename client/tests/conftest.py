@@ -176,9 +176,9 @@ ANSWER = (
 )
 
 
-def sip_response(status: int, reason: str = "Reason", body: str = "") -> Response:
+def sip_response(status: int, reason: str = "Reason", body: str = "", kind: str = "application/sdp") -> Response:
     """Return a response to an INVITE, read from octets."""
-    kind = "Content-Type: application/sdp\r\n" if body else ""
+    kind = f"Content-Type: {kind}\r\n" if body else ""
     text = (
         f"SIP/2.0 {status} {reason}\r\nVia: SIP/2.0/UDP 127.0.0.3;branch=z9hG4bK1\r\nFrom: <sip:c@127.0.0.3>;tag=1\r\n"
         f"To: <sip:annc@media.example.net>;tag=2\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\nContact: <sip:annc@127.0.0.2>\r\n"
@@ -267,11 +267,11 @@ class Bench:
         """Return the last thing of that kind that the telephone was asked."""
         return next(one for one in reversed(self.phone.asked) if one.what == what)
 
-    def answered(self, status: int = 200) -> Bench:
+    def answered(self, status: int = 200, *, body: str = ANSWER, kind: str = "application/sdp") -> Bench:
         """Answer the last INVITE."""
         call = self.last("INVITE").name
         if status < 300:
-            return self.sip(CallAnswered(call, sip_response(status, "OK", ANSWER)))
+            return self.sip(CallAnswered(call, sip_response(status, "OK", body, kind)))
         return self.sip(CallRefused(call, sip_response(status)))
 
     def info_answered(self, status: int = 200) -> Bench:

@@ -48,6 +48,16 @@ def test_announce_puts_the_escaped_url_into_the_request_uri(bench: Callable[...,
     assert run.media.streams[0].remote_port == 16384
 
 
+def test_the_answer_may_stand_in_a_multipart(bench: Callable[..., Any], ticket_steps: str) -> None:
+    """RFC 5621 section 4.2: responses too."""
+    sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.2\r\ns=-\r\nc=IN IP4 127.0.0.2\r\nt=0 0\r\nm=audio 16390 RTP/AVP 0\r\n"
+    body = f"--b\r\nContent-Type: application/sdp\r\n\r\n{sdp}\r\n--b--\r\n"
+    run = bench(ticket_steps + "  - announce: {}\n").start().answered(body=body, kind="multipart/mixed;boundary=b")
+    assert run.media.streams[0].remote_port == 16390
+    run = bench(ticket_steps + "  - announce: {}\n").start().answered(body=sdp, kind="text/plain")
+    assert run.why == "the answer's SDP: text/plain as render is not understood"
+
+
 def test_a_call_that_is_up_at_the_end_is_hung_up_before_the_logout(
     bench: Callable[..., Any], ticket_steps: str
 ) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from lemonade_media import faults
 from lemonade_media.announcement import Announcement
-from lemonade_media.bodies import SDP, UnsupportedBodyError, session_description
 from lemonade_media.calls import Call
 from lemonade_media.config import MediaConfig
 from lemonade_media.ivr import IvrSession
 from lemonade_wire.faults import Fault
 from lemonade_wire.sdp.codec import SdpError
 from lemonade_wire.sdp.description import SessionDescription
+from lemonade_wire.sip.body import SDP, session_description
+from lemonade_wire.sip.errors import SipParseError
 from lemonade_wire.sip.event import InviteReceived
 from lemonade_wire.sip.message import Request
 from lemonade_wire.sip.netann import AnnouncementError, AnnouncementUri, service_of
@@ -56,7 +57,10 @@ def _offer(request: Request) -> SessionDescription | None:
     try:
         body = session_description(request)
         return SessionDescription.parse(body) if body is not None else None
-    except UnsupportedBodyError as problem:  # RFC 5022 section 3: no MSCML in an INVITE either
-        raise NotAdmittedError(415, "", (("Accept", f"{SDP}, multipart/mixed"),)) from problem
+    except SipParseError as problem:
+        if problem.status != 415:
+            raise NotAdmittedError(problem.status, problem.reason) from problem
+        # RFC 5022 section 3: no MSCML in an INVITE either.
+        raise NotAdmittedError(415, "", (("Accept", f"{SDP}, multipart/mixed, multipart/alternative"),)) from problem
     except SdpError as problem:
         raise NotAdmittedError(400, f"Bad session description: {problem}") from problem

@@ -12,7 +12,6 @@ import math
 
 from lemonade_media import faults
 from lemonade_media.admission import NotAdmittedError, admit
-from lemonade_media.bodies import SDP
 from lemonade_media.commands import Command, LogLine, OpenMedia
 from lemonade_media.conductor import Conductor
 from lemonade_media.config import MediaConfig
@@ -27,6 +26,8 @@ from lemonade_wire.mscml.document import Tolerance
 from lemonade_wire.profile import DRAFT_07, Profile
 from lemonade_wire.sdp.codec import SdpError
 from lemonade_wire.sdp.offer import NoCommonCodec
+from lemonade_wire.sip.body import SDP, session_description
+from lemonade_wire.sip.errors import SipParseError
 from lemonade_wire.sip.event import (
     ByeReceived,
     CallConfirmed,
@@ -41,7 +42,7 @@ from lemonade_wire.sip.event import (
 from lemonade_wire.sip.message import Request
 from lemonade_wire.sip.ua import UserAgent
 
-ACCEPTED = (SDP, MSCML, *DTMF)
+ACCEPTED = (SDP, MSCML, *DTMF, "multipart/mixed", "multipart/alternative")
 
 
 class MediaServer:
@@ -193,8 +194,8 @@ class MediaServer:
             return
         if call.stream is None:
             try:
-                take_answer(call, ack.body)
-            except SdpError as problem:
+                take_answer(call, session_description(ack) or b"")
+            except (SdpError, SipParseError) as problem:
                 self._conductor.end(call, 488, "No usable answer", now)
                 self._conductor.log(f"the ACK holds no usable answer: {problem}", call_id)
                 return

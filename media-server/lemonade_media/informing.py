@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from lemonade_media import faults
 from lemonade_media.admission import phrase
-from lemonade_media.bodies import charset_of
 from lemonade_media.calls import Call
 from lemonade_media.conductor import Conductor
 from lemonade_media.ivr import IvrSession
@@ -13,8 +12,11 @@ from lemonade_media.service import Respond
 from lemonade_wire.mscml.document import CONTENT_TYPE as MSCML
 from lemonade_wire.mscml.document import MscmlError, Tolerance, parse_document
 from lemonade_wire.mscml.response import Response
+from lemonade_wire.sip.body import Entity, understood
 from lemonade_wire.sip.dtmf import DtmfRelay
+from lemonade_wire.sip.errors import SipParseError
 from lemonade_wire.sip.event import InfoReceived
+from lemonade_wire.sip.message import Request
 
 DTMF = ("application/dtmf-relay", "application/dtmf")
 
@@ -28,16 +30,22 @@ class Informing:
 
     def informed(self, event: InfoReceived, now: float) -> None:
         """Take an INFO."""
-        call, kind, body = self._conductor.calls.get(event.call), event.request.content_type, event.request.body
-        session = call.service if call is not None else None
-        if call is None or not body:
-            self._conductor.agent.respond(event.transaction, 200 if call else 481, now=now)
-        elif kind in DTMF:
-            self._press(event, call, now)
-        elif kind != MSCML:
-            self._conductor.agent.respond(event.transaction, 415, now=now)
-        elif isinstance(session, IvrSession):
-            self._requested(event, call, session, now)
+        call = self._conductor.calls.get(event.call)
+        if call is None:
+            self._conductor.agent.respond(event.transaction, 481, now=now)
+            return
+        try:
+            asked = _asked(event.request)
+        except SipParseError as problem:
+            reason = "" if problem.status == 415 else phrase(problem)
+            self._conductor.agent.respond(event.transaction, problem.status, now=now, reason=reason)
+            return
+        if asked is None:
+            self._conductor.agent.respond(event.transaction, 200, now=now)
+        elif asked.media.name in DTMF:
+            self._press(event, asked, call, now)
+        elif isinstance(call.service, IvrSession):
+            self._requested(event, asked, call, call.service, now)
         else:
             self._conductor.agent.respond(event.transaction, 488, now=now)  # an announcement takes no requests
 
@@ -46,9 +54,9 @@ class Informing:
         if call.keys.pressed(key, way, now) and isinstance(call.service, IvrSession):
             self._conductor.carry_out(call, call.service.key(key, now), now)
 
-    def _press(self, event: InfoReceived, call: Call, now: float) -> None:
+    def _press(self, event: InfoReceived, asked: Entity, call: Call, now: float) -> None:
         try:
-            press = DtmfRelay.parse(event.request.content_type, event.request.body)
+            press = DtmfRelay.parse(asked.media.name, asked.content)
         except ValueError as problem:
             self._conductor.agent.respond(event.transaction, 400, now=now, reason=phrase(problem))
             return
@@ -56,10 +64,10 @@ class Informing:
         if press is not None:
             self.pressed(call, press.key, "info", now)
 
-    def _requested(self, event: InfoReceived, call: Call, session: IvrSession, now: float) -> None:
-        charset = charset_of(event.request)
+    def _requested(self, event: InfoReceived, asked: Entity, call: Call, session: IvrSession, now: float) -> None:
+        charset = asked.media.param("charset")
         try:
-            document = parse_document(event.request.body, tolerance=self._tolerance, charset=charset)
+            document = parse_document(asked.content, tolerance=self._tolerance, charset=charset)
         except MscmlError as problem:
             refusal = problem.response()
             if refusal is None:
@@ -78,3 +86,13 @@ class Informing:
         # LS-2.7-12: the INFO is answered at once; what it asks for comes later.
         self._conductor.agent.respond(event.transaction, 200, now=now)
         self._conductor.carry_out(call, session.receive(document, now), now)
+
+
+def _asked(request: Request) -> Entity | None:
+    """Return what an INFO holds for us, None where that is nothing; raises SipParseError (415, 400)."""
+    if not request.body:
+        return None
+    found = understood(Entity.of(request), lambda part: part.media.name in {MSCML, *DTMF})
+    if len(found) > 1:
+        raise SipParseError("More than one body for us")  # RFC 5022 section 4
+    return found[0] if found else None

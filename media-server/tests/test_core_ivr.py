@@ -243,6 +243,35 @@ def test_info_gets_its_own_answer(body: bytes, kind: str, status: int) -> None:
         assert CONTENT_TYPE in (answered.response.headers.get("Accept") or "")
 
 
+MIXED = "multipart/mixed;boundary=b"
+KEY = b"--b\r\nContent-Type: application/dtmf-relay\r\n\r\nSignal=6\r\n\r\n"
+REQUEST = f"--b\r\nContent-Type: {CONTENT_TYPE}\r\n\r\n".encode() + write_document(COLLECT) + b"\r\n"
+NOTE = b"--b\r\nContent-Type: text/plain\r\nContent-Disposition: render;handling=optional\r\n\r\nhello\r\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (KEY + b"--b--", 200),
+        (NOTE + REQUEST + b"--b--", 200),
+        (NOTE + b"--b--", 200),
+        (KEY + KEY + b"--b--", 400),
+        (KEY + b"--b\r\n\r\nhello\r\n--b--", 415),
+        (KEY, 400),
+    ],
+    ids=["key", "request", "nothing-for-us", "two", "unknown", "broken"],
+)
+def test_info_in_multipart(body: bytes, status: int) -> None:
+    """RFC 5621 sections 4.2 and 8.4; RFC 5022 section 4: one body for us."""
+    replay = Replay()
+    call = replay.invite(IVR, bytes(OFFER))
+    info(replay, call, body, MIXED)
+    answered = [event for event in replay.heard if isinstance(event, RequestAnswered)][-1]
+    assert answered.response is not None
+    assert answered.response.status == status
+    assert ("StartFetch" in replay.log) == (REQUEST in body)
+
+
 def test_request_that_is_invalid_gets_its_response_after_the_200() -> None:
     replay = Replay()
     call = replay.invite(IVR, bytes(OFFER))

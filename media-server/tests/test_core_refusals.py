@@ -143,12 +143,28 @@ def test_offer_may_stand_in_multipart_mixed() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [mixed(SDP_PART, MSCML_PART), mixed(NOTE_PART), b"--b\r\n", b""], ids=["mscml", "no-sdp", "broken", "none"]
+    ("body", "status"),
+    [(mixed(SDP_PART, MSCML_PART), 415), (b"--b\r\n", 400), (b"--", 400)],
+    ids=["mscml", "broken", "none"],
 )
-def test_multipart_with_other_than_an_offer_is_refused(body: bytes) -> None:
-    response = refusal(Replay(), IVR, body or b"--", "multipart/mixed; boundary=b")
-    assert response.status == 415
-    assert "application/sdp" in (response.headers.get("Accept") or "")
+def test_multipart_with_other_than_an_offer_is_refused(body: bytes, status: int) -> None:
+    response = refusal(Replay(), IVR, body, "multipart/mixed; boundary=b")
+    assert response.status == status
+    accepted = "application/sdp, multipart/mixed, multipart/alternative"
+    assert response.headers.get("Accept") == (accepted if status == 415 else None)
+
+
+def test_parts_that_are_optional_are_as_no_body() -> None:
+    replay = Replay()
+    replay.invite(IVR, mixed(NOTE_PART), "multipart/mixed; boundary=b")
+    (answered,) = [event for event in replay.heard if isinstance(event, CallAnswered)]
+    assert answered.response.body.startswith(b"v=0")  # the offer is the server's
+
+
+def test_unknown_content_type() -> None:
+    """RFC 4475 section 3.3.6, its body octet by octet."""
+    body = b'<audio>\r\n <pcmu port="443"/>\r\n</audio>\r\n'
+    assert refusal(Replay(), IVR, body, "application/unknownformat").status == 415
 
 
 def test_no_free_ports_and_too_many_calls_are_busy() -> None:

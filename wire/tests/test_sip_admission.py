@@ -26,6 +26,23 @@ def test_refusals() -> None:
     assert refusal(request(Content_Encoding="gzip"), SETTINGS) == Refusal(415, (("Accept-Encoding", "identity"),))
 
 
+def test_what_an_invite_must_accept() -> None:
+    warning = '399 [2001:db8::1] "INVITE is answered with application/sdp"'
+    settings = UaSettings(Address("2001:db8::1", 5060))
+    for accept in ("", "text/plain", "application/sdp;q=0", "application/json, text/*"):
+        assert refusal(request(Accept=accept), settings) == Refusal(406, (("Warning", warning),))
+    for accept in ("application/sdp", "text/plain, Application/SDP;level=1", "application/*", "*/*;q=0.5"):
+        assert refusal(request(Accept=accept), settings) is None
+    assert refusal(request("OPTIONS", Accept="text/plain"), settings) is None
+
+
+def test_only_peers_of_rfc_2543_may_leave_the_contact_out() -> None:
+    for via, status in (("SIP/2.0/UDP h;branch=z9hG4bK1", 400), ("SIP/2.0/UDP h;branch=1", None)):
+        invite = Request(Headers.of([("Via", via)]), b"", "INVITE", "sip:ivr@h")
+        refused = refusal(invite, SETTINGS)
+        assert (refused and refused.status) == status
+
+
 def test_what_is_no_reason() -> None:
     assert refusal(request(Max_Forwards="0"), SETTINGS) is None
     assert refusal(request(Require="a"), SETTINGS) is None

@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lemonade_wire.sip.errors import SipParseError
-from lemonade_wire.sip.header import CSeq, NameAddr, Via
+from lemonade_wire.sip.header import CSeq, MediaType, NameAddr, Via
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,12 @@ def test_tags_are_set_and_taken() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "<>", "<sip:a@h", "< sip:a@h >", "Bell, A <sip:a@h>", "<sip:a@h> x;y", "a", '"q <sip:a@h>']
+    "text",
+    [
+        *["", "<>", "<sip:a@h", "< sip:a@h >", "Bell, A <sip:a@h>", "<sip:a@h> x;y", "a", '"q <sip:a@h>'],
+        # RFC 3261 section 20: what may end a URI must stand inside the brackets.
+        *["sip:a@h?Route=b", "sip:a,b@h"],
+    ],
 )
 def test_bad_name_addr(text: str) -> None:
     with pytest.raises(SipParseError):
@@ -89,9 +94,40 @@ def test_bad_cseq(text: str) -> None:
         CSeq.parse(text)
 
 
+def test_media_type() -> None:
+    value = MediaType.parse('Multipart / Mixed ; Boundary="a \\"b" ;x')
+    assert (value.name, value.param("boundary"), value.param("x"), value.param("y")) == (
+        "multipart/mixed",
+        'a "b',
+        "",
+        None,
+    )
+    assert str(value) == 'multipart/mixed;Boundary="a \\"b";x'
+
+
+@pytest.mark.parametrize("text", ["", "a", "a/", "/b", "a/b/c", "a b/c", "a/b c", "a/b;;", "a/(b)"])
+def test_bad_media_type(text: str) -> None:
+    with pytest.raises(SipParseError):
+        MediaType.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("media", "covers"),
+    [
+        *[("application/sdp", True), ("Application/*", True), ("*/*;q=0.1", True), ("application/sdp;level=1", True)],
+        *[("text/*", False), ("application/sdp2", False), ("*/sdp", False), ("*/*;q=0.0", False), ("*/*;q=0", False)],
+    ],
+)
+def test_ranges_of_accept(media: str, covers: bool) -> None:
+    assert MediaType.parse(media).covers("application/sdp") is covers
+
+
 @settings(deadline=None)
-@given(st.sampled_from([Via, NameAddr, CSeq]), st.text(max_size=40) | st.text('SIP/2.0UD h;<>:"=\\,1', max_size=30))
-def test_nothing_but_the_documented_error(kind: type[Via | NameAddr | CSeq], text: str) -> None:
+@given(
+    st.sampled_from([Via, NameAddr, CSeq, MediaType]),
+    st.text(max_size=40) | st.text('SIP/2.0UD h;<>:"=\\,1', max_size=30),
+)
+def test_nothing_but_the_documented_error(kind: type[Via | NameAddr | CSeq | MediaType], text: str) -> None:
     try:
         value = kind.parse(text)
     except SipParseError:

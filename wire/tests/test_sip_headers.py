@@ -33,6 +33,41 @@ def test_lists_are_split_where_the_rfc_allows() -> None:
     assert headers.items("WWW-Authenticate") == ['Digest realm="a", nonce="b"']
 
 
+@pytest.mark.parametrize("name", ["Via", "Contact", "Route", "Record-Route", "Require"])
+@pytest.mark.parametrize("value", ["a,,b", "a,", ",", ""])
+def test_lists_that_want_every_element(name: str, value: str) -> None:
+    with pytest.raises(SipParseError):
+        Headers.of([(name, value)]).items(name)
+
+
+def test_lists_that_may_be_empty() -> None:
+    assert Headers.of([("Accept", "")]).items("Accept") == []
+    assert Headers.of([("Supported", "a,, b"), ("k", "c")]).items("Supported") == ["a", "b", "c"]
+
+
+# RFC 3261 section 7.3.3 and the registry of IANA.
+@pytest.mark.parametrize(
+    ("short", "name"),
+    [
+        *[
+            ("i", "Call-ID"),
+            ("m", "Contact"),
+            ("e", "Content-Encoding"),
+            ("l", "Content-Length"),
+            ("c", "Content-Type"),
+        ],
+        *[("f", "From"), ("s", "Subject"), ("k", "Supported"), ("t", "To"), ("v", "Via"), ("o", "Event")],
+        *[("u", "Allow-Events"), ("r", "Refer-To"), ("b", "Referred-By"), ("a", "Accept-Contact")],
+        *[("j", "Reject-Contact"), ("d", "Request-Disposition"), ("x", "Session-Expires"), ("y", "Identity")],
+        ("n", "Identity-Info"),
+    ],
+)
+def test_compact_forms(short: str, name: str) -> None:
+    for form in (short, short.upper()):
+        assert Headers.of([(form, "value")]).get(name) == "value"
+        assert name in Headers.of([(form, "value")])
+
+
 def test_bad_lines_are_reported_and_the_others_kept() -> None:
     headers, error = Headers.parse("A: 1\r\nno colon\r\nB: 2\r\nC: \r3\r\n")
     assert isinstance(error, SipParseError)

@@ -3,7 +3,7 @@
 import random
 
 from lemonade_wire.address import Address
-from lemonade_wire.sip.event import CloseStream, MessageDropped, OpenStream, Output, SendDatagram, SendStream
+from lemonade_wire.sip.event import MessageDropped, OpenStream, Output, SendDatagram, SendStream
 from lemonade_wire.sip.layer import RequestArrived, RequestFailed, ResponseArrived, TransactionLayer
 from lemonade_wire.sip.message import Request, Response, build, parse_datagram
 from lemonade_wire.sip.response import respond_to
@@ -132,17 +132,18 @@ def test_a_response_whose_stream_is_gone_opens_another() -> None:
     assert isinstance(parse_datagram(sent.data), Response)
 
 
-def test_a_stream_without_framing_is_answered_and_closed() -> None:
+def test_a_stream_without_framing_is_answered_and_to_be_closed() -> None:
     layer = make(max_head=200)
     stream = layer.streams.accepted(PEER, 0.0)
-    layer.stream_received(stream, b"INFO sip:h SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK1\r\n" + b"x" * 300, 0.0)
-    dropped, sent, closed = taken(layer)
+    long = b"INFO sip:h SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK1\r\n" + b"x" * 300
+    assert layer.stream_received(stream, long[:100], 0.0) is False
+    assert layer.stream_received(stream, long[100:], 0.0) is True
+    dropped, sent = taken(layer)
     assert isinstance(dropped, MessageDropped)
     assert isinstance(sent, SendStream)
     assert sent.data.startswith(
         b"SIP/2.0 513 Message Too Large\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK1;received=192.0.2.1\r\n"
     )
-    assert closed == CloseStream(stream)
 
 
 def test_responses_to_what_is_over_are_dropped() -> None:

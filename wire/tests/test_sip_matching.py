@@ -40,6 +40,11 @@ def test_rport_means_nothing_on_a_stream() -> None:
     assert destination == Address("192.0.2.1", 5070)
 
 
+def test_answers_to_an_unreadable_via_go_to_its_sender() -> None:
+    broken = request("SIP/2.0/UDP 192.0.2.15;;,;,,")
+    assert received_from(broken, SOURCE, True) == (broken, SOURCE)
+
+
 def test_matches() -> None:
     invite = server_match(request())
     assert server_match(request(method="ACK", to="<sip:b@h>;tag=2")) == invite
@@ -53,6 +58,14 @@ def test_matches_of_old_peers() -> None:
     old = server_match(request("SIP/2.0/UDP 192.0.2.1;branch=1"))
     assert server_match(request("SIP/2.0/UDP 192.0.2.1;branch=1", "ACK", "<sip:b@h>;tag=2")) == old
     assert server_match(request("SIP/2.0/UDP 192.0.2.1;branch=2")) != old
+
+
+def test_a_branch_that_is_only_the_cookie_tells_nothing_apart() -> None:
+    """RFC 4475 section 3.2.1."""
+    one, again = request("SIP/2.0/UDP h;branch=z9hG4bK"), request("SIP/2.0/UDP h;branch=z9hG4bK")
+    other = one.with_headers(one.headers.with_set("Call-ID", "d"))
+    assert server_match(one) == server_match(again)
+    assert server_match(one) != server_match(other)
 
 
 def test_kinds_of_responses() -> None:

@@ -32,6 +32,12 @@ def test_100_has_no_tag_and_a_tag_stays() -> None:
     assert respond_to(request("<sip:b@h>;tag=own"), 200, tag="t").to.tag == "own"
 
 
+def test_only_the_100_gives_the_timestamp_back() -> None:
+    timed = request().with_headers(request().headers.with_added(("Timestamp", "54.7")))
+    assert respond_to(timed, 100, tag="t").headers.get("Timestamp") == "54.7"
+    assert "Timestamp" not in respond_to(timed, 200, tag="t").headers
+
+
 def test_a_header_that_cannot_be_read_is_copied() -> None:
     assert respond_to(request("Bell, A <sip:b@h>"), 400, tag="t").headers.get("To") == "Bell, A <sip:b@h>"
 

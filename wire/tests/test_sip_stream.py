@@ -1,9 +1,10 @@
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lemonade_wire.sip.errors import SipParseError
 from lemonade_wire.sip.message import Request, Response
-from lemonade_wire.sip.stream import Framed, StreamParser
+from lemonade_wire.sip.stream import Framed, Ping, StreamParser
 
 HEAD = b"Via: SIP/2.0/TCP h;branch=z9hG4bK%d\r\nFrom: <sip:a@h>;tag=1\r\nTo: <sip:b@h>\r\nCall-ID: c\r\nCSeq: 1 %s\r\n"
 INFO = b"INFO sip:b@h SIP/2.0\r\n" + HEAD % (1, b"INFO") + b"Content-Length: 9\r\n\r\n\r\n\r\nINVIT"
@@ -18,7 +19,9 @@ def read(data: bytes, step: int = 0) -> list[tuple[str, bytes, bytes]]:
     return [_plain(item) for chunk in chunks for item in parser.receive(chunk)]
 
 
-def _plain(item: Framed) -> tuple[str, bytes, bytes]:
+def _plain(item: Framed | Ping) -> tuple[str, bytes, bytes]:
+    if isinstance(item, Ping):
+        return "ping", b"", b""
     if isinstance(item.message, SipParseError):
         asked = bytes(item.message.request) if item.message.request else b""
         return f"{item.message.status} {item.message.reason} {item.message.fatal}", asked, item.octets
@@ -26,14 +29,35 @@ def _plain(item: Framed) -> tuple[str, bytes, bytes]:
 
 
 def test_messages_are_cut_by_their_length() -> None:
-    found = read(b"\r\n\r\n" + INFO + b"\r\n" + OK + OK[:30])
+    found = read(b"\r\n" + INFO + b"\r\n" + OK + OK[:30])
     assert [kind for kind, _, _ in found] == [Request.__name__, Response.__name__]
     assert found[0][1:] == (INFO, INFO)
     assert found[1][2] == OK
 
 
-def test_keep_alives_are_nothing() -> None:
-    assert read(b"\r\n\r\n\r\n\r\n") == []
+@pytest.mark.parametrize(
+    ("data", "kinds"),
+    [
+        (b"\r\n", []),
+        (b"\r\n\r\n", ["ping"]),
+        (b"\r\n\r\n\r\n", ["ping"]),
+        (b"\r\n" * 6, ["ping"] * 3),
+        (b"\n\n\r\r\n\n", []),
+        (b"\n\r\n\r\n", ["ping"]),
+        (OK + b"\r\n" + OK + b"\r\n\r\n" + OK, ["Response", "Response", "ping", "Response"]),
+        (b"\r\n" + OK + b"\r\n", ["Response"]),
+        (INFO + b"\r\n\r\n", ["Request", "ping"]),
+    ],
+)
+def test_keep_alives_are_pairs_of_line_ends_between_messages(data: bytes, kinds: list[str]) -> None:
+    """RFC 5626 section 4.4.1; a single one is left over from the message before (RFC 3261 section 7.5)."""
+    assert [kind for kind, _, _ in read(data)] == kinds
+    assert [kind for kind, _, _ in read(data, 1)] == kinds
+
+
+def test_a_bad_status_line_costs_its_message_alone() -> None:
+    (kind, asked, _), (after, _, _) = read(OK.replace(b"200", b"700") + OK)
+    assert (kind, asked, after) == ("400 Bad status line False", b"", "Response")
 
 
 def test_a_bad_message_is_reported_and_the_next_one_read() -> None:

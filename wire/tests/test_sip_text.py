@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lemonade_wire.sip.errors import SipParseError
-from lemonade_wire.sip.text import find_param, format_params, parse_params, split_outside
+from lemonade_wire.sip.text import find_param, format_params, parse_params, split_outside, unquoted
 
 
 def test_separators_in_quotes_and_brackets_stay() -> None:
@@ -16,6 +16,26 @@ def test_separators_in_quotes_and_brackets_stay() -> None:
 def test_unterminated(text: str) -> None:
     with pytest.raises(SipParseError):
         split_outside(text, ",")
+
+
+@settings(deadline=None)
+@given(st.text('a;,"\\<> ', max_size=30), st.sampled_from(";,"))
+def test_pieces_are_what_stands_between_the_separators(text: str, separator: str) -> None:
+    try:
+        pieces = split_outside(text, separator)
+    except SipParseError:
+        return
+    joined = separator.join(pieces)
+    assert joined.replace(" ", "") == text.replace(" ", "")
+    assert split_outside(joined, separator) == pieces
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [("token", "token"), ('"a b"', "a b"), (r'"a\"\\b"', 'a"\\b'), ('"', '"'), ('""', ""), ('"a"b', '"a"b')],
+)
+def test_what_a_quoted_string_says(value: str, says: str) -> None:
+    assert unquoted(value) == says
 
 
 def test_params_keep_order_case_and_quotes() -> None:

@@ -12,7 +12,19 @@ from hypothesis import strategies as st
 
 from lemonade_wire.address import Address, Resolver
 from lemonade_wire.sip.errors import SipUsageError
-from lemonade_wire.sip.event import ByeReceived, CallConfirmed, CallEnded, InviteReceived, RequestReceived, SendDatagram
+from lemonade_wire.sip.event import (
+    ByeReceived,
+    CallConfirmed,
+    CallEnded,
+    CloseStream,
+    InviteReceived,
+    MessageDropped,
+    MessageSeen,
+    RequestReceived,
+    SendDatagram,
+    SendPong,
+    SendStream,
+)
 from lemonade_wire.sip.message import Request, Response, parse_datagram
 from lemonade_wire.sip.settings import UaSettings
 from lemonade_wire.sip.ua import UserAgent
@@ -162,6 +174,8 @@ REFUSALS = [
     (INVITE.replace("SIP/2.0\r\n", "SIP/3.0\r\n", 1), 505, {}),
     (INVITE.replace("CSeq: 7 INVITE", "CSeq: 7 BYE"), 400, {}),
     (INVITE.replace("Content-Length: 0", "Content-Length: 9"), 400, {}),
+    (INVITE.replace("CSeq", 'Require: "a\r\nCSeq'), 400, {}),
+    (INVITE.replace("CSeq", "Accept: text/plain\r\nCSeq"), 406, {}),
 ]
 
 
@@ -173,6 +187,51 @@ def test_refused_without_the_application(text: str, status: int, headers: dict[s
     assert answer.to.tag
     assert {name: answer.headers.get(name) for name in headers} == headers
     assert ua.events() == []
+
+
+def test_a_peer_without_contact_is_reached_by_its_from() -> None:
+    """RFC 2543 knows an INVITE without Contact (RFC 4475 section 3.4.1)."""
+    ua = peer()
+    text = INVITE.replace("Contact: <sip:joe@pc9.example.com:5090>\r\n", "").replace("z9hG4bK1", "old")
+    assert give(ua, text) == []
+    (event,) = ua.events()
+    assert isinstance(event, InviteReceived)
+    ua.accept(event.call, ANSWER, now=0.0)
+    ((ok, _),) = said(ua)
+    give(ua, other(text, "ACK", 7, "9", ok.to.tag or ""))
+    ua.bye(event.call, now=1.0)
+    ((bye, _),) = said(ua)
+    assert isinstance(bye, Request)
+    assert bye.routes[-1].uri == "sip:p1.example.com;lr"
+    assert bye.target == "sip:joe@example.com"
+
+
+def test_keep_alives() -> None:
+    """RFC 5626 section 4.4.1; over UDP there is nothing to answer them with."""
+    ua = peer()
+    stream = ua.stream_accepted(PEER, 0.0)
+    ua.stream_received(stream, b"\r\n", 0.0)
+    assert ua.outputs() == []
+    ua.stream_received(stream, b"\r\n", 0.0)
+    assert ua.outputs() == [SendPong(stream)]
+    ua.stream_received(stream, b"\r\n" * 4 + INVITE.encode(), 0.0)
+    outputs = ua.outputs()
+    assert outputs[:2] == [SendPong(stream)] * 2
+    assert [type(output) for output in outputs[2:]] == [MessageSeen, SendStream]
+    for data in (b"\r\n\r\n", b"\r\n", b"\0\0\0\0"):
+        ua.datagram_received(data, PEER, 0.0)
+    assert ua.outputs() == []
+
+
+def test_what_came_before_the_framing_was_lost_is_answered_before_the_close() -> None:
+    ua = peer()
+    stream = ua.stream_accepted(PEER, 0.0)
+    ua.stream_received(stream, other(INVITE, "OPTIONS").encode() + b"GET / HTTP/1.1\r\n\r\n", 0.0)
+    seen, dropped, sent, closed = ua.outputs()
+    assert [type(seen), type(dropped)] == [MessageSeen, MessageDropped]
+    assert isinstance(sent, SendStream)
+    assert sent.data.startswith(b"SIP/2.0 200 OK\r\n")
+    assert closed == CloseStream(stream)
 
 
 def test_merged_request() -> None:

@@ -44,7 +44,22 @@ def test_user_ends_at_the_first_at_sign() -> None:
     "text",
     [
         *["", "sip:", "sip", ":x", "sip:@h", "sip:a@", "sip:a b@h", "sip:h:", "sip:h:65536", "sip:h:-1", "sip:h:x"],
-        *["sip:[::1", "sip:[::1]x", "sip:h;", "sip:h;;lr", "sip:h;=v", "sip:<h>", 'sip:"h"', "sip:h\x00", "sip:-h"],
+        *[
+            "sip:[::1",
+            "sip:[::1]x",
+            "sip:[]",
+            "sip:[1]",
+            "sip:[::1%eth0]",
+            "sip:[1::2::3]",
+            "sip:2001:db8::1",
+            "sip:h;",
+            "sip:h;;lr",
+            "sip:h;=v",
+            "sip:<h>",
+            'sip:"h"',
+            "sip:h\x00",
+            "sip:-h",
+        ],
         "sip:h\u00e9",
     ],
 )
@@ -90,6 +105,19 @@ def test_same(one: str, other: str) -> None:
 )
 def test_not_the_same(one: str, other: str) -> None:
     assert not SipUri.parse(one).matches(SipUri.parse(other))
+
+
+PARAM = st.text("aZ09%+/:&$[]!~*'()-_.", max_size=20)
+
+
+@settings(deadline=None)
+@given(PARAM.filter(bool), PARAM, st.sampled_from(["", "?a=%2523", "?Route=%3Csip:h%3E&x=%00"]))
+def test_escapes_are_neither_undone_nor_made(name: str, value: str, headers: str) -> None:
+    text = f"sip:an%6Ec:%70w@media_server;{name}={value};play=imap://j%40h/%2523%3bx%253B{headers}"
+    uri = SipUri.parse(text)
+    assert str(uri) == text
+    assert uri.params == ((name, value), ("play", "imap://j%40h/%2523%3bx%253B"))
+    assert (uri.user, uri.password, uri.headers) == ("an%6Ec", "%70w", headers[1:])
 
 
 @settings(deadline=None)

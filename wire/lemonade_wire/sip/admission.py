@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from lemonade_wire.sip.message import Request
+from lemonade_wire.sip.body import SDP
+from lemonade_wire.sip.matching import COOKIE, bracketed
+from lemonade_wire.sip.message import METHODS, Request
 from lemonade_wire.sip.settings import UaSettings
-
-KNOWN_METHODS = frozenset(
-    {"INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "PRACK", "SUBSCRIBE", "NOTIFY", "PUBLISH"}
-    | {"INFO", "REFER", "MESSAGE", "UPDATE"}
-)
 
 
 class Refusal(NamedTuple):
@@ -27,25 +24,36 @@ def refusal(request: Request, settings: UaSettings) -> Refusal | None:
     Max-Forwards of 0 is no reason: an endpoint is where a request was to go (RFC 4475 section 3.3.11).
     """
     if request.method not in settings.methods:
-        status = 405 if request.method in KNOWN_METHODS else 501
+        status = 405 if request.method in METHODS else 501
         return Refusal(status, (allow(settings),))
     scheme = request.target.partition(":")[0].lower()
     if scheme == "sips":
         # RFC 5630 section 3.3: no TLS here.
-        return Refusal(480, (("Warning", f'380 {settings.address.host} "SIPS Not Allowed"'),))
+        return Refusal(480, (_warning(settings, 380, "SIPS Not Allowed"),))
     if scheme != "sip":
         return Refusal(416)
     if request.method == "CANCEL":
         return None
-    unsupported = [tag for tag in request.headers.items("Require") if tag not in settings.supported]
+    unsupported = [tag for tag in request.require if tag not in settings.supported]
     if unsupported:
         return Refusal(420, (("Unsupported", ", ".join(unsupported)),))
-    codings = [coding.lower() for coding in request.headers.items("Content-Encoding")]
-    if any(coding != "identity" for coding in codings):
+    if any(coding != "identity" for coding in request.codings):
         return Refusal(415, (("Accept-Encoding", "identity"),))
-    if request.method == "INVITE" and request.contact is None:
+    return _invite_refusal(request, settings) if request.method == "INVITE" else None
+
+
+def _invite_refusal(request: Request, settings: UaSettings) -> Refusal | None:
+    if request.contact is None and request.vias[0].branch.startswith(COOKIE):
+        # A peer of RFC 2543 need not have one; its From says where it is then.
         return Refusal(400, (), "Missing Contact")
+    if request.accept is not None and not any(media.covers(SDP) for media in request.accept):
+        # RFC 4475 section 3.3.15.
+        return Refusal(406, (_warning(settings, 399, f"INVITE is answered with {SDP}"),))
     return None
+
+
+def _warning(settings: UaSettings, code: int, text: str) -> tuple[str, str]:
+    return "Warning", f'{code} {bracketed(settings.address.host)} "{text}"'
 
 
 def allow(settings: UaSettings) -> tuple[str, str]:

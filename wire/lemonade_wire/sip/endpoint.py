@@ -23,6 +23,7 @@ from lemonade_wire.sip.event import (
     OpenStream,
     Output,
     SendDatagram,
+    SendPong,
     SendStream,
 )
 from lemonade_wire.sip.settings import UaSettings
@@ -164,6 +165,9 @@ class SipEndpoint:
                 if (protocol := self._streams.get(stream)) is not None:
                     self._traced("sent", (protocol.local, protocol.peer), data, transport="tcp", resend=resend)
                     protocol.send(data)
+            case SendPong(stream):
+                if (protocol := self._streams.get(stream)) is not None:
+                    protocol.send(b"\r\n")
             case CloseStream(stream):
                 if (protocol := self._streams.get(stream)) is not None:
                     protocol.close()

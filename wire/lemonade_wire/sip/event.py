@@ -158,6 +158,13 @@ class SendStream:
 
 
 @dataclass(frozen=True)
+class SendPong:
+    """Write the line end that answers a keep-alive to a stream; it is no message (RFC 5626 section 4.4.1)."""
+
+    stream: int
+
+
+@dataclass(frozen=True)
 class CloseStream:
     """Close a stream, incoming or outgoing, after what was written before."""
 
@@ -181,4 +188,4 @@ class MessageDropped:
     why: str
 
 
-Output = SendDatagram | OpenStream | SendStream | CloseStream | MessageSeen | MessageDropped
+Output = SendDatagram | OpenStream | SendStream | SendPong | CloseStream | MessageSeen | MessageDropped

@@ -1,4 +1,7 @@
-"""The headers that are values of their own: Via, From/To/Contact/Route (NameAddr) and CSeq."""
+"""The headers that are values of their own: Via, From/To/Contact/Route (NameAddr), CSeq, and media types.
+
+What is wrong with one is said without the value itself and in few words, since it becomes a reason phrase.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,24 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from lemonade_wire.sip.errors import SipParseError
-from lemonade_wire.sip.text import TOKEN, Params, find_param, format_params, parse_params, split_outside
+from lemonade_wire.sip.text import (
+    QUOTED,
+    TOKEN,
+    Params,
+    find_param,
+    format_params,
+    parse_params,
+    split_outside,
+    unquoted,
+)
 from lemonade_wire.sip.uri import SipUri, parse_host_port
 
 MAX_CSEQ = 2**31 - 1
 _VIA = re.compile(r"([^\s/]+)\s*/\s*([^\s/]+)\s*/\s*([^\s/]+)\s+(.*)", re.DOTALL)
+_SENT_BY_COLON = re.compile(r"\s*:\s*")
 _URI_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"]+")
+_CSEQ = re.compile(r"\s*([0-9]{1,20})\s+(\S+)\s*")
+_MEDIA_TYPE = re.compile(r"\s*([^\s/;]+)\s*/\s*([^\s/;]+)\s*(;.*)?", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -33,9 +48,9 @@ class Via:
         """Read one value; raises SipParseError."""
         match = _VIA.fullmatch(text.strip())
         if not match or match[1].upper() != "SIP":
-            raise SipParseError("bad Via")
+            raise SipParseError("no SIP/2.0/TRANSPORT and sender")
         sent_by, semicolon, params = match[4].partition(";")
-        host, port = parse_host_port(re.sub(r"\s*:\s*", ":", sent_by.strip()))
+        host, port = parse_host_port(_SENT_BY_COLON.sub(":", sent_by.strip()))
         return cls(match[3].upper(), host, port, parse_params(semicolon + params), match[2])
 
     def __str__(self) -> str:
@@ -74,14 +89,15 @@ class NameAddr:
         """Read `"Display" <uri>;params` or `uri;params`; raises SipParseError."""
         text = text.strip()
         head = split_outside(text, ";")[0]
-        if "<" not in _without_quoted(head):
+        if "<" not in (QUOTED.sub("", head) if '"' in head else head):
             # No brackets: what follows the first semicolon belongs to the header (RFC 3261 section 20).
-            uri, semicolon, params = text.partition(";")
-            return cls(_uri_text(uri.strip()), "", parse_params(semicolon + params))
+            if "?" in head or "," in head:
+                raise SipParseError("URI with a question mark or comma outside angle brackets")
+            return cls(_uri_text(head), "", parse_params(text[len(head) :]))
         opened = head.rindex("<")
         display = head[:opened].strip()
         if display and not display.startswith('"') and not all(TOKEN.fullmatch(word) for word in display.split()):
-            raise SipParseError(f"bad display name {display!r}")
+            raise SipParseError("display name that wants quotes")
         uri, _, rest = head[opened + 1 :].partition(">")
         if rest.strip():
             raise SipParseError("text behind the angle bracket")
@@ -118,20 +134,49 @@ class CSeq:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read a value; raises SipParseError, also for a number of 2**31 or more."""
-        match = re.fullmatch(r"\s*([0-9]{1,20})\s+(\S+)\s*", text)
-        if not match or not TOKEN.fullmatch(match[2]) or int(match[1]) > MAX_CSEQ:
-            raise SipParseError("bad CSeq")
+        match = _CSEQ.fullmatch(text)
+        if not match or not TOKEN.fullmatch(match[2]):
+            raise SipParseError("no number and method")
+        if int(match[1]) > MAX_CSEQ:
+            raise SipParseError("number of 2**31 or more")
         return cls(int(match[1]), match[2])
 
     def __str__(self) -> str:
         return f"{self.number} {self.method}"
 
 
-def _without_quoted(text: str) -> str:
-    return re.sub(r'"(?:[^"\\]|\\.)*"', "", text, flags=re.DOTALL)
+@dataclass(frozen=True)
+class MediaType:
+    """A Content-Type value, or a range of Accept (RFC 3261 sections 20.1 and 20.15)."""
+
+    name: str
+    """`type/subtype`, lower case; in Accept perhaps `*/*` or `type/*`."""
+    params: Params = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a value; raises SipParseError."""
+        match = _MEDIA_TYPE.fullmatch(text)
+        if not match or not TOKEN.fullmatch(match[1]) or not TOKEN.fullmatch(match[2]):
+            raise SipParseError("no type/subtype")
+        return cls(f"{match[1]}/{match[2]}".lower(), parse_params(match[3] or ""))
+
+    def __str__(self) -> str:
+        return f"{self.name}{format_params(self.params)}"
+
+    def param(self, name: str) -> str | None:
+        """Return a parameter's value, quotes undone; "" where it has none, None where it is absent."""
+        value = find_param(self.params, name)
+        return None if value is None else unquoted(value)
+
+    def covers(self, name: str) -> bool:
+        """Tell whether this range holds the type called `name`, unless it forbids it with `q=0`."""
+        kind, _, sub = self.name.partition("/")
+        held = self.name == name or (sub == "*" and kind in {"*", name.partition("/")[0]})
+        return held and not re.fullmatch(r"0(\.0{0,3})?", self.param("q") or "1")
 
 
 def _uri_text(text: str) -> str:
     if not _URI_TEXT.fullmatch(text):
-        raise SipParseError(f"bad address {text!r}")
+        raise SipParseError("no address, or one with blanks or brackets in it")
     return text

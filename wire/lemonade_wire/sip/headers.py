@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 from lemonade_wire.sip.errors import SipParseError
 from lemonade_wire.sip.text import TOKEN, split_outside
 
-# RFC 3261 section 7.3.3, RFC 3515, 3892, 3841, 6665.
+# RFC 3261 section 7.3.3, RFC 3515, 3892, 3841, 4028, 4474, 6665.
 COMPACT = {
     "v": "Via",
     "i": "Call-ID",
@@ -29,13 +30,23 @@ COMPACT = {
     "a": "Accept-Contact",
     "j": "Reject-Contact",
     "x": "Session-Expires",
+    "d": "Request-Disposition",
+    "y": "Identity",
+    "n": "Identity-Info",
 }
-# The headers that this code reads as lists; no others are split, so that challenges and free text stay whole.
+_LONG = {short: name.lower() for short, name in COMPACT.items()}
+# The lists of RFC 3261; no others are split, so that challenges and free text stay whole.
 LISTS = frozenset(
-    {"accept", "accept-encoding", "accept-language", "allow", "contact", "content-encoding", "in-reply-to"}
-    | {"proxy-require", "record-route", "require", "route", "supported", "unsupported", "via", "warning"}
+    {"accept", "accept-encoding", "accept-language", "alert-info", "allow", "call-info", "contact"}
+    | {"content-encoding", "content-language", "error-info", "in-reply-to", "proxy-require", "record-route"}
+    | {"require", "route", "supported", "unsupported", "via", "warning"}
 )
+# Those of them that may not have an empty element, as `a,,b`, or be empty.
+_FULL_LISTS = frozenset({"contact", "record-route", "require", "route", "via"})
+_FOLD = re.compile(r"(?:\r\n|\n)[ \t]+")
+_LINE_END = re.compile(r"\r\n|\n")
 _LINE = re.compile(r"([^\s:]+)[ \t]*:([^\r]*)")
+_BREAK = re.compile(r"[\r\n]")
 
 
 @dataclass(frozen=True)
@@ -49,22 +60,21 @@ class Headers:
         """Make headers from names and values; raises ValueError where one holds a line break."""
         lines = tuple(pairs)
         for name, value in lines:
-            if not TOKEN.fullmatch(name) or re.search(r"[\r\n]", value):
+            if not TOKEN.fullmatch(name) or _BREAK.search(value):
                 raise ValueError(f"header {name!r} is not one line")
         return cls(lines)
 
     @classmethod
     def parse(cls, text: str) -> tuple[Self, SipParseError | None]:
         """Read header lines, unfolding them; returns those that could be read, and the first error."""
-        unfolded = re.sub(r"(?:\r\n|\n)[ \t]+", " ", text)
         lines: list[tuple[str, str]] = []
         error: SipParseError | None = None
-        for line in re.split(r"\r\n|\n", unfolded):
+        for line in _LINE_END.split(_FOLD.sub(" ", text)):
             match = _LINE.fullmatch(line)
             if match and TOKEN.fullmatch(match[1]):
                 lines.append((match[1], match[2].strip(" \t")))
             elif line:
-                error = error or SipParseError("bad header line")
+                error = error or SipParseError("Bad header line")
         return cls(tuple(lines)), error
 
     def __str__(self) -> str:
@@ -74,22 +84,36 @@ class Headers:
         return iter(self.lines)
 
     def __contains__(self, name: str) -> bool:
-        return any(_key(line[0]) == _key(name) for line in self.lines)
+        return _key(name) in self._index
+
+    @cached_property
+    def _index(self) -> dict[str, list[str]]:
+        """The values by name, lower case and in long form."""
+        index: dict[str, list[str]] = {}
+        for name, value in self.lines:
+            index.setdefault(_key(name), []).append(value)
+        return index
 
     def get(self, name: str) -> str | None:
         """Return the first line's value, whole; None where there is none."""
-        return next((value for key, value in self.lines if _key(key) == _key(name)), None)
+        return next(iter(self._index.get(_key(name), ())), None)
 
     def rows(self, name: str) -> list[str]:
         """Return the values of all lines of that name, unsplit."""
-        return [value for key, value in self.lines if _key(key) == _key(name)]
+        return list(self._index.get(_key(name), ()))
 
     def items(self, name: str) -> list[str]:
         """Return all values of that name, comma lists split where the header is a list; raises SipParseError."""
-        rows = self.rows(name)
-        if _key(name) not in LISTS:
-            return rows
-        return [item for row in rows for item in split_outside(row, ",") if item]
+        key = _key(name)
+        rows = self._index.get(key, [])
+        if key not in LISTS:
+            return list(rows)
+        items = [item for row in rows for item in (split_outside(row, ",") if "," in row or '"' in row else [row])]
+        if all(items):
+            return items
+        if key in _FULL_LISTS:
+            raise SipParseError("empty element")
+        return [item for item in items if item]
 
     def with_added(self, *pairs: tuple[str, str]) -> Headers:
         """Return the headers with lines added at the end."""
@@ -101,13 +125,12 @@ class Headers:
 
     def with_set(self, name: str, value: str) -> Headers:
         """Return the headers with one line instead of all of that name, at the first one's place."""
-        lines: list[tuple[str, str]] = []
-        for line in self.lines:
-            if _key(line[0]) != _key(name):
-                lines.append(line)
-            elif not any(_key(done) == _key(name) for done, _ in lines):
-                lines.append((name, value))
-        return Headers(tuple(lines)) if name in self else self.with_added((name, value))
+        if name not in self:
+            return self.with_added((name, value))
+        key = _key(name)
+        first = next(at for at, line in enumerate(self.lines) if _key(line[0]) == key)
+        lines = [line for line in self.lines if _key(line[0]) != key]
+        return Headers((*lines[:first], *Headers.of([(name, value)]).lines, *lines[first:]))
 
     def without(self, *names: str) -> Headers:
         """Return the headers without those names."""
@@ -122,4 +145,4 @@ class Headers:
 
 def _key(name: str) -> str:
     lower = name.lower()
-    return COMPACT.get(lower, lower).lower()
+    return _LONG.get(lower, lower)

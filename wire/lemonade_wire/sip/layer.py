@@ -183,20 +183,21 @@ class TransactionLayer:
         self.outputs.append(MessageSeen(data, source, "udp"))
         self._dispatch(message, _Flow("udp", source), source, now)
 
-    def stream_received(self, stream: int, data: bytes, now: float) -> None:
-        """Take octets of a stream."""
+    def stream_received(self, stream: int, data: bytes, now: float) -> bool:
+        """Take octets of a stream; returns whether its framing is lost: close it when all before is answered."""
+        lost = False
         for message, octets in self.streams.received(stream, data, now):
             source = self.streams.peer(stream)
             if source is None:
-                return
+                return False
             flow = _Flow("tcp", source, stream)
             if isinstance(message, SipParseError):
                 self._refuse(message, flow, source, now)
-                if message.fatal:
-                    self.streams.close(stream)
+                lost = message.fatal
                 continue
             self.outputs.append(MessageSeen(octets, source, "tcp"))
             self._dispatch(message, flow, source, now)
+        return lost
 
     def stream_failed(self, stream: int, now: float) -> None:
         """Take note that a stream could not be opened, or was lost; requests on it fail, or go by UDP."""

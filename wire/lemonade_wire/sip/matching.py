@@ -32,8 +32,12 @@ def received_from(request: Request, source: Address, datagram: bool) -> tuple[Re
     """Note in the top Via where a request came from, and find out where its responses go.
 
     RFC 3261 section 18.2, RFC 3581. `maddr` is not followed: it would let anybody aim our responses at others.
+    A Via that cannot be read stays as it is, and the answer goes to where the request came from.
     """
-    via, *others = request.vias
+    try:
+        via, *others = request.vias
+    except SipParseError:
+        return request, source
     port = via.port or SIP_PORT
     if datagram and via.param("rport") is not None:
         via = via.with_param("rport", str(source.port)).with_param("received", source.host)
@@ -50,9 +54,9 @@ def server_match(request: Request) -> Match:
     """Return what a request and its retransmissions, ACK and CANCEL have in common (section 17.2.3); method last."""
     via = request.vias[0]
     method = "INVITE" if request.method == "ACK" else request.method
-    if via.branch.startswith(COOKIE):
+    if via.branch.startswith(COOKIE) and via.branch != COOKIE:
         return "server", via.branch, via.host.lower(), via.port or SIP_PORT, method
-    # A peer of RFC 2543.
+    # A peer of RFC 2543, or one whose branch says nothing (RFC 4475 section 3.2.1).
     return "server", request.target, request.from_.tag, request.call_id, request.cseq.number, str(via), method
 
 

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Self
+from typing import Self, TypeVar
 
 from lemonade_wire.sip.errors import SipParseError
-from lemonade_wire.sip.header import CSeq, NameAddr, Via
+from lemonade_wire.sip.header import CSeq, MediaType, NameAddr, Via
 from lemonade_wire.sip.headers import Headers
 from lemonade_wire.sip.text import TOKEN
 from lemonade_wire.sip.uri import SipUri
 
+T = TypeVar("T")
 VERSION = "SIP/2.0"
 MAX_HOPS = 255
+LOWEST, HIGHEST = 100, 699
+"""Status codes (RFC 3261 section 7.2)."""
+METHODS = frozenset(
+    {"INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "PRACK", "SUBSCRIBE", "NOTIFY", "PUBLISH"}
+    | {"INFO", "REFER", "MESSAGE", "UPDATE"}
+)
+"""Those that an RFC defines."""
 _ONCE = ("From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Length", "Content-Type")
 _STATUS = re.compile(r"(SIP/[0-9]+\.[0-9]+) ([0-9]{3})(?: (.*))?", re.IGNORECASE | re.DOTALL)
+# The properties that a user agent relies on, so that they are read before it gets the message.
+_NEEDED = ("from_", "to", "call_id", "cseq", "contacts", "routes", "record_routes", "require", "codings", "accept")
+_BLANK_LINE = re.compile(rb"(\r?\n)(\r?\n)")
 _NUMBER = re.compile(r"[0-9]{1,10}")
+_CALL_ID = re.compile(r"\S+")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:.")
 _REQUEST = re.compile(r"(\S+) (\S+) (SIP/[0-9]+\.[0-9]+)", re.IGNORECASE)
 
@@ -33,56 +45,86 @@ class Message:
     @cached_property
     def vias(self) -> list[Via]:
         """All Via values, the top one first; raises SipParseError."""
-        return [Via.parse(item) for item in self.headers.items("Via")]
+        return self._each("Via", Via.parse)
 
     @cached_property
     def from_(self) -> NameAddr:
         """The From header; raises SipParseError."""
-        return NameAddr.parse(self._required("From"))
+        return self._one("From", NameAddr.parse)
 
     @cached_property
     def to(self) -> NameAddr:
         """The To header; raises SipParseError."""
-        return NameAddr.parse(self._required("To"))
+        return self._one("To", NameAddr.parse)
 
     @cached_property
     def cseq(self) -> CSeq:
         """The CSeq header; raises SipParseError."""
-        return CSeq.parse(self._required("CSeq"))
+        return self._one("CSeq", CSeq.parse)
 
     @cached_property
     def call_id(self) -> str:
         """The Call-ID; raises SipParseError."""
-        return self._required("Call-ID")
+        return self._one("Call-ID", _call_id)
 
     @cached_property
+    def contacts(self) -> list[NameAddr]:
+        """The Contact values in order; none where it is `*`; raises SipParseError."""
+        return [] if self.headers.rows("Contact") == ["*"] else self._each("Contact", _contact)
+
+    @property
     def contact(self) -> NameAddr | None:
         """The first Contact; None where there is none or it is `*`; raises SipParseError."""
-        values = self.headers.items("Contact")
-        return NameAddr.parse(values[0]) if values and values[0] != "*" else None
+        return next(iter(self.contacts), None)
 
     @cached_property
     def record_routes(self) -> list[NameAddr]:
         """The Record-Route values in order; raises SipParseError."""
-        return [NameAddr.parse(item) for item in self.headers.items("Record-Route")]
+        return self._each("Record-Route", _route)
 
     @cached_property
     def routes(self) -> list[NameAddr]:
         """The Route values in order; raises SipParseError."""
-        return [NameAddr.parse(item) for item in self.headers.items("Route")]
+        return self._each("Route", _route)
+
+    @cached_property
+    def require(self) -> list[str]:
+        """The option tags of Require; raises SipParseError."""
+        return self._each("Require", str)
+
+    @cached_property
+    def codings(self) -> list[str]:
+        """The values of Content-Encoding, lower case; raises SipParseError."""
+        return self._each("Content-Encoding", str.lower)
+
+    @cached_property
+    def accept(self) -> list[MediaType] | None:
+        """The ranges of Accept; none where it is empty, None where it is not there; raises SipParseError."""
+        return self._each("Accept", MediaType.parse) if "Accept" in self.headers else None
 
     @property
     def content_type(self) -> str:
         """The media type in lower case, without parameters; "" where there is none."""
         return (self.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
 
-    def _required(self, name: str) -> str:
+    def _one(self, name: str, read: Callable[[str], T]) -> T:
         value = self.headers.get(name)
         if not value:
             raise SipParseError(f"Missing {name}")
-        return value
+        try:
+            return read(value)
+        except SipParseError as error:
+            raise _named(name, error) from error
+
+    def _each(self, name: str, read: Callable[[str], T]) -> list[T]:
+        try:
+            return [read(item) for item in self.headers.items(name)]
+        except SipParseError as error:
+            raise _named(name, error) from error
 
     def _octets(self, start_line: str) -> bytes:
+        if "\r" in start_line or "\n" in start_line:
+            raise ValueError("the start line is not one line")
         headers = self.headers.with_set("Content-Length", str(len(self.body)))
         return f"{start_line}\r\n{headers}\r\n".encode(errors="surrogateescape") + self.body
 
@@ -99,7 +141,10 @@ class Request(Message):
     @cached_property
     def uri(self) -> SipUri:
         """The Request-URI; raises SipParseError (416 for another scheme)."""
-        return SipUri.parse(self.target)
+        try:
+            return SipUri.parse(self.target)
+        except SipParseError as error:
+            raise SipParseError(f"Bad Request-URI: {error.reason}", status=error.status) from error
 
     def with_headers(self, headers: Headers) -> Self:
         """Return the request with other headers."""
@@ -155,20 +200,19 @@ def parse_datagram(data: bytes) -> Request | Response:
 
 def split_head(data: bytes) -> tuple[bytes, bytes, bytes]:
     """Split at the blank line: head with its last line end, blank line, rest. Bare LF line ends are survived."""
-    match = re.search(rb"(\r?\n)(\r?\n)", data)
+    match = _BLANK_LINE.search(data)
     if not match:
         return data, b"", b""
     return data[: match.end(1)], match[2], data[match.end() :]
 
 
 def answerable(error: SipParseError, message: Request | Response) -> SipParseError:
-    """Return `error` with the request to answer, if `message` is one that names where answers go."""
-    request = message if isinstance(message, Request) and message.method != "ACK" else None
-    if request is not None:
-        try:
-            request = request if request.vias else None
-        except SipParseError:
-            request = None
+    """Return `error` with the request to answer, if `message` is one whose sender waits for an answer.
+
+    It waits for what has its Via values, readable or not; an ACK is never answered.
+    """
+    waits = isinstance(message, Request) and message.method != "ACK" and "Via" in message.headers
+    request = message if isinstance(message, Request) and waits else None
     return SipParseError(error.reason, status=error.status, request=request, fatal=error.fatal)
 
 
@@ -181,23 +225,18 @@ def content_length(message: Request | Response) -> int | None:
 def read_message(head: bytes, body: bytes) -> tuple[Request | Response, SipParseError | None]:
     """Read a start line and headers; returns the message and the first thing wrong with it.
 
-    Raises SipParseError where the start line is so far from SIP that nobody can be told.
+    Raises SipParseError where the start line is not SIP at all.
     """
     text = head.decode(errors="surrogateescape")
     start_line, _, header_text = text.partition("\n")
     start_line = start_line.rstrip("\r")
     headers, error = Headers.parse(header_text)
-    status = _STATUS.fullmatch(start_line)
-    if status:
-        code = int(status[2])
-        if not 100 <= code <= 699 or status[1].upper() != VERSION:
-            raise SipParseError("Bad status line")
-        response = Response(headers, body, code, status[3] or "")
-        return response, error or _header_error(response)
+    if start_line[:4].upper() == "SIP/":
+        return _read_response(start_line, headers, body, error)
     match = _REQUEST.fullmatch(start_line)
     if match is None:
         method, _, rest = start_line.partition(" ")
-        if start_line.upper().startswith("SIP/") or not TOKEN.fullmatch(method) or "SIP/" not in rest.upper():
+        if not TOKEN.fullmatch(method) or "SIP/" not in rest.upper():
             raise SipParseError("Neither a request nor a response")
         return Request(headers, body, method, rest.rpartition(" ")[0].strip()), SipParseError("Bad request line")
     request = Request(headers, body, match[1], match[2])
@@ -206,6 +245,17 @@ def read_message(head: bytes, body: bytes) -> tuple[Request | Response, SipParse
     elif not TOKEN.fullmatch(request.method):
         error = SipParseError("Bad method")
     return request, error or _header_error(request)
+
+
+def _read_response(
+    start_line: str, headers: Headers, body: bytes, error: SipParseError | None
+) -> tuple[Response, SipParseError | None]:
+    match = _STATUS.fullmatch(start_line)
+    if not match or not LOWEST <= int(match[2]) <= HIGHEST or match[1].upper() != VERSION:
+        # Only its length is of use, so that what follows on a stream can be read.
+        return Response(headers, body, 0, ""), SipParseError("Bad status line")
+    response = Response(headers, body, int(match[2]), match[3] or "")
+    return response, error or _header_error(response)
 
 
 def _header_error(message: Request | Response) -> SipParseError | None:
@@ -223,19 +273,50 @@ def _check_headers(message: Request | Response) -> None:
             raise SipParseError(f"More than one {name}")
     if not message.vias:
         raise SipParseError("Missing Via")
-    for route in (*message.record_routes, *message.routes):
-        SipUri.parse(route.uri)
-    for needed in ("from_", "to", "call_id", "contact", "cseq"):
+    for needed in _NEEDED:
         getattr(message, needed)  # raises
-    if message.headers.get("Content-Length") is not None and content_length(message) is None:
+    if "Content-Length" in message.headers and content_length(message) is None:
         raise SipParseError("Bad Content-Length")
     if isinstance(message, Request):
-        if message.cseq.method != message.method:
-            raise SipParseError("CSeq method does not match")
-        hops = message.headers.get("Max-Forwards")
-        if hops is not None and not (_NUMBER.fullmatch(hops) and int(hops) <= MAX_HOPS):
-            raise SipParseError("Bad Max-Forwards")
-        if _SCHEME.match(message.target) is None:
-            raise SipParseError("Bad Request-URI")
-        if message.target.lower().startswith(("sip:", "sips:")):
-            SipUri.parse(message.target)
+        _check_request(message)
+
+
+def _check_request(request: Request) -> None:
+    if request.cseq.method != request.method:
+        # RFC 4475 section 3.1.2.18: a method that nobody knows is told so, whatever its CSeq.
+        raise SipParseError("CSeq method does not match", status=400 if request.method in METHODS else 501)
+    hops = request.headers.get("Max-Forwards")
+    if hops is not None and not (_NUMBER.fullmatch(hops) and int(hops) <= MAX_HOPS):
+        raise SipParseError("Bad Max-Forwards")
+    if _SCHEME.match(request.target) is None:
+        raise SipParseError("Bad Request-URI")
+    if _is_sip(request.target):
+        _ = request.uri  # raises
+
+
+def _route(text: str) -> NameAddr:
+    value = NameAddr.parse(text)
+    SipUri.parse(value.uri)  # raises
+    return value
+
+
+def _contact(text: str) -> NameAddr:
+    value = NameAddr.parse(text)
+    if _is_sip(value.uri):
+        SipUri.parse(value.uri)  # raises
+    return value
+
+
+def _is_sip(uri: str) -> bool:
+    return uri[:5].lower().startswith(("sip:", "sips:"))
+
+
+def _call_id(text: str) -> str:
+    if not _CALL_ID.fullmatch(text):
+        raise SipParseError("a blank in it")
+    return text
+
+
+def _named(name: str, error: SipParseError) -> SipParseError:
+    """Return what was wrong inside the header called `name`."""
+    return SipParseError(f"Bad {name}: {error.reason}")

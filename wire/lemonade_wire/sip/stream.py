@@ -1,4 +1,4 @@
-"""Messages out of a TCP stream (RFC 3261 section 18.3): framed by Content-Length, which must be there."""
+"""Messages and keep-alives out of a TCP stream, framed by Content-Length, a must there (RFC 3261 section 18.3)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ from lemonade_wire.sip.message import Request, Response, answerable, content_len
 
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 _LONGEST_BLANK = 4
+_LINE_ENDS = re.compile(rb"[\r\n]*")
+_PING = b"\r\n\r\n"
+
+
+@dataclass(frozen=True)
+class Ping:
+    """Two line ends between messages: the peer waits for one (RFC 5626 section 4.4.1)."""
 
 
 class Framed(NamedTuple):
@@ -42,18 +49,38 @@ class StreamParser:
         self._pending: _Pending | None = None
         self._lost = False
 
-    def receive(self, data: bytes) -> list[Framed]:
-        """Take octets; returns the messages that are now whole, in order. Never raises."""
-        found: list[Framed] = []
+    def receive(self, data: bytes) -> list[Framed | Ping]:
+        """Take octets; returns the messages that are now whole and the keep-alives, in order. Never raises."""
+        found: list[Framed | Ping] = []
         self._buffer += data
-        while not self._lost and (item := self._next()):
+        while not self._lost:
+            found += [Ping()] * self._pings()
+            item = self._next()
+            if item is None:
+                break
             found.append(item)
         if self._lost:
             self._buffer.clear()
         return found
 
+    def _pings(self) -> int:
+        """Take the line ends before a message from the buffer; returns how many keep-alives are among them.
+
+        Any others are leftovers (RFC 3261 sections 7.5 and 18.3). What may become a keep-alive stays.
+        """
+        blank = _LINE_ENDS.match(self._buffer) if self._pending is None else None
+        if not blank or not blank[0]:
+            return 0
+        *pings, behind = blank[0].split(_PING)
+        taken = len(blank[0])
+        if taken == len(self._buffer):
+            taken -= min(len(behind), len(_PING) - 1)
+        del self._buffer[:taken]
+        self._searched = 0
+        return len(pings)
+
     def _next(self) -> Framed | None:
-        if self._pending is None:
+        if self._pending is None and self._buffer[:1] not in _PING:
             try:
                 self._pending = self._head()
             except SipParseError as error:
@@ -73,11 +100,6 @@ class StreamParser:
 
     def _head(self) -> _Pending | None:
         """Take a head from the buffer, if it is whole; raises SipParseError where the framing is lost."""
-        # Empty lines before a message are keep-alives or leftovers (sections 7.5, 18.3).
-        blank = len(self._buffer) - len(self._buffer.lstrip(b"\r\n"))
-        if blank:
-            del self._buffer[:blank]
-            self._searched = 0
         end = _BLANK_LINE.search(self._buffer, max(0, self._searched - _LONGEST_BLANK))
         if end is None or end.end() > self._max_head:
             self._searched = len(self._buffer)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from lemonade_wire.address import Address
-from lemonade_wire.sip.event import CloseStream, OpenStream, Output, SendStream
+from lemonade_wire.sip.event import CloseStream, OpenStream, Output, SendPong, SendStream
 from lemonade_wire.sip.settings import UaSettings
-from lemonade_wire.sip.stream import Framed, StreamParser
+from lemonade_wire.sip.stream import Framed, Ping, StreamParser
 
 
 @dataclass
@@ -63,12 +63,18 @@ class Streams:
             stream.used = now
 
     def received(self, number: int, data: bytes, now: float) -> list[Framed]:
-        """Take octets; returns whole messages."""
+        """Take octets, answering keep-alives; returns whole messages."""
         stream = self._streams.get(number)
         if stream is None:
             return []
         stream.used = now
-        return stream.parser.receive(data)
+        whole: list[Framed] = []
+        for item in stream.parser.receive(data):
+            if isinstance(item, Ping):
+                self._outputs.append(SendPong(number))
+            else:
+                whole.append(item)
+        return whole
 
     def peer(self, number: int) -> Address | None:
         """Return a stream's far end; None where the stream is gone."""

@@ -7,6 +7,10 @@ import re
 from lemonade_wire.sip.errors import SipParseError
 
 TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
+QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+"""A quoted string; its group is what stands between the quotes."""
+_WHOLE = re.compile(r'"(?:[^"\\]|\\.)*"|<[^>]*>', re.DOTALL)
+_OPENING = re.compile(r'["<]')
 Params = tuple[tuple[str, str | None], ...]
 """Parameters in order, values as they stand (quotes included), None where there is no `=`."""
 
@@ -16,42 +20,43 @@ def split_outside(text: str, separator: str) -> list[str]:
 
     Raises SipParseError for a quoted string or bracket that does not end.
     """
+    opening = _OPENING.search(text)
+    if opening is None:
+        return [piece.strip() for piece in text.split(separator)]
     pieces: list[str] = []
     start = at = 0
-    quoted = bracketed = False
-    while at < len(text):
-        char = text[at]
-        if quoted:
-            if char == "\\":
-                at += 1
-            elif char == '"':
-                quoted = False
-        elif bracketed:
-            bracketed = char != ">"
-        elif char == '"':
-            quoted = True
-        elif char == "<":
-            bracketed = True
-        elif char == separator:
-            pieces.append(text[start:at].strip())
-            start = at + 1
-        at += 1
-    if quoted or bracketed:
-        raise SipParseError("unterminated quoted string" if quoted else "unterminated angle bracket")
-    return [*pieces, text[start:].strip()]
+    while opening is not None:
+        whole = _WHOLE.match(text, opening.start())
+        if whole is None:
+            raise SipParseError("unterminated angle bracket" if opening[0] == "<" else "unterminated quoted string")
+        while (found := text.find(separator, at, opening.start())) >= 0:
+            pieces.append(text[start:found].strip())
+            start = at = found + 1
+        at = whole.end()
+        opening = _OPENING.search(text, at)
+    rest = text[at:].split(separator)
+    return [*pieces, (text[start:at] + rest[0]).strip(), *(piece.strip() for piece in rest[1:])]
+
+
+def unquoted(value: str) -> str:
+    """Return a token as it is, and what a quoted string says, its quotes and backslashes undone."""
+    match = QUOTED.fullmatch(value)
+    return re.sub(r"\\(.)", r"\1", match[1], flags=re.DOTALL) if match else value
 
 
 def parse_params(text: str) -> Params:
     """Read `;name=value;name` (a leading `;` may be missing); raises SipParseError."""
+    if not text:
+        return ()
     found: list[tuple[str, str | None]] = []
     pieces = split_outside(text, ";")
-    if pieces and not pieces[0]:
+    if not pieces[0]:
         pieces = pieces[1:]
     for piece in pieces:
         name, equals, value = piece.partition("=")
         name, value = name.strip(), value.strip()
         if not TOKEN.fullmatch(name) or (equals and not value):
-            raise SipParseError(f"bad parameter {piece!r}")
+            raise SipParseError("bad parameter" if piece else "empty parameter")
         found.append((name, value if equals else None))
     return tuple(found)
 

@@ -60,8 +60,10 @@ class UserAgent(CallCore):
 
     def stream_received(self, stream: int, data: bytes, now: float) -> None:
         """Take octets of a stream."""
-        self._layer.stream_received(stream, data, now)
+        lost = self._layer.stream_received(stream, data, now)
         self._follow(now)
+        if lost:
+            self._layer.streams.close(stream)
 
     def stream_lost(self, stream: int, now: float) -> None:
         """Take note that a stream is closed, by either side."""

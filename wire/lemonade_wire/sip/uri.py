@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass, replace
 from typing import Self
@@ -12,7 +13,9 @@ from lemonade_wire.sip.errors import SipParseError
 from lemonade_wire.sip.text import Params, find_param, format_params
 
 # Wider than the grammar, as names on test networks are: one label, underscores.
-HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?|\[[0-9A-Fa-f:.]+\]")
+HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
+_PORT = re.compile(r"[0-9]{1,5}")
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f<>\"]")
 _MUST_AGREE = ("user", "ttl", "method", "maddr", "transport")
 
@@ -41,10 +44,10 @@ class SipUri:
         The user part ends at the first `@`, so that an unescaped one in a parameter is survived (E-14).
         """
         scheme, colon, rest = text.partition(":")
-        if not colon or not scheme.isascii() or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme):
+        if not colon or not _SCHEME.fullmatch(scheme):
             raise SipParseError("URI without a scheme")
         if scheme.lower() not in {"sip", "sips"}:
-            raise SipParseError(f"URI scheme {scheme!r} is not supported", status=416)
+            raise SipParseError("Unsupported URI Scheme", status=416)
         if _FORBIDDEN.search(rest):
             raise SipParseError("URI with a blank, bracket, quote or control character")
         user: str | None = None
@@ -95,23 +98,29 @@ class SipUri:
 
 def parse_host_port(text: str) -> tuple[str, int | None]:
     """Read `host`, `host:port` or `[ipv6]:port`; raises SipParseError."""
-    host, port_text = text, None
     if text.startswith("["):
-        host, bracket, rest = text.partition("]")
-        host += bracket
-        if rest:
-            if not rest.startswith(":"):
-                raise SipParseError(f"bad host {text!r}")
-            port_text = rest[1:]
-    elif ":" in text:
-        host, _, port_text = text.partition(":")
-    if not HOST.fullmatch(host):
-        raise SipParseError(f"bad host {host!r}")
-    if port_text is None:
+        inside, bracket, rest = text[1:].partition("]")
+        if not bracket or not _is_ipv6(inside) or (rest and not rest.startswith(":")):
+            raise SipParseError("bad IPv6 address")
+        host, colon, port_text = f"[{inside}]", rest[:1], rest[1:]
+    else:
+        host, colon, port_text = text.partition(":")
+        if not HOST.fullmatch(host):
+            raise SipParseError("bad host")
+    if not colon:
         return host, None
-    if not re.fullmatch(r"[0-9]{1,5}", port_text) or int(port_text) > MAX_PORT:
-        raise SipParseError(f"bad port {port_text!r}")
+    if not _PORT.fullmatch(port_text) or int(port_text) > MAX_PORT:
+        raise SipParseError("bad port")
     return host, int(port_text)
+
+
+def _is_ipv6(text: str) -> bool:
+    """Tell whether this is an IPv6 address; `:::` before an IPv4 tail is survived (RFC 5118 section 4.10)."""
+    try:
+        ipaddress.IPv6Address(text.replace(":::", "::", 1))
+    except ValueError:
+        return False
+    return "%" not in text  # a zone means nothing to others
 
 
 def _same_param(one: SipUri, other: SipUri, name: str) -> bool:
