@@ -7,6 +7,7 @@ from typing import Literal
 
 from lemonade_wire.mscml.document import CONTENT_TYPE, MscmlError, parse_document
 from lemonade_wire.mscml.response import Response as MscmlResponse
+from lemonade_wire.sdp.description import SessionDescription
 from lemonade_wire.sip.event import (
     ByeReceived,
     CallAnswered,
@@ -28,6 +29,8 @@ class Call:
 
     id: str
     service: Service
+    offer: SessionDescription
+    """The last one that was made."""
     final: Response | None = None
     """The final response to the INVITE; None while there is none, and where none ever came."""
     refused: bool = False

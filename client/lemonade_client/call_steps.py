@@ -11,7 +11,7 @@ from lemonade_wire.mscml.document import CONTENT_TYPE, write_document
 from lemonade_wire.mscml.request import Audio, PlayCollect, Prompt, Stop
 from lemonade_wire.script import verbs
 from lemonade_wire.sdp.codec import Codec, SdpError
-from lemonade_wire.sdp.description import Direction, SessionDescription
+from lemonade_wire.sdp.description import Connection, Direction, SessionDescription
 from lemonade_wire.sdp.offer import make_offer, read_answer
 from lemonade_wire.sip.body import session_description
 from lemonade_wire.sip.dtmf import DtmfRelay
@@ -69,7 +69,7 @@ def dial(
     hop = session.hop(target.uri)
     description = _offer(session, service, hop.host, offer, video)
     call = session.phone.invite(uri, next_hop=hop, now=session.now, body=bytes(description))
-    session.call = current = Call(call, service, heard_before=session.heard)
+    session.call = current = Call(call, service, description, heard_before=session.heard)
     yield from session.until(lambda: current.settled, "the final response to INVITE")
     if current.up and current.final is not None:
         try:
@@ -115,6 +115,24 @@ def stop(session: Session, args: verbs.Stop) -> Steps:
     """Send `<stop>` by INFO once that much was heard (LS-2.7-14)."""
     call = yield from _heard(session, args.after)
     yield from _info(session, call, write_document(Stop(id=session.next_id())), CONTENT_TYPE, "INFO stop")
+
+
+def reinvite(session: Session, args: verbs.Reinvite) -> Steps:
+    """Offer another session once that much was heard, and hear as its answer says (RFC 3264 section 8)."""
+    call = yield from _heard(session, args.after)
+    offer = _other_offer(session, call, args)
+    transaction = session.phone.reinvite(call.id, bytes(offer), now=session.now)
+    call.offer = offer
+    final = yield from session.answer(transaction, "re-INVITE")
+    if final is None:
+        raise StepError(f"the re-INVITE got no answer; {args.expect} is expected")
+    if not matches(final.status, args.expect):
+        raise StepError(f"the re-INVITE got {final.status} {final.reason}; {args.expect} is expected")
+    if final.status < 300:
+        try:
+            session.media.expect(read_answer(offer, SessionDescription.parse(final.body)))
+        except SdpError as problem:
+            raise StepError(f"the answer's SDP: {problem}") from problem
 
 
 def listen(session: Session, args: verbs.Listen) -> Steps:
@@ -258,6 +276,32 @@ def _describe(
         telephone_event=both,
         video=video if video[1] else None,
     )
+
+
+def _other_offer(session: Session, call: Call, args: verbs.Reinvite) -> SessionDescription:
+    """Make the offer of a re-INVITE out of the one before; its version grows where anything else is changed."""
+    before = call.offer
+    lines = [*before.media]
+    codecs = [Codec.parse(text) for text in args.offer] or [
+        known.codec for known in lines[0].rtp_formats() if not known.codec.is_telephone_event
+    ]
+    drawn = _describe(session, call.service, (lines[0].port, codecs), (0, [])).media[0]
+    types = {known.payload_type: known.codec for known in drawn.rtp_formats()}
+    try:
+        port = session.media.renew(types, move=args.move)
+    except OSError as problem:
+        raise StepError(f"no RTP port is free: {problem}") from problem
+    held = {"sendrecv": "sendonly", "recvonly": "inactive"}  # RFC 3264 section 8.4
+    attributes = tuple(
+        replace(line, name=held.get(line.name, line.name)) if args.hold == "direction" else line
+        for line in drawn.attributes
+    )
+    lines[0] = replace(drawn, port=port, attributes=attributes)
+    address = "0.0.0.0" if args.hold == "address" else session.address  # noqa: S104  a word of SDP, not bound to
+    offer = replace(before, media=tuple(lines), connection=Connection.to(address))
+    if offer == before:
+        return before
+    return replace(offer, origin=replace(before.origin, version=before.origin.version + 1))
 
 
 def _raw_uri(session: Session, text: str | None) -> SipUri:

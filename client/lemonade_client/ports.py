@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,7 +21,7 @@ from lemonade_wire.trace import Trace
 class _Line:
     """One m-line: its sockets, its listener, and where its reports go, once known."""
 
-    medium: str
+    medium: Literal["audio", "video"]
     endpoint: RtpEndpoint
     listener: Listener
     ssrc: int
@@ -46,18 +46,38 @@ class CallMedia:
         self._resolver = resolver or Resolver()
         self._rng = random.Random()
         self._lines: list[_Line] = []
+        self._left: list[_Line] = []
         self._heard_before = 0.0
         self.on_heard: Callable[[float], None] = lambda _seconds: None
 
     @property
     def heard(self) -> float:
         """Seconds of sound received so far."""
-        return self._heard_before + sum(line.listener.heard for line in self._lines if line.medium == "audio")
+        lines = [*self._lines, *self._left]
+        return self._heard_before + sum(line.listener.heard for line in lines if line.medium == "audio")
 
     def open(self, medium: Literal["audio", "video"], codecs: dict[int, Codec], peer: str) -> int:
         """Open the next free pair of ports; raises OSError where there is none."""
+        line = self._open(medium, codecs, {peer})
+        self._lines.append(line)
+        if medium == "audio" and self._recorder is not None:
+            self._recorder.begin()
+        return line.endpoint.port
+
+    def renew(self, codecs: dict[int, Codec], *, move: bool) -> int:
+        """Listen for these codecs on the first line too, if `move` on other ports; raises OSError for want of ports."""
+        line = self._lines[0]
+        line.listener.codecs = {**line.listener.codecs, **codecs}
+        if move:
+            moved = self._open(line.medium, line.listener.codecs, line.listener.peers)
+            moved.reports_to = line.reports_to
+            self._lines[0] = moved
+            self._left.append(line)
+        return self._lines[0].endpoint.port
+
+    def _open(self, medium: Literal["audio", "video"], codecs: Mapping[int, Codec], peers: set[str]) -> _Line:
         recorder = self._recorder if medium == "audio" else None
-        listener = Listener(("", 0), codecs, {peer}, self._trace, recorder)
+        listener = Listener(("", 0), codecs, peers, self._trace, recorder)
 
         def on_rtp(octets: bytes, source: Source, arrival: float) -> None:
             first = listener.rtp_received(octets, source, arrival)
@@ -71,10 +91,7 @@ class CallMedia:
         endpoint = self._ports.open(on_rtp, listener.rtcp_received)
         listener.local = (endpoint.address, endpoint.port)
         line = _Line(medium, endpoint, listener, self._rng.getrandbits(32))
-        self._lines.append(line)
-        if recorder is not None:
-            recorder.begin()
-        return endpoint.port
+        return line
 
     def expect(self, streams: tuple[NegotiatedStream, ...]) -> None:
         """Listen to the addresses that the answer names; reports go to its RTCP ports."""
@@ -87,7 +104,7 @@ class CallMedia:
     def close(self) -> None:
         """Say goodbye where a report was sent (RFC 3550 section 6.3.7), and say what was heard."""
         self._heard_before = self.heard
-        for line in self._lines:
+        for line in [*self._lines, *self._left]:
             if line.reported and line.reports_to is not None:
                 names = SourceDescription(((line.ssrc, self._cname),))
                 octets = write_compound([ReceiverReport(line.ssrc), names, Goodbye((line.ssrc,))])
@@ -96,6 +113,7 @@ class CallMedia:
             line.endpoint.close()
             line.listener.finish()
         self._lines.clear()
+        self._left.clear()
 
     def _traced(self, line: _Line) -> Callable[[bytes], None]:
         def sent(octets: bytes) -> None:

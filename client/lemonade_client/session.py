@@ -26,7 +26,14 @@ from lemonade_wire.sdp.codec import Codec
 from lemonade_wire.sdp.offer import NegotiatedStream
 from lemonade_wire.sip.errors import SipUsageError
 from lemonade_wire.sip.event import Event as SipEvent
-from lemonade_wire.sip.event import InfoReceived, InviteReceived, RequestAnswered, RequestReceived
+from lemonade_wire.sip.event import (
+    InfoReceived,
+    InviteReceived,
+    ReinviteAnswered,
+    ReinviteReceived,
+    RequestAnswered,
+    RequestReceived,
+)
 from lemonade_wire.sip.message import Response as SipResponse
 from lemonade_wire.sip.uri import SipUri
 
@@ -47,6 +54,12 @@ class Media(Protocol):
         Raises OSError where no pair is free.
         """
 
+    def renew(self, codecs: dict[int, Codec], *, move: bool) -> int:
+        """Listen for these audio codecs too, if `move` on another pair of ports; returns the RTP port.
+
+        What still comes to the ports before is heard as well. Raises OSError where no pair is free.
+        """
+
     def expect(self, streams: tuple[NegotiatedStream, ...]) -> None:
         """Take note of the answer: listen to its addresses too, and send reports there."""
 
@@ -63,7 +76,10 @@ class Phone(Protocol):
         """Call; returns the call."""
 
     def refuse(self, call: str, status: int, *, now: float) -> None:
-        """Refuse a call that came in."""
+        """Refuse a call that came in, or a re-INVITE."""
+
+    def reinvite(self, call: str, body: bytes, *, now: float) -> str:
+        """Offer another session; returns the re-INVITE's transaction."""
 
     def info(self, call: str, body: bytes, content_type: str, *, now: float) -> str:
         """Send INFO; returns its transaction."""
@@ -160,9 +176,12 @@ class Session:
         match event:
             case InviteReceived(call=call):
                 self.phone.refuse(call, 486, now=self.now)
+            case ReinviteReceived(call=call):
+                self.phone.refuse(call, 488, now=self.now)
             case RequestReceived(transaction=transaction):
                 self._respond(transaction, 501)
-            case RequestAnswered(transaction=transaction, response=response):
+            case RequestAnswered() | ReinviteAnswered():
+                transaction, response = event.transaction, event.response
                 self._finals[transaction] = response
             case InfoReceived(call=call, transaction=transaction):
                 known = len(self.call.responses) if self.call else 0

@@ -19,7 +19,15 @@ from lemonade_wire.profile import DRAFT_07, Profile
 from lemonade_wire.script import load_yaml, parse_script
 from lemonade_wire.sdp.codec import Codec
 from lemonade_wire.sdp.offer import NegotiatedStream
-from lemonade_wire.sip.event import CallAnswered, CallEnded, CallRefused, Event, InfoReceived, RequestAnswered
+from lemonade_wire.sip.event import (
+    CallAnswered,
+    CallEnded,
+    CallRefused,
+    Event,
+    InfoReceived,
+    ReinviteAnswered,
+    RequestAnswered,
+)
 from lemonade_wire.sip.message import Request, Response, parse_datagram
 from lemonade_wire.sip.uri import SipUri
 
@@ -121,6 +129,9 @@ class BenchPhone:
     def refuse(self, call: str, status: int, *, now: float) -> None:
         self._note(f"refuse {status}", "none", target=call)
 
+    def reinvite(self, call: str, body: bytes, *, now: float) -> str:
+        return self._note("re-INVITE", "tx", target=call, body=body)
+
     def info(self, call: str, body: bytes, content_type: str, *, now: float) -> str:
         return self._note("INFO", "tx", target=call, body=body, kind=content_type)
 
@@ -156,12 +167,19 @@ class BenchMedia:
     streams: tuple[NegotiatedStream, ...] = ()
     closed: int = 0
     full: bool = False
+    renewed: list[tuple[dict[int, Codec], bool]] = field(default_factory=list)
 
     def open(self, medium: Literal["audio", "video"], codecs: dict[int, Codec], peer: str) -> int:
         if self.full:
             raise OSError("none left")
         self.opened.append((medium, codecs, peer))
         return 20000 if medium == "audio" else 20002
+
+    def renew(self, codecs: dict[int, Codec], *, move: bool) -> int:
+        if move and self.full:
+            raise OSError("none left")
+        self.renewed.append((codecs, move))
+        return 20004 if move else 20000
 
     def expect(self, streams: tuple[NegotiatedStream, ...]) -> None:
         self.streams = streams
@@ -273,6 +291,11 @@ class Bench:
         if status < 300:
             return self.sip(CallAnswered(call, sip_response(status, "OK", body, kind)))
         return self.sip(CallRefused(call, sip_response(status)))
+
+    def reinvite_answered(self, status: int = 200, body: str = ANSWER) -> Bench:
+        """Answer the last re-INVITE."""
+        asked = self.last("re-INVITE")
+        return self.sip(ReinviteAnswered(asked.target, asked.name, sip_response(status, "Reason", body)))
 
     def info_answered(self, status: int = 200) -> Bench:
         """Answer the last INFO."""

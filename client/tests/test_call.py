@@ -4,14 +4,17 @@ from collections.abc import Callable
 from typing import Any
 
 from lemonade_client.call import Call
+from lemonade_wire.sdp.codec import PCMU
+from lemonade_wire.sdp.offer import make_offer
 from lemonade_wire.sip.event import ByeReceived, CallAnswered, CallEnded, CallRefused, InfoReceived
 
+OFFER = make_offer("127.0.0.3", 20000, [PCMU])
 RESPONSE = '<MediaServerControl version="1.0"><response request="{}" id="{}" code="200"/></MediaServerControl>'
 
 
 def test_from_the_invite_to_the_bye(bench: Callable[..., Any]) -> None:
     make = bench("  []\n")
-    call = Call("c", "annc")
+    call = Call("c", "annc", OFFER)
     assert (call.settled, call.up, call.over) == (False, False, False)
     call.observe(CallAnswered("c", make.make_response(200, "OK")))
     assert (call.settled, call.up, call.over) == (True, True, False)
@@ -21,7 +24,7 @@ def test_from_the_invite_to_the_bye(bench: Callable[..., Any]) -> None:
 
 
 def test_a_refusal_and_no_answer_at_all(bench: Callable[..., Any]) -> None:
-    refused, silent = Call("c", "annc"), Call("d", "annc")
+    refused, silent = Call("c", "annc", OFFER), Call("d", "annc", OFFER)
     refused.observe(CallRefused("c", bench("  []\n").make_response(404)))
     silent.observe(CallRefused("d", None))
     assert (refused.status, refused.over, refused.up) == ("404", True, False)
@@ -30,7 +33,7 @@ def test_a_refusal_and_no_answer_at_all(bench: Callable[..., Any]) -> None:
 
 def test_the_response_to_the_last_request_is_taken_once(bench: Callable[..., Any]) -> None:
     make = bench("  []\n").make_info
-    call = Call("c", "ivr", request_id="2")
+    call = Call("c", "ivr", OFFER, request_id="2")
     for name, number in (("playcollect", "1"), ("stop", "2"), ("playcollect", "2")):
         call.observe(InfoReceived("c", make(RESPONSE.format(name, number)), "t"))
     taken = call.take_response()
@@ -41,7 +44,7 @@ def test_the_response_to_the_last_request_is_taken_once(bench: Callable[..., Any
 
 def test_what_cannot_be_read_is_remembered_as_trouble(bench: Callable[..., Any]) -> None:
     make = bench("  []\n").make_info
-    call = Call("c", "ivr", request_id="1")
+    call = Call("c", "ivr", OFFER, request_id="1")
     call.observe(InfoReceived("c", make("<MediaServerControl"), "t"))
     assert "could not be read" in call.trouble
     call.observe(

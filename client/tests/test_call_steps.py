@@ -12,7 +12,15 @@ from lemonade_wire.mscml.document import parse_document
 from lemonade_wire.mscml.request import Audio, PlayCollect, Stop
 from lemonade_wire.sdp.codec import PCMA, PCMU
 from lemonade_wire.sdp.description import Direction, SessionDescription
-from lemonade_wire.sip.event import CallAnswered, CallEnded, InviteReceived, RequestAnswered, RequestReceived
+from lemonade_wire.sip.event import (
+    CallAnswered,
+    CallEnded,
+    InviteReceived,
+    ReinviteAnswered,
+    ReinviteReceived,
+    RequestAnswered,
+    RequestReceived,
+)
 
 # A URL, and how it stands in the Request-URI: all but RFC 3261's paramchar escaped, % too.
 URL = (
@@ -320,3 +328,73 @@ def test_fault_no_ok_to_response(bench: Callable[..., Any]) -> None:
     run.response('id="1" code="200" text="OK" reason="timeout"')
     assert not any(one.what == "respond 200" for one in run.phone.asked)
     assert run.states == ["1 done", "2 done"]
+
+
+# What `reinvite` says; the m-line's port and formats, its direction, the address in c=, the version.
+OFFERS = [
+    ("{}", (20000, ("0", "8"), Direction.RECVONLY, "127.0.0.3", 1)),
+    ("{hold: direction}", (20000, ("0", "8"), Direction.INACTIVE, "127.0.0.3", 2)),
+    ("{hold: address}", (20000, ("0", "8"), Direction.RECVONLY, "0.0.0.0", 2)),  # noqa: S104  a word of SDP
+    ("{offer: [PCMA/8000]}", (20000, ("8",), Direction.RECVONLY, "127.0.0.3", 2)),
+    ("{move: yes}", (20004, ("0", "8"), Direction.RECVONLY, "127.0.0.3", 2)),
+]
+
+
+@pytest.mark.parametrize(("words", "expected"), OFFERS)
+def test_reinvite_offers_what_the_step_says(bench: Callable[..., Any], words: str, expected: tuple[Any, ...]) -> None:
+    run = bench(f"  - announce: {{url: 'imap://x'}}\n  - reinvite: {words}\n").start().answered()
+    first = SessionDescription.parse(run.last("INVITE").body)
+    offer = SessionDescription.parse(run.last("re-INVITE").body)
+    (line,) = offer.media
+    assert offer.connection is not None
+    seen = (line.port, line.formats, line.direction(offer), offer.connection.address, offer.origin.version)
+    assert seen == expected
+    assert offer.origin.session_id == first.origin.session_id
+    assert run.states == ["1 done"]
+    run.reinvite_answered()
+    assert run.states == ["1 done", "2 done"]
+
+
+def test_hold_of_an_ivr_call_is_sendonly_and_ends_with_the_version_gone_up(bench: Callable[..., Any]) -> None:
+    run = bench(IVR + "  - reinvite: {hold: direction, after: 2 s}\n  - reinvite: {}\n").start().answered()
+    run.info_answered().hear(1.9)
+    assert not any(asked.what == "re-INVITE" for asked in run.phone.asked)
+    run.hear(2.0)
+    held = SessionDescription.parse(run.last("re-INVITE").body)
+    assert held.media[0].direction(held) is Direction.SENDONLY
+    assert any(fmt.codec.is_telephone_event for fmt in held.media[0].rtp_formats())
+    run.reinvite_answered()
+    back = SessionDescription.parse(run.last("re-INVITE").body)
+    assert (back.media[0].direction(back), back.origin.version) == (Direction.SENDRECV, 3)
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "body", "why"),
+    [
+        ("{}", 488, "", "the re-INVITE got 488 Reason; 200 is expected"),
+        ("{expect: 488}", 200, "", "the re-INVITE got 200 Reason; 488 is expected"),
+        ("{}", 200, "rubbish", "the answer's SDP: not a line of SDP: 'rubbish'"),
+    ],
+)
+def test_reinvite_fails_on_another_status_or_answer(
+    bench: Callable[..., Any], words: str, status: int, body: str, why: str
+) -> None:
+    run = bench(f"  - announce: {{url: 'imap://x'}}\n  - reinvite: {words}\n").start().answered()
+    run.reinvite_answered(status, body)
+    assert run.why == why
+
+
+def test_reinvite_without_an_answer_or_a_port_fails(bench: Callable[..., Any]) -> None:
+    run = bench("  - announce: {url: 'imap://x'}\n  - reinvite: {}\n").start().answered()
+    asked = run.last("re-INVITE")
+    run.sip(ReinviteAnswered(asked.target, asked.name, None))
+    assert run.why == "the re-INVITE got no answer; 200 is expected"
+    run = bench("  - announce: {url: 'imap://x'}\n  - reinvite: {move: yes}\n").start()
+    run.media.full = True
+    assert "no RTP port is free" in run.answered().why
+
+
+def test_a_reinvite_of_the_media_server_is_refused(bench: Callable[..., Any]) -> None:
+    run = bench("  - announce: {url: 'imap://x'}\n").start().answered()
+    run.sip(ReinviteReceived("call-1", run.make_info("")))
+    assert run.last("refuse 488").target == "call-1"

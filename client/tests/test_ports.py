@@ -18,7 +18,7 @@ from lemonade_wire.address import Resolver
 from lemonade_wire.redact import Redactor
 from lemonade_wire.rtp.endpoint import RtpPorts
 from lemonade_wire.rtp.rtcp import kinds, parse_compound
-from lemonade_wire.sdp.codec import PCMU
+from lemonade_wire.sdp.codec import PCMA, PCMU
 from lemonade_wire.sdp.description import Direction
 from lemonade_wire.sdp.offer import NegotiatedStream
 from lemonade_wire.trace import Trace
@@ -78,6 +78,23 @@ class TestCallMedia(TestCase):
                 assert kinds(parse_compound(rtcp.recv(2048))) == ["RR", "SDES", "BYE"]
         assert self.media.heard == pytest.approx(0.04)
         assert [event["event"] for event in self.events] == ["rtp", "rtcp", "heard"] * 2
+
+    async def test_other_codecs_and_ports_are_heard_beside_those_before(self) -> None:
+        with _udp() as rtp:
+            before = self.media.open("audio", {0: PCMU}, PEER)
+            assert self.media.renew({8: PCMA}, move=False) == before
+            after = self.media.renew({8: PCMA}, move=True)
+            assert after != before
+            for heard, (port, payload_type) in enumerate(((before, 0), (after, 8), (after, 0)), 1):
+                told: Deferred[float] = Deferred()
+                self.media.on_heard = told.callback
+                rtp.sendto(bytes([0x80, payload_type, 0, heard]) + PACKET[4:], (HOST, port))
+                assert await told == pytest.approx(0.02 * heard)
+            self.media.close()
+        assert [event["event"] for event in self.events].count("heard") == 2
+        with _udp() as rtp:
+            again = [self.media.open("audio", {0: PCMU}, PEER) for _ in range(2)]
+            assert len({before, after, *again}) == 4
 
     def test_a_call_without_packets_says_nothing(self) -> None:
         self.media.open("audio", {0: PCMU}, PEER)

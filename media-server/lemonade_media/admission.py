@@ -30,7 +30,7 @@ class NotAdmittedError(Exception):
 def admit(event: InviteReceived, config: MediaConfig, now: float, fault: Fault | None) -> Call:
     """Return the call that an INVITE begins; raises NotAdmittedError."""
     service = _service(event.request, config, fault)
-    return Call(event.call, service, _offer(event.request), give_up_at=now + config.max_call_seconds)
+    return Call(event.call, service, offer_of(event.request), give_up_at=now + config.max_call_seconds)
 
 
 def phrase(problem: object) -> str:
@@ -53,7 +53,8 @@ def _service(request: Request, config: MediaConfig, fault: Fault | None) -> Anno
             raise NotAdmittedError(488)  # RFC 4240 section 2
 
 
-def _offer(request: Request) -> SessionDescription | None:
+def offer_of(request: Request) -> SessionDescription | None:
+    """Return the offer of an INVITE, None where it holds none; raises NotAdmittedError."""
     try:
         body = session_description(request)
         return SessionDescription.parse(body) if body is not None else None

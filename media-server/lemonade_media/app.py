@@ -12,6 +12,7 @@ from twisted.internet.task import deferLater
 from lemonade_media.commands import (
     AbortFetch,
     AddStream,
+    ChangeStream,
     CloseMedia,
     Command,
     LogLine,
@@ -37,6 +38,7 @@ from lemonade_wire.rtp.endpoint import RtpPorts
 from lemonade_wire.rtp.telephone_event import KeyEvent, KeyPressed
 from lemonade_wire.sip.endpoint import SipEndpoint
 from lemonade_wire.sip.event import Event
+from lemonade_wire.sip.session import TIMER
 from lemonade_wire.sip.settings import UaSettings
 
 GOODBYE_SECONDS = 1.0
@@ -54,6 +56,7 @@ class MediaApp:
             config.listen,
             product="lemonade-media",
             accept=ACCEPTED,
+            supported=(TIMER,),
             users=frozenset({"annc", "ivr"}),
             resolver=config.resolver,
         )
@@ -167,9 +170,8 @@ class MediaApp:
                 except OSError as problem:
                     self._log(f"no RTP ports: {problem}")
                     server.media_refused(call, now)
-            case AddStream():
-                self._player.add(command)
-                self._listener.expect(command)
+            case AddStream() | ChangeStream():
+                self._agree(command)
             case PlayMedia():
                 self._player.play(command)
             case SeekMedia():
@@ -190,6 +192,13 @@ class MediaApp:
                 self._fetches.abort(job)
             case LogLine(text, raw):
                 self._log(text, raw=raw)
+
+    def _agree(self, command: AddStream | ChangeStream) -> None:
+        if isinstance(command, AddStream):
+            self._player.add(command)
+        else:
+            self._player.change(command)
+        self._listener.expect(command)
 
     # -- small things --------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,8 @@ from lemonade_wire.sdp.offer import NegotiatedStream
 class Call:
     """A call from its INVITE to its end.
 
-    `offer` is the caller's, or ours where the INVITE had none. `media` holds what was fetched, by URL; `keys` what was
+    `offer` is the caller's, or ours where the INVITE had none; `ours` is our last session description, and `offered`
+    one of ours whose answer is still to come with an ACK. `media` holds what was fetched, by URL; `keys` what was
     pressed. `give_up_at` is when the call is ended whatever it does, `accept_at` when a fault lets the 200 out;
     infinite otherwise.
     """
@@ -27,6 +28,9 @@ class Call:
     service: Announcement | IvrSession
     offer: SessionDescription | None
     description: bytes = b""
+    ours: SessionDescription | None = None
+    offered: SessionDescription | None = None
+    port: int = 0
     stream: NegotiatedStream | None = None
     accepted: bool = False
     confirmed: bool = False

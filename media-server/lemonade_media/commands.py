@@ -58,6 +58,25 @@ class AddStream:
 
 
 @dataclass(frozen=True)
+class ChangeStream:
+    """The call's stream goes on as said here. `held`: nothing is sent, and what is playing stands still.
+
+    `rtcp_port` None: no reports either. `formats` is what the caller may send, as in AddStream. `media` takes the place
+    of what is playing, in another encoding (None: none).
+    """
+
+    call: str
+    address: str
+    port: int
+    rtcp_port: int | None
+    payload_type: int
+    ptime_ms: int
+    held: bool
+    formats: tuple[Format, ...] = ()
+    media: tuple[EncodedMedia, ...] | None = None
+
+
+@dataclass(frozen=True)
 class PlayMedia:
     """Play these media as one content, as `service.StartPlaying` says; `playing_ended` answers once."""
 
@@ -123,6 +142,7 @@ Command = (
     | StartFetch
     | AbortFetch
     | AddStream
+    | ChangeStream
     | PlayMedia
     | SeekMedia
     | StopMedia

@@ -192,7 +192,7 @@ class Conductor:
 
     def _play(self, call: Call, playing: StartPlaying) -> None:
         call.media = {url: call.media[url] for url in playing.urls}
-        media = tuple(call.media[url] for url in playing.urls)
+        media = tuple(call.media[url].to(call.law) for url in playing.urls)
         self.command(PlayMedia(call.id, media, playing.offset_ms, playing.limit_ms, playing.plays, playing.delay_ms))
 
     def _respond(self, call: Call, response: Response, now: float) -> None:

@@ -12,6 +12,7 @@ import math
 
 from lemonade_media import faults
 from lemonade_media.admission import NotAdmittedError, admit
+from lemonade_media.changing import Changing
 from lemonade_media.commands import Command, LogLine, OpenMedia
 from lemonade_media.conductor import Conductor
 from lemonade_media.config import MediaConfig
@@ -36,6 +37,9 @@ from lemonade_wire.sip.event import (
     InfoReceived,
     InviteCancelled,
     InviteReceived,
+    ReinviteAnswered,
+    ReinviteConfirmed,
+    ReinviteReceived,
     RequestAnswered,
     RequestReceived,
 )
@@ -61,6 +65,7 @@ class MediaServer:
         self._conductor = Conductor(ua, config, address, fault)
         tolerance = Tolerance(repeat_zero_is_one=profile.zero_repeat_plays_once)
         self._informing = Informing(self._conductor, tolerance)
+        self._changing = Changing(self._conductor)
         self._sessions = itertools.count(session_id)
         self._stopping = False
 
@@ -81,8 +86,14 @@ class MediaServer:
                 self._conductor.close(call_id, "the caller hung up")
             case CallEnded(call_id, why):
                 self._conductor.close(call_id, f"over ({why})")
+            case ReinviteReceived():
+                self._changing.asked(event, now)
+            case ReinviteConfirmed():
+                self._changing.acknowledged(event, now)
+            case ReinviteAnswered():
+                self._changing.refreshed(event, now)
             case RequestReceived(transaction=transaction):
-                # No other request, and no second INVITE, changes a call: it stays as it is (RFC 3261 section 14.2).
+                # No other request changes a call.
                 self._conductor.agent.respond(transaction, 488, now=now)
             case RequestAnswered(call_id, response=reply) if call_id and (reply is None or reply.status >= 300):
                 self._conductor.log(f"a request of ours was answered {reply.status if reply else 'by nobody'}", call_id)

@@ -84,6 +84,13 @@ class EncodedMedia:
         """Playing length."""
         return len(self.octets) / RATE
 
+    def to(self, law: Law) -> EncodedMedia:
+        """Return the same sound in that encoding."""
+        if law == self.law:
+            return self
+        table = _ENCODE[law](_EXPAND[self.law](bytes(range(256))))
+        return EncodedMedia(law, self.octets.translate(table), f"{self.key}>{law}")
+
 
 @dataclass(frozen=True)
 class DecodedMedia:

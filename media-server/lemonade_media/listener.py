@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lemonade_media.caller import Caller
-from lemonade_media.commands import AddStream
+from lemonade_media.commands import AddStream, ChangeStream
 from lemonade_wire.address import Resolver
 from lemonade_wire.rtp.endpoint import OnPacket, Source
 from lemonade_wire.rtp.telephone_event import KeyEvent
@@ -42,10 +42,11 @@ class Listener:
 
         return received
 
-    def expect(self, command: AddStream) -> None:
-        """Listen to the caller that is agreed with."""
+    def expect(self, command: AddStream | ChangeStream) -> None:
+        """Listen to the caller that is agreed with; who names no address is where it was."""
         caller = self._lines[command.call].caller
-        caller.host = self._resolver.resolve(command.address, command.port).host
+        if command.rtcp_port is not None:
+            caller.host = self._resolver.resolve(command.address, command.port).host
         caller.codecs = {known.payload_type: known.codec for known in command.formats}
 
     def caller(self, call: str) -> Caller:

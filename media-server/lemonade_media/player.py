@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lemonade_media.commands import AddStream, PlayMedia, SeekMedia
+from lemonade_media.commands import AddStream, ChangeStream, PlayMedia, SeekMedia
+from lemonade_media.decode import EncodedMedia
 from lemonade_media.sender.protocol import Event, Finished, Sought, Started, Stopped
 from lemonade_media.sender.supervisor import StreamSetup, Supervisor
 from lemonade_wire.address import Resolver
@@ -78,20 +79,29 @@ class MediaPlayer:
         )
         line.stream = self._sender.add(setup, lambda event: self._happened(command.call, event))
 
+    def change(self, command: ChangeStream) -> None:
+        """Have the call's stream go on elsewhere, or as something else."""
+        line = self._lines[command.call]
+        if line.stream is None:
+            return
+        content = self._hold(line, command.media) if command.media else None
+        rtcp_port = command.rtcp_port
+        self._sender.change(
+            line.stream,
+            self._resolver.resolve(command.address, command.port),
+            None if rtcp_port is None else self._resolver.resolve(command.address, rtcp_port),
+            payload_type=command.payload_type,
+            ptime_ms=command.ptime_ms,
+            held=command.held,
+            content=content,
+        )
+
     def play(self, command: PlayMedia) -> None:
         """Play media as one content."""
         line = self._lines[command.call]
         if line.stream is None:
             return
-        key = "+".join(media.key for media in command.media)
-        if line.content != key:
-            self._release(line)
-            number, uses = self._contents.get(key, (-1, 0))
-            if not uses:
-                number = self._sender.load(b"".join(media.octets for media in command.media), unit_octets=OCTETS_PER_MS)
-            self._contents[key] = (number, uses + 1)
-            line.content = key
-        number, _ = self._contents[key]
+        number = self._hold(line, command.media)
         line.offset_ms = command.offset_ms
         line.serial = self._sender.play(
             line.stream,
@@ -126,6 +136,18 @@ class MediaPlayer:
         """Give everything back."""
         for call in list(self._lines):
             self.close(call)
+
+    def _hold(self, line: _Line, media: tuple[EncodedMedia, ...]) -> int:
+        """Give the line its content, which the sender has once for all lines; returns its number there."""
+        key = "+".join(one.key for one in media)
+        if line.content != key:
+            self._release(line)
+            number, uses = self._contents.get(key, (-1, 0))
+            if not uses:
+                number = self._sender.load(b"".join(one.octets for one in media), unit_octets=OCTETS_PER_MS)
+            self._contents[key] = (number, uses + 1)
+            line.content = key
+        return self._contents[key][0]
 
     def _release(self, line: _Line) -> None:
         if line.content is None:

@@ -19,6 +19,7 @@ from lemonade_wire.address import Address
 from lemonade_wire.faults import Fault
 from lemonade_wire.profile import DRAFT_07, Profile
 from lemonade_wire.sip.event import CloseStream, Event, OpenStream, Output, SendDatagram, SendStream
+from lemonade_wire.sip.session import TIMER
 from lemonade_wire.sip.settings import UaSettings
 from lemonade_wire.sip.ua import UserAgent
 from lemonade_wire.sip.uri import SipUri
@@ -44,7 +45,7 @@ class Replay:
         self.now = 100.0
         self.caller = UserAgent(UaSettings(CALLER), random.Random(1))
         users = frozenset({"annc", "ivr"})
-        self.callee = UserAgent(UaSettings(SERVER, accept=ACCEPTED, users=users), random.Random(2))
+        self.callee = UserAgent(UaSettings(SERVER, accept=ACCEPTED, users=users, supported=(TIMER,)), random.Random(2))
         self.server = MediaServer(self.callee, config, SERVER.host, profile=profile, fault=fault)
         self.heard: list[Event] = []
         self.commands: list[Command] = []

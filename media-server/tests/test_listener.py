@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.internet.task import Clock
 
-from lemonade_media.commands import AddStream
+from lemonade_media.commands import AddStream, ChangeStream
 from lemonade_media.listener import Listener
 from lemonade_wire.address import Resolver
 from lemonade_wire.rtp.telephone_event import KeyEvent, KeyPressed, KeyReleased
@@ -45,6 +45,17 @@ def test_a_key_of_which_nothing_more_is_heard_goes_up() -> None:
     bench.clock.advance(0.1)
     assert bench.told[1:] == [("a", KeyReleased("6", 50.0))]
     assert not bench.clock.getDelayedCalls()
+
+
+def test_after_a_change_another_address_is_listened_to_and_none_where_there_is_none() -> None:
+    bench = Bench()
+    formats = STREAM.formats
+    bench.listener.expect(ChangeStream("a", "127.0.0.9", 20000, 20001, 0, 20, held=True, formats=formats))
+    bench.listener.expect(ChangeStream("a", "0.0.0.0", 20000, None, 0, 20, held=True, formats=formats))  # noqa: S104
+    bench.heard(DOWN, FRONT, 0.0)
+    assert bench.told == []
+    bench.heard(DOWN, ("127.0.0.9", 31000), 0.0)
+    assert bench.told == [("a", KeyPressed("6", -0.05))]
 
 
 def test_a_call_that_is_over_tells_nothing_more() -> None:

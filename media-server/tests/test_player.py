@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 from twisted.trial.unittest import TestCase
 
-from lemonade_media.commands import AddStream, PlayMedia, SeekMedia
+from lemonade_media.commands import AddStream, ChangeStream, PlayMedia, SeekMedia
 from lemonade_media.decode import EncodedMedia
 from lemonade_media.player import MediaPlayer
 from lemonade_media.sender.protocol import Event, Finished, Sought, Started, Stopped
@@ -55,7 +55,7 @@ class Notes:
         return self.serial
 
     def __getattr__(self, name: str) -> Callable[..., None]:
-        return lambda *arguments: self.calls.append((name, *arguments))
+        return lambda *arguments, **named: self.calls.append((name, *arguments, *named.values()))
 
 
 class PlayerTests(TestCase):
@@ -95,6 +95,20 @@ class PlayerTests(TestCase):
         self.player.add(AddStream("a", "127.0.0.66", 30000, 30001, 8, 20, burst=1, reset_on_seek=False))
         setup = self.sender.setups[0]
         assert (setup.destination, setup.rtcp_destination) == (("127.0.0.67", 30000), ("127.0.0.67", 30001))
+
+    def test_a_stream_goes_on_elsewhere_with_other_content(self) -> None:
+        self.call("a")
+        self.player.play(PlayMedia("a", (SPEECH,), 0, None))
+        self.player.change(ChangeStream("a", "127.0.0.66", 31000, 31001, 0, 40, held=False))
+        self.player.change(ChangeStream("a", "127.0.0.1", 31000, None, 8, 20, held=True, media=(MORE,)))
+        assert self.sender.calls[2:] == [
+            ("change", 1, ("127.0.0.67", 31000), ("127.0.0.67", 31001), 0, 40, False, None),
+            ("drop", 1),
+            ("load", MORE.octets),
+            ("change", 1, ("127.0.0.1", 31000), None, 8, 20, True, 2),
+        ]
+        self.player.close("a")
+        assert ("drop", 2) in self.sender.calls
 
     def test_ports_come_back(self) -> None:
         for _ in range(3):

@@ -11,6 +11,7 @@ import pytest
 from lemonade_media.sender.engine import SenderEngine
 from lemonade_media.sender.protocol import (
     AddStream,
+    ChangeStream,
     DropContent,
     Finished,
     LoadContent,
@@ -233,3 +234,101 @@ def test_a_successor_without_the_media_stops_and_a_strange_row_is_made_new(make_
     bench.engine = SenderEngine(bench.table)
     bench.engine.apply(AddStream(**(vars(bench.stream(0)) | {"resume": True, "ssrc": 1})), bench.now)
     assert (bench.table["packets"][0], bench.table["ssrc"][0]) == (0, 1)
+
+
+def change(
+    bench: Bench, *, held: bool = False, payload_type: int = 0, ptime_ms: int = 20, content: int | None = None
+) -> None:
+    bench.serial += 1
+    to = ("127.0.0.1", 30000)
+    command = ChangeStream(0, bench.serial, payload_type, ptime_ms, to, to, held, content)
+    bench.engine.apply(command, bench.now)
+
+
+def test_on_hold_nothing_is_sent_and_the_content_stands_still(make_bench: type[Bench]) -> None:
+    bench = make_bench()
+    serial = bench.play(limit_ms=1000)
+    bench.run(0.5)
+    sent = len(bench.sent)
+    change(bench, held=True)
+    bench.run(2.0)
+    assert len(bench.sent) == sent
+    change(bench)
+    bench.run(1.0)
+    packets = bench.packets()
+    assert b"".join(packet.payload for packet in packets) == MEDIA[:8000].tobytes()
+    assert bench.events == [Started(0, serial), Finished(0, serial, 1000, 1000)]
+    # The clock of the timestamps went on, and M is set after the gap.
+    sequence, timestamp = steps(packets)[sent - 1]
+    assert sequence == 1
+    assert timestamp / 8000 == pytest.approx(bench.times()[sent] - bench.times()[sent - 1])
+    assert [index for index, packet in enumerate(packets) if packet.marker] == [0, sent]
+    assert {packet.ssrc for packet in packets} == {7000}
+
+
+def test_what_is_asked_for_on_hold_begins_after_it(make_bench: type[Bench]) -> None:
+    bench = make_bench()
+    change(bench, held=True)
+    serial = bench.play(limit_ms=100)
+    bench.run(1.0)
+    assert bench.sent == []
+    change(bench)
+    bench.run(1.0)
+    assert len(bench.sent) == 5
+    assert bench.events == [Started(0, serial), Finished(0, serial, 100, 100)]
+
+
+def test_on_hold_a_playing_may_be_moved_and_stopped(make_bench: type[Bench]) -> None:
+    bench = make_bench()
+    serial = bench.play()
+    bench.run(0.1)
+    played = 20 * len(bench.sent)
+    change(bench, held=True)
+    bench.seek(4000)
+    bench.stop()
+    bench.run(0.1)
+    assert bench.events[1:] == [Sought(0, serial, played, played + 4000), Stopped(0, serial, played, played + 4000)]
+
+
+def test_another_encoding_goes_on_at_the_same_place(make_bench: type[Bench]) -> None:
+    bench = make_bench()
+    other = 255 - MEDIA
+    bench.engine.load(LoadContent(2, len(other)), other)
+    bench.play(limit_ms=1000)
+    bench.run(0.5)
+    sent = len(bench.sent)
+    change(bench, payload_type=8, content=2)
+    bench.engine.apply(DropContent(1), bench.now)
+    bench.run(1.0)
+    packets = bench.packets()
+    assert steps(packets) == [(1, 160)] * 49
+    assert [packet.payload_type for packet in packets] == [0] * sent + [8] * (50 - sent)
+    assert b"".join(packet.payload for packet in packets[sent:]) == other[160 * sent : 8000].tobytes()
+
+
+def test_longer_packets_go_on_without_a_gap(make_bench: type[Bench]) -> None:
+    bench = make_bench()
+    bench.play(limit_ms=1000)
+    bench.run(0.5)
+    change(bench, ptime_ms=40)
+    bench.run(1.0)
+    packets = bench.packets()
+    assert b"".join(packet.payload for packet in packets) == MEDIA[:8000].tobytes()
+    assert [step for step, _ in steps(packets)] == [1] * (len(packets) - 1)
+    assert [timestamp for _, timestamp in steps(packets)[-5:]] == [320] * 5
+
+
+def test_a_successor_keeps_what_is_on_hold(make_bench: type[Bench]) -> None:
+    bench = make_bench()
+    bench.play(limit_ms=1000)
+    bench.run(0.5)
+    sent = len(bench.sent)
+    change(bench, held=True)
+    bench.engine = SenderEngine(bench.table, seed=2)
+    bench.engine.load(LoadContent(1, len(MEDIA)), MEDIA)
+    bench.engine.apply(AddStream(**(vars(bench.stream(0)) | {"resume": True})), bench.now)
+    bench.run(1)
+    assert len(bench.sent) == sent
+    change(bench)
+    bench.run(1)
+    assert b"".join(packet.payload for packet in bench.packets()) == MEDIA[:8000].tobytes()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from lemonade_media.sender.protocol import (
     MAX_MESSAGE,
     AddStream,
+    ChangeStream,
     Finished,
     LoadContent,
     Message,
@@ -26,6 +27,8 @@ MESSAGES: list[Message] = [
     AddStream(1, 2**32 - 1, 65535, 2**32 - 1, 0, ("127.0.0.3", 20000), ("::1", 20001), "ü" * 255, resume=True),
     Play(1, 9, 3, 4000, None),
     Play(1, 9, 3, 0, 9000, None, 250),
+    ChangeStream(1, 9, 8, 20, ("127.0.0.3", 20000), ("127.0.0.3", 20001), held=False, content=4),
+    ChangeStream(1, 9, 8, 20, ("0.0.0.0", 20000), None, held=True),  # noqa: S104  where nothing goes
     Seek(1, 10, -4000),
     Finished(1, 9, 12_000, 16_000),
     Stopped(1, 9, 0, 0),

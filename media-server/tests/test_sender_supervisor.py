@@ -95,6 +95,34 @@ class SenderProcess(TestCase):
             (first.sequence + n) % 65536 for n in range(len(self.packets))
         ]
 
+    async def test_a_stream_goes_on_elsewhere_and_without_reports(self) -> None:
+        moved: list[RtpPacket] = []
+        ports = RtpPorts(HOST, 22060, 22080)
+        there = ports.open(lambda octets, *_: moved.append(RtpPacket.parse(octets)), lambda *_: None)
+        self.addCleanup(there.close)
+        content, other = self.sender.load(MEDIA), self.sender.load(MEDIA[::-1])
+        stream = self.sender.add(self.setup_stream(), self.events.append)
+        self.sender.play(stream, content)
+        await until(lambda: len(self.packets) > 5)
+        self.sender.change(stream, (HOST, there.port), None, payload_type=8, ptime_ms=20, held=False, content=other)
+        self.sender.drop(content)
+        await until(lambda: len(moved) > 5)
+        # A successor sends where the one before it did.
+        assert self.sender.pid is not None
+        os.kill(self.sender.pid, signal.SIGKILL)
+        await until(lambda: self.deaths)
+        before = len(moved)
+        await until(lambda: len(moved) > before + 5)
+        assert {packet.payload_type for packet in moved} == {8}
+        assert moved[0].ssrc == self.packets[0].ssrc
+        assert moved[0].sequence == (self.packets[-1].sequence + 1) % 65536
+        self.sender.change(
+            stream, (HOST, there.port), (HOST, self.heard.port + 1), payload_type=8, ptime_ms=20, held=True
+        )
+        self.reports.clear()
+        self.sender.remove(stream)
+        await until(lambda: self.reports)
+
     async def test_a_killed_sender_is_followed_by_one_that_goes_on(self) -> None:
         content = self.sender.load(MEDIA)
         stream = self.sender.add(self.setup_stream(), self.events.append)

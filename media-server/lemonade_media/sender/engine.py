@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from lemonade_media.sender.protocol import (
     AddStream,
+    ChangeStream,
     Command,
     DropContent,
     Event,
@@ -36,6 +37,7 @@ from lemonade_media.sender.table import FINISHED, PLAYING, ROW, STOPPED, Table, 
 PHASES = 20
 MAX_CATCH_UP_MS = 1000
 _NO_LIMIT = 1 << 60
+_NEVER = -1
 _HEADER = np.dtype([("first", "u1"), ("second", "u1"), ("sequence", ">u2"), ("timestamp", ">u4"), ("ssrc", ">u4")])
 
 Octets = NDArray[np.uint8]
@@ -86,6 +88,8 @@ class SenderEngine:
                 return
             if isinstance(command, Play):
                 self._play(command, tick)
+            elif isinstance(command, ChangeStream):
+                self._change(command, tick)
             elif self._table["state"][command.stream] == PLAYING:
                 if isinstance(command, Seek):
                     self._seek(command)
@@ -149,7 +153,7 @@ class SenderEngine:
             self._reports.start(stream, command.cname, now)
         if known and table["state"][stream] == PLAYING:
             if int(table["content"][stream]) in self._contents:
-                self._schedule(np.array([stream]), tick)
+                self._schedule_one(stream, tick)
             else:
                 self._end(stream, STOPPED)
 
@@ -195,7 +199,31 @@ class SenderEngine:
         }
         for name, value in row.items():
             table[name][stream] = value
-        self._schedule(np.array([stream]), int(table["last_sent"][stream]))
+        self._schedule_one(stream, int(table["last_sent"][stream]))
+
+    def _change(self, command: ChangeStream, tick: int) -> None:
+        stream, table = command.stream, self._table
+        playing = table["state"][stream] == PLAYING
+        content = self._contents.get(-1 if command.content is None else command.content)
+        if playing and content is not None:
+            table["content"][stream], table["end"][stream] = command.content, len(content[1])
+            self._forget_contents()
+        table["payload_type"][stream] = command.payload_type
+        table["ptime"][stream] = command.ptime_ms
+        if playing:
+            unit_ms, unit_octets = int(table["unit_ms"][stream]), int(table["unit_octets"][stream])
+            table["frame"][stream] = max(command.ptime_ms // unit_ms, 1) * unit_octets
+        released = table["held"][stream] and not command.held
+        table["held"][stream] = command.held
+        if not playing:
+            return
+        if released:
+            # The slots that passed were a gap: timestamps go on by the time, and M is set (RFC 3551 section 4.1).
+            late = max(tick - int(table["slot"][stream]), 0)
+            table["slot"][stream] += -(-late // command.ptime_ms) * command.ptime_ms
+            table["marker"][stream] = 1
+        if command.held or released:
+            self._schedule_one(stream, int(table["last_sent"][stream]))
 
     def _repeat(self, stream: int) -> bool:
         """Begin the next repetition of a playing at its end, or finish it; return whether its packet goes now."""
@@ -273,6 +301,12 @@ class SenderEngine:
         table = self._table
         ended: NDArray[np.bool_] = (table["position"][streams] >= table["end"][streams]) | (table["left"][streams] <= 0)
         return ended
+
+    def _schedule_one(self, stream: int, last_sent: int) -> None:
+        if self._table["held"][stream]:
+            self._table["due"][stream] = _NEVER
+        else:
+            self._schedule(np.array([stream]), last_sent)
 
     def _schedule(self, streams: Rows, last_sent: int) -> None:
         """Set when the next packet may go: in its slot, and not within half a ptime of the last one."""

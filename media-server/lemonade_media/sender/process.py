@@ -16,6 +16,7 @@ import socket
 import sys
 import time
 from collections import deque
+from dataclasses import replace
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from lemonade_media.sender.engine import Batch, Octets, SenderEngine
 from lemonade_media.sender.protocol import (
     MAX_MESSAGE,
     AddStream,
+    ChangeStream,
     Finished,
     LoadContent,
     RemoveStream,
@@ -85,6 +87,10 @@ class Sender:
             self._close(command.stream)
             rtp, rtcp = (socket.socket(fileno=descriptor) for descriptor in descriptors)
             self._sockets[command.stream] = (command, rtp, rtcp)
+        if isinstance(command, ChangeStream) and command.stream in self._sockets:
+            setup, rtp, rtcp = self._sockets[command.stream]
+            setup = replace(setup, destination=command.destination, rtcp_destination=command.rtcp_destination)
+            self._sockets[command.stream] = (setup, rtp, rtcp)
         if not isinstance(command, Started | Sought | Finished | Stopped):
             self._engine.apply(command, now)
         if isinstance(command, RemoveStream):
@@ -100,6 +106,8 @@ class Sender:
                 rtp.sendto(packet, setup.destination)
         for stream, report in batch.rtcp:
             setup, _, rtcp = sockets[stream]
+            if setup.rtcp_destination is None:
+                continue
             with contextlib.suppress(OSError):
                 rtcp.sendto(report, setup.rtcp_destination)
         self._events += map(encode, batch.events)

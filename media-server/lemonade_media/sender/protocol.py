@@ -34,6 +34,7 @@ class AddStream:
 
     `sequence`, `timestamp` and `ssrc` are where it begins. `burst` > 1 sends so many packets at once,
     `reset_on_seek` sets the timestamp back at a seek: both are faults. `resume` takes a dead sender's row as it is.
+    `rtcp_destination` None: no reports.
     """
 
     stream: int
@@ -42,7 +43,7 @@ class AddStream:
     timestamp: int
     payload_type: int
     destination: tuple[str, int]
-    rtcp_destination: tuple[str, int]
+    rtcp_destination: tuple[str, int] | None
     cname: str
     clock: int = 8000
     ptime_ms: int = 20
@@ -86,13 +87,31 @@ class Stop:
 
 
 @dataclass(frozen=True)
+class ChangeStream:
+    """Go on elsewhere, or as something else, with the same SSRC, sequence and timestamps.
+
+    `held`: what is playing stands still, and a play that comes waits, until a change without it. `content` takes the
+    place of what is playing, at the same offset (None: no other). `rtcp_destination` None: no reports.
+    """
+
+    stream: int
+    serial: int
+    payload_type: int
+    ptime_ms: int
+    destination: tuple[str, int]
+    rtcp_destination: tuple[str, int] | None
+    held: bool
+    content: int | None = None
+
+
+@dataclass(frozen=True)
 class RemoveStream:
     """Forget a stream, with RTCP BYE if it ever sent."""
 
     stream: int
 
 
-Command = Union[LoadContent, DropContent, AddStream, Play, Seek, Stop, RemoveStream]  # noqa: UP007  runtime alias
+Command = Union[LoadContent, DropContent, AddStream, Play, Seek, Stop, ChangeStream, RemoveStream]  # noqa: UP007
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from lemonade_media.sender import table as tables
 from lemonade_media.sender.channel import Channel
 from lemonade_media.sender.protocol import (
     AddStream,
+    ChangeStream,
     Command,
     DropContent,
     Event,
@@ -56,7 +57,7 @@ class StreamSetup:
     rtp_descriptor: int
     rtcp_descriptor: int
     destination: tuple[str, int]
-    rtcp_destination: tuple[str, int]
+    rtcp_destination: tuple[str, int] | None
     payload_type: int
     cname: str
     clock: int = 8000
@@ -71,7 +72,7 @@ class _Stream:
     descriptors: tuple[int, int]
     on_event: Callable[[Event], None]
     playing: dict[int, int] = field(default_factory=dict)  # Plays that have not ended, and their contents
-    commands: list[Play | Seek | Stop] = field(default_factory=list)  # perhaps not carried out yet
+    commands: list[Play | Seek | Stop | ChangeStream] = field(default_factory=list)  # perhaps not carried out yet
 
 
 @dataclass
@@ -200,6 +201,38 @@ class Supervisor:
         self._serial += 1
         self._command(stream, Stop(stream, self._serial))
 
+    def change(
+        self,
+        stream: int,
+        destination: tuple[str, int],
+        rtcp_destination: tuple[str, int] | None,
+        *,
+        payload_type: int,
+        ptime_ms: int,
+        held: bool,
+        content: int | None = None,
+    ) -> None:
+        """Have a stream go on elsewhere, or as something else; SSRC, sequence and timestamps go on.
+
+        `held`: nothing is sent, and what is playing stands still. `content` takes the place of what is playing.
+        """
+        self._serial += 1
+        known = self._streams[stream]
+        if content is not None:
+            known.playing = dict.fromkeys(known.playing, content)
+            self._free_contents()
+        command = ChangeStream(
+            stream, self._serial, payload_type, ptime_ms, destination, rtcp_destination, held, content
+        )
+        known.command = replace(
+            known.command,
+            payload_type=payload_type,
+            ptime_ms=ptime_ms,
+            destination=destination,
+            rtcp_destination=rtcp_destination,
+        )
+        self._command(stream, command)
+
     def remove(self, stream: int) -> None:
         """Remove a stream; no event of it comes any more. A stream that is not there is passed over."""
         gone = self._streams.pop(stream, None)
@@ -234,7 +267,7 @@ class Supervisor:
             os.close(self._descriptor)
             self._descriptor = -1
 
-    def _command(self, stream: int, command: Play | Seek | Stop) -> None:
+    def _command(self, stream: int, command: Play | Seek | Stop | ChangeStream) -> None:
         known = self._streams[stream]
         if self._owns_row(known):
             done = int(self._table["serial"][stream])

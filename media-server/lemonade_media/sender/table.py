@@ -44,6 +44,7 @@ ROW = np.dtype(
         ("burst", "i8"),
         ("marker", "i8"),
         ("reset_on_seek", "i8"),
+        ("held", "i8"),  # 1: a playing stands still, no packet is sent
         ("state", "i8"),  # one of the four below
     ]
 )

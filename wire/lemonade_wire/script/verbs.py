@@ -165,6 +165,19 @@ class Stop(Verb):
     after: Seconds = Field(default=0.0, ge=0, description="media time heard since the playing began")
 
 
+class Reinvite(Verb):
+    """Arguments of `reinvite`."""
+
+    summary = "offers the session anew by a re-INVITE: on hold, with other codecs or ports; without arguments off hold"
+    after: Seconds = Field(default=0.0, ge=0, description="media time heard since the playing began")
+    hold: Literal["no", "direction", "address"] = Field(
+        default="no", description="hold, by a=sendonly or a=inactive (direction), or by c=0.0.0.0 (address)"
+    )
+    offer: Offer = Field(default=(), description="audio codecs, best first; none: those of the offer before")
+    move: bool = Field(default=False, description="yes: hear on a new pair of ports")
+    expect: Status = Field(default="200", description="final status that makes the step succeed")
+
+
 class Listen(Verb):
     """Arguments of `listen`."""
 
@@ -215,6 +228,7 @@ VERBS: dict[str, type[Verb]] = {
     "ivr": Ivr,
     "press": Press,
     "stop": Stop,
+    "reinvite": Reinvite,
     "listen": Listen,
     "hang-up": HangUp,
     "stream": Stream,

@@ -56,7 +56,7 @@ class NegotiatedStream:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer and the streams it accepts (never empty)."""
+    """An answer and the streams it accepts (empty only where none was needed)."""
 
     description: SessionDescription
     streams: tuple[NegotiatedStream, ...]
@@ -97,10 +97,12 @@ def answer(
     *,
     session_id: int = 1,
     version: int = 1,
+    streams_needed: bool = True,
 ) -> Answer:
     """Answer an offer; `ports` gives our RTP port by medium, one stream of each medium is accepted.
 
     Every m-line is answered in order (RFC 3264 section 6); the rest gets port 0 and keeps the offer's formats.
+    `streams_needed` False: an offer that takes the last stream away is answered, too (section 8.2).
     Raises NoCommonCodec where no stream can be accepted, SdpError where the offer lacks an address.
     """
     media: list[MediaDescription] = []
@@ -116,7 +118,7 @@ def answer(
         port = ports[line.media]
         media.append(_media(line.media, port, common, direction))
         streams.append(_stream(offer, index, common, direction, port))
-    if not streams:
+    if not streams and streams_needed:
         raise NoCommonCodec("no stream of the offer has a codec in common with this side")
     connection = Connection.to(address)
     origin = Origin("-", session_id, version, connection)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from lemonade_wire.sip.body import SDP
+from lemonade_wire.sip.errors import SipParseError
 from lemonade_wire.sip.matching import COOKIE, bracketed
 from lemonade_wire.sip.message import METHODS, Request
+from lemonade_wire.sip.session import LEAST, TIMER, too_small
 from lemonade_wire.sip.settings import UaSettings
 
 
@@ -39,6 +41,8 @@ def refusal(request: Request, settings: UaSettings) -> Refusal | None:
         return Refusal(420, (("Unsupported", ", ".join(unsupported)),))
     if any(coding != "identity" for coding in request.codings):
         return Refusal(415, (("Accept-Encoding", "identity"),))
+    if len(request.body) > settings.max_body:
+        return Refusal(413)
     return _invite_refusal(request, settings) if request.method == "INVITE" else None
 
 
@@ -49,7 +53,14 @@ def _invite_refusal(request: Request, settings: UaSettings) -> Refusal | None:
     if request.accept is not None and not any(media.covers(SDP) for media in request.accept):
         # RFC 4475 section 3.3.15.
         return Refusal(406, (_warning(settings, 399, f"INVITE is answered with {SDP}"),))
-    return None
+    return _timer_refusal(request) if TIMER in settings.supported else None
+
+
+def _timer_refusal(request: Request) -> Refusal | None:
+    try:
+        return Refusal(422, (("Min-SE", str(LEAST)),)) if too_small(request) else None
+    except SipParseError as problem:
+        return Refusal(400, (), problem.reason)
 
 
 def _warning(settings: UaSettings, code: int, text: str) -> tuple[str, str]:
@@ -64,6 +75,11 @@ def allow(settings: UaSettings) -> tuple[str, str]:
 def accept(settings: UaSettings) -> tuple[str, str]:
     """Return the Accept header."""
     return "Accept", ", ".join(settings.accept)
+
+
+def supported(settings: UaSettings) -> list[tuple[str, str]]:
+    """Return the Supported header, or nothing."""
+    return [("Supported", ", ".join(settings.supported))] if settings.supported else []
 
 
 def capabilities(request: Request, settings: UaSettings) -> Refusal:

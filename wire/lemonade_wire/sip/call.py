@@ -10,6 +10,7 @@ from enum import StrEnum
 from lemonade_wire.address import Address
 from lemonade_wire.sip.dialog import Dialog
 from lemonade_wire.sip.message import Request, Response
+from lemonade_wire.sip.session import SessionTimer
 
 
 class CallState(StrEnum):
@@ -36,13 +37,33 @@ class Outgoing:
 
 @dataclass
 class Answer:
-    """Our 2xx while its ACK is awaited (RFC 3261 section 13.3.1.4)."""
+    """Our 2xx to an INVITE while its ACK is awaited (RFC 3261 section 13.3.1.4)."""
 
+    key: str
+    """Transaction of the INVITE."""
+    cseq: int
+    """Number of the INVITE, which its ACK repeats."""
     response: Response
     at: float
     """When it is sent again."""
     interval: float
     give_up: float
+
+
+@dataclass
+class Reinvite:
+    """A re-INVITE of ours, from when it is wanted to its final response (RFC 3261 section 14.1)."""
+
+    transaction: str
+    """What the application knows it by; "" for a refresh, which nobody asked for."""
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    at: float
+    """When it is sent at the earliest."""
+    key: str = ""
+    """Its transaction; "" while it waits."""
+    again: bool = False
+    """It was refused once, and is tried once more."""
 
 
 @dataclass
@@ -59,7 +80,17 @@ class Call:
     tag: str
     """Own tag."""
     dialog: Dialog | None = None
+    unanswered: tuple[str, Request] | None = None
+    """The peer's INVITE that the application has not answered yet, the first one or a re-INVITE, and its key."""
     answer: Answer | None = None
+    refused: str = ""
+    """Transaction of the peer's last re-INVITE that was refused."""
+    reinvite: Reinvite | None = None
+    """Ours, until it has its final response."""
+    description: tuple[str, bytes] | None = None
+    """Content-Type and octets of the last session description that we sent."""
+    session: SessionTimer | None = None
+    """Says when the session is to be refreshed, and when it is over."""
     provisional: bool = False
     """A provisional response came, so that CANCEL may be sent."""
     cancelled: bool = False
@@ -74,5 +105,5 @@ class Call:
     """Requests of the peer that wait: for the dialog, for the ACK, or for the answer to the one before."""
     open_request: str | None = None
     """The peer's request that the application has not answered yet."""
-    acks: dict[str, Callable[[float], None]] = field(default_factory=dict)
-    """How to send the ACK again, by the To tag of the 2xx."""
+    acks: dict[tuple[str, str], Callable[[float], None]] = field(default_factory=dict)
+    """How to send the ACK again, by the key of our INVITE and the To tag of the 2xx."""

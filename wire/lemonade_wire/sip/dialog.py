@@ -35,7 +35,9 @@ class Dialog:
     remote_cseq: int | None = None
     """Number of the last request received."""
     invite_cseq: int = field(default=0)
-    """Number of the INVITE, which its ACK repeats."""
+    """Number of our last INVITE, which its ACK repeats."""
+    caller: bool = False
+    """This side made the Call-ID."""
 
     @classmethod
     def as_caller(cls, invite: Request, response: Response) -> Self:
@@ -49,6 +51,7 @@ class Dialog:
             routes=tuple(reversed(response.record_routes)),
             local_cseq=invite.cseq.number,
             invite_cseq=invite.cseq.number,
+            caller=True,
         )
 
     @classmethod
@@ -72,6 +75,8 @@ class Dialog:
     def request(self, method: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b"") -> Request:
         """Build the next request of this side (section 12.2.1.1); it has no Via yet."""
         self.local_cseq += 1
+        if method == "INVITE":
+            self.invite_cseq = self.local_cseq
         contact = [("Contact", self.contact)] if method in {"INVITE", "UPDATE"} else []
         return self._build(method, self.local_cseq, self.target, [*contact, *headers], body)
 
@@ -86,6 +91,11 @@ class Dialog:
     def hop(self) -> str:
         """Return the URI whose address requests are sent to (section 8.1.2)."""
         return self.routes[0].uri if self.routes else self.target
+
+    def refresh(self, contact: NameAddr | None) -> None:
+        """Take the Contact of a re-INVITE, or of its 2xx, for the remote target (sections 12.2.1.2 and 12.2.2)."""
+        if contact is not None:
+            self.target = contact.uri
 
     def order(self, number: int) -> bool:
         """Take a CSeq number of the peer; False where it is not above those before (section 12.2.2)."""

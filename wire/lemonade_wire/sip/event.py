@@ -11,7 +11,7 @@ from typing import Literal
 from lemonade_wire.address import Address
 from lemonade_wire.sip.message import Request, Response
 
-EndReason = Literal["bye-received", "bye-answered", "cancelled", "no-ack", "dialog-gone"]
+EndReason = Literal["bye-received", "bye-answered", "cancelled", "no-ack", "dialog-gone", "session-expired"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,42 @@ class CallRefused:
 
 
 @dataclass(frozen=True)
+class ReinviteReceived:
+    """A re-INVITE came, to change or refresh the session. Answer with `accept` or `refuse`, as the first INVITE."""
+
+    call: str
+    request: Request
+    """The INVITE; without a body where the answer is to hold the offer."""
+
+
+@dataclass(frozen=True)
+class ReinviteCancelled:
+    """The peer gave its re-INVITE up; 200 and 487 are already sent, and the session is as it was."""
+
+    call: str
+
+
+@dataclass(frozen=True)
+class ReinviteConfirmed:
+    """The ACK of our 2xx to a re-INVITE arrived."""
+
+    call: str
+    ack: Request
+    """The ACK; holds the SDP answer where our 2xx held the offer."""
+
+
+@dataclass(frozen=True)
+class ReinviteAnswered:
+    """A re-INVITE of ours got its final response; a 2xx is already acknowledged, after a 491 it was tried again."""
+
+    call: str
+    transaction: str
+    """As `reinvite` gave it; "" where the user agent refreshed the session by itself, its offer the one before."""
+    response: Response | None
+    """None on timeout, on an unreachable peer, or where the call ended first. No 2xx: the session is as it was."""
+
+
+@dataclass(frozen=True)
 class InfoReceived:
     """An INFO came in the call. Answer with `respond(transaction, ...)`; the next one waits for that."""
 
@@ -112,7 +148,8 @@ class CallEnded:
     call: str
     why: EndReason
     """bye-received; bye-answered (ours was answered, or timed out); cancelled (a 2xx crossed our CANCEL);
-    no-ack (our 2xx was never acknowledged; BYE is sent); dialog-gone (481, 408 or timeout inside the dialog)."""
+    no-ack (our 2xx was never acknowledged; BYE is sent); dialog-gone (481, 408 or timeout inside the dialog);
+    session-expired (nobody refreshed it; BYE is sent)."""
 
 
 Event = (
@@ -122,6 +159,10 @@ Event = (
     | CallProgressed
     | CallAnswered
     | CallRefused
+    | ReinviteReceived
+    | ReinviteCancelled
+    | ReinviteConfirmed
+    | ReinviteAnswered
     | InfoReceived
     | ByeReceived
     | RequestReceived

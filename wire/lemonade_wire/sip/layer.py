@@ -34,6 +34,7 @@ from lemonade_wire.sip.transaction import (
     REQUEST_SERVER,
     Do,
     Input,
+    State,
     Transaction,
 )
 
@@ -150,6 +151,10 @@ class TransactionLayer:
     def alive(self, key: str) -> bool:
         """Return whether the transaction may still bring something up."""
         return key in self._entries
+
+    def awaits_ack(self, key: str) -> bool:
+        """Return whether a refusal of an INVITE was sent whose ACK is not here yet."""
+        return key in self._entries and self._entries[key].machine.state is State.COMPLETED
 
     def merged(self, key: str) -> bool:
         """Return whether a request came here before by another way (section 8.2.2.2)."""

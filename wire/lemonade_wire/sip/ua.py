@@ -10,8 +10,9 @@ import random
 
 from lemonade_wire.address import Address
 from lemonade_wire.sip import admission
-from lemonade_wire.sip.call import Call, CallState, Outgoing
-from lemonade_wire.sip.core import CallCore, HeaderList
+from lemonade_wire.sip.arrival import Arriving
+from lemonade_wire.sip.call import Call, CallState, Outgoing, Reinvite
+from lemonade_wire.sip.core import HeaderList
 from lemonade_wire.sip.dialog import Dialog
 from lemonade_wire.sip.errors import SipUsageError
 from lemonade_wire.sip.event import Event, Output
@@ -27,7 +28,7 @@ _OWN_WAY = frozenset({"INVITE", "ACK", "CANCEL", "BYE"})
 """Methods that have an action of their own."""
 
 
-class UserAgent(CallCore):
+class UserAgent(Arriving):
     """The transaction user of RFC 3261, both as client and as server.
 
     `now` is in seconds, monotonic. Actions raise SipUsageError where the call is unknown or its state forbids them.
@@ -119,13 +120,14 @@ class UserAgent(CallCore):
             ("Contact", self._contact(self.settings.contact_user)),
             admission.allow(self.settings),
             admission.accept(self.settings),
-            *([("Supported", ", ".join(self.settings.supported))] if self.settings.supported else []),
+            *admission.supported(self.settings),
             *([("Content-Type", content_type)] if body else []),
         ]
         invite = self._outside("INVITE", uri, from_=from_, to=to, tag=tag, usual=usual, headers=headers, body=body)
         transport = transport or transport_of(uri)
         key = self._layer.send_request(invite, next_hop, transport, now)
         call = Call(self._name("call"), CallState.INVITING, invite, key, next_hop, tag)
+        call.description = (content_type, body) if body else None
         self._calls[call.id] = self._by_invite[key] = call
         self._follow(now)
         return call.id
@@ -153,9 +155,11 @@ class UserAgent(CallCore):
     def accept(
         self, call: str, body: bytes, *, now: float, content_type: str = "application/sdp", headers: HeaderList = ()
     ) -> None:
-        """Answer 200; it is sent again until the ACK comes (`CallConfirmed`)."""
-        known = self._call(call, CallState.OFFERED)
-        invite = known.invite
+        """Answer 200 to an INVITE or re-INVITE; it is sent again until the ACK comes (`CallConfirmed`, or
+        `ReinviteConfirmed`).
+        """
+        known = self._call(call, *CallState)
+        key, invite = self._close_invite(known)
         user = self.settings.contact_user or invite.uri.user or ""
         response = respond_to(
             invite,
@@ -163,31 +167,58 @@ class UserAgent(CallCore):
             tag=known.tag,
             headers=[
                 *(("Record-Route", str(route)) for route in invite.record_routes),
-                ("Contact", self._contact(user)),
+                ("Contact", known.dialog.contact if known.dialog else self._contact(user)),
                 admission.allow(self.settings),
                 admission.accept(self.settings),
-                ("Supported", ", ".join(self.settings.supported)),
+                *admission.supported(self.settings),
+                *self._agree_on_timer(known, invite, now),
                 ("Server", self.settings.product),
                 *headers,
                 *([("Content-Type", content_type)] if body else []),
             ],
             body=body,
         )
-        known.dialog = self._dialog_factory.as_callee(invite, response)
-        self._by_dialog[known.dialog.id] = known
-        known.state = CallState.ACCEPTED
-        known.answer = self._answer_of(response, now)
-        self._layer.respond(known.key, response, now)
+        if known.dialog is None:
+            known.dialog = self._dialog_factory.as_callee(invite, response)
+            self._by_dialog[known.dialog.id] = known
+            known.state = CallState.ACCEPTED
+        else:
+            known.dialog.refresh(invite.contact)
+        known.description = (content_type, body) if body else known.description
+        known.answer = self._awaited(key, invite, response, now)
+        self._layer.respond(key, response, now)
 
     def refuse(self, call: str, status: int, *, now: float, reason: str = "", headers: HeaderList = ()) -> None:
-        """Answer 300-699; the call is over."""
-        known = self._call(call, CallState.OFFERED)
+        """Answer 300-699 to an INVITE: the call is over; or to a re-INVITE: the session is as it was."""
+        known = self._call(call, *CallState)
         if not 300 <= status <= 699:
             raise SipUsageError(f"{status} is not a refusal")
-        self._answer(known.key, known.invite, status, now, headers=headers, reason=reason, tag=known.tag)
-        self._forget(known)
+        key, invite = self._close_invite(known)
+        self._answer(key, invite, status, now, headers=headers, reason=reason, tag=known.tag)
+        if known.state is CallState.OFFERED:
+            self._forget(known)
+        else:
+            known.refused = key
 
     # -- inside a call -------------------------------------------------------------------------------------------
+
+    def reinvite(
+        self, call: str, body: bytes, *, now: float, content_type: str = "application/sdp", headers: HeaderList = ()
+    ) -> str:
+        """Offer another session by a re-INVITE, once no other INVITE is under way; returns its transaction.
+
+        `ReinviteAnswered` follows. Refused by 491 it is sent once more, after the random time of section 14.1.
+        """
+        known = self._call(call, CallState.CONFIRMED)
+        if known.reinvite is not None:
+            raise SipUsageError(f"{call} has a re-INVITE under way")
+        if not body:
+            raise SipUsageError("a re-INVITE holds an offer")
+        fields = (*headers, ("Content-Type", content_type))
+        wanted = Reinvite(self._name("request"), fields, body, now)
+        self._want_reinvite(known, wanted)
+        self._follow(now)
+        return wanted.transaction
 
     def info(self, call: str, body: bytes, content_type: str, *, now: float, headers: HeaderList = ()) -> str:
         """Send INFO, after those before it are answered; returns its transaction (`RequestAnswered`)."""

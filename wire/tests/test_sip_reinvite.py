@@ -1,0 +1,392 @@
+"""Re-INVITEs between two user agents, and against octets written by hand (RFC 3261 section 14). Times are explicit."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lemonade_wire.address import Address
+from lemonade_wire.sip.errors import SipUsageError
+from lemonade_wire.sip.event import (
+    CallEnded,
+    Event,
+    InfoReceived,
+    InviteCancelled,
+    InviteReceived,
+    ReinviteAnswered,
+    ReinviteCancelled,
+    ReinviteConfirmed,
+    ReinviteReceived,
+    SendDatagram,
+)
+from lemonade_wire.sip.message import Request, Response, parse_datagram
+from lemonade_wire.sip.settings import UaSettings
+from lemonade_wire.sip.ua import UserAgent
+
+if TYPE_CHECKING:
+    from tests.conftest import Net
+
+PEER = Address("192.0.2.9", 5070)
+OTHER = b"v=0\r\no=other offer\r\n"
+AGREED = b"v=0\r\no=other answer\r\n"
+
+
+def changed(net: Net, name: str, call: str) -> None:
+    """One side offers, the other takes it."""
+    other = "media" if name == "client" else "client"
+    asked = net.ua(name).reinvite(call, OTHER, now=net.now)
+    net.run(net.now + 0.1)
+    received = net.last(other, ReinviteReceived)
+    assert isinstance(received, ReinviteReceived)
+    assert (received.request.body, received.request.content_type) == (OTHER, "application/sdp")
+    net.ua(other).accept(received.call, AGREED, now=net.now)
+    net.run(net.now + 0.1)
+    answered = net.last(name, ReinviteAnswered)
+    assert isinstance(answered, ReinviteAnswered)
+    assert (answered.call, answered.transaction) == (call, asked)
+    assert answered.response is not None
+    assert (answered.response.status, answered.response.body) == (200, AGREED)
+    assert isinstance(net.happened[other][-1], ReinviteConfirmed)
+
+
+def test_either_side_may_change_the_session(make_net: type[Net]) -> None:
+    net = make_net()
+    mine, theirs = net.talk()
+    net.sent.clear()
+    changed(net, "client", mine)
+    assert net.lines() == ["client INVITE", "media 100 INVITE", "media 200 INVITE", "client ACK"]
+    invite, ok, ack = (parse_datagram(net.sent[index][1]) for index in (0, 2, 3))
+    assert isinstance(invite, Request)
+    assert isinstance(ok, Response)
+    assert isinstance(ack, Request)
+    assert invite.target == ack.target == "sip:annc@127.0.0.2:5060"
+    assert (invite.cseq.number, ack.cseq.number) == (2, 2)
+    assert (invite.to.tag, invite.from_.tag) == (ok.to.tag, ok.from_.tag)
+    assert ok.contact is not None
+    assert ok.contact.uri == "sip:annc@127.0.0.2:5060"
+    changed(net, "media", theirs)
+    net.client.info(mine, b"x", "text/x", now=net.now)
+    net.run(net.now + 1)
+    assert isinstance(net.happened["media"][-1], InfoReceived)
+    net.client.bye(mine, now=net.now)
+    net.run(net.now + 200)
+    assert net.client.next_timer() is net.media.next_timer() is None
+
+
+def test_the_2xx_is_sent_again_until_its_ack_comes_over_tcp_too(make_net: type[Net]) -> None:
+    acks: list[bytes] = []
+
+    def third_arrives(data: bytes) -> bool:
+        if data.startswith(b"ACK"):
+            acks.append(data)
+        return data.startswith(b"ACK") and len(acks) in {2, 3}
+
+    net = make_net(loses=third_arrives)
+    mine, theirs = net.talk()
+    net.client.reinvite(mine, OTHER + b"x" * 1400, now=net.now)
+    net.run(net.now + 0.1)
+    assert b"SIP/2.0/TCP" in net.sent[-1][1]
+    net.sent.clear()
+    net.media.accept(theirs, AGREED, now=net.now)
+    net.run(net.now + 20)
+    assert net.lines() == ["media 200 INVITE", "client ACK"] * 3
+    assert net.kinds("media").count("ReinviteConfirmed") == 1
+    assert net.kinds("client").count("ReinviteAnswered") == 1
+
+
+def test_no_ack_for_the_2xx_ends_the_call(make_net: type[Net]) -> None:
+    net = make_net()
+    mine, theirs = net.talk()
+    net.loses = lambda data: data.startswith(b"ACK")
+    net.client.reinvite(mine, OTHER, now=net.now)
+    net.run(net.now + 0.1)
+    start = net.now
+    net.media.accept(theirs, AGREED, now=start)
+    net.run(start + 31.9)
+    assert "media BYE" not in net.lines()
+    net.run(start + 40)
+    assert net.happened["media"][-1] == CallEnded(theirs, "no-ack")
+    assert net.happened["client"][-1] == CallEnded(mine, "bye-received")
+
+
+def test_a_refused_one_leaves_the_session(make_net: type[Net]) -> None:
+    net = make_net()
+    mine, theirs = net.talk()
+    net.client.reinvite(mine, OTHER, now=net.now)
+    net.run(net.now + 0.1)
+    net.media.refuse(theirs, 488, now=net.now, headers=[("Warning", '304 127.0.0.2 "none"')])
+    net.run(net.now + 1)
+    answered = net.happened["client"][-1]
+    assert isinstance(answered, ReinviteAnswered)
+    assert answered.response is not None
+    assert (answered.response.status, answered.response.headers.get("Warning")) == (488, '304 127.0.0.2 "none"')
+    assert net.lines()[-2:] == ["media 488 INVITE", "client ACK"]
+    changed(net, "client", mine)
+
+
+@pytest.mark.parametrize(("status", "bye"), [(481, False), (408, True)])
+def test_481_and_408_end_the_dialog(make_net: type[Net], status: int, bye: bool) -> None:
+    net = make_net()
+    mine, theirs = net.talk()
+    net.client.reinvite(mine, OTHER, now=net.now)
+    net.run(net.now + 0.1)
+    net.media.refuse(theirs, status, now=net.now)
+    net.run(net.now + 1)
+    kinds = net.kinds("client")[-2:]
+    assert kinds == ["ReinviteAnswered", "CallEnded"]
+    assert net.happened["client"][-1] == CallEnded(mine, "dialog-gone")
+    assert ("client BYE" in net.lines()) is bye
+
+
+def test_no_answer_at_all_ends_the_dialog(make_net: type[Net]) -> None:
+    net = make_net()
+    mine, _ = net.talk()
+    net.loses = lambda _: True
+    asked = net.client.reinvite(mine, OTHER, now=net.now)
+    net.run(net.now + 33)
+    assert net.happened["client"][-2:] == [ReinviteAnswered(mine, asked, None), CallEnded(mine, "dialog-gone")]
+
+
+def test_glare_is_refused_on_both_sides_and_tried_again_one_after_the_other(make_net: type[Net]) -> None:
+    net = make_net()
+    mine, theirs = net.talk()
+    start = net.now
+    net.client.reinvite(mine, OTHER, now=start)
+    net.media.reinvite(theirs, OTHER, now=start)
+    net.settle()
+    assert net.lines().count("client 491 INVITE") == net.lines().count("media 491 INVITE") == 1
+    assert "ReinviteReceived" not in net.kinds("client") + net.kinds("media")
+    # Section 14.1: who made the Call-ID waits 2.1 to 4 s, the other 0 to 2 s.
+    net.sent.clear()
+    net.run(start + 2.05)
+    assert net.lines() == ["media INVITE", "client 100 INVITE"]
+    net.client.accept(mine, AGREED, now=net.now)
+    net.run(start + 2.09)
+    assert net.lines()[-2:] == ["client 200 INVITE", "media ACK"]
+    net.run(start + 4.05)
+    assert net.lines()[-2:] == ["client INVITE", "media 100 INVITE"]
+    net.media.accept(theirs, AGREED, now=net.now)
+    net.run(start + 5)
+    for name in ("client", "media"):
+        answered = net.last(name, ReinviteAnswered)
+        assert isinstance(answered, ReinviteAnswered)
+        assert answered.response is not None
+        assert answered.response.status == 200
+
+
+def test_a_second_491_is_the_applications_to_see(make_net: type[Net]) -> None:
+    net = make_net()
+    mine, theirs = net.talk()
+    net.client.reinvite(mine, OTHER, now=net.now)
+    for _ in range(2):
+        net.run(net.now + 4.1)
+        net.media.refuse(theirs, 491, now=net.now)
+    net.run(net.now + 10)
+    answered = net.happened["client"][-1]
+    assert isinstance(answered, ReinviteAnswered)
+    assert answered.response is not None
+    assert answered.response.status == 491
+    assert net.lines().count("client INVITE") == 3
+
+
+def test_ours_waits_until_the_peers_is_over(make_net: type[Net]) -> None:
+    net = make_net()
+    mine, theirs = net.talk()
+    net.client.reinvite(mine, OTHER, now=net.now)
+    net.settle()
+    net.media.reinvite(theirs, OTHER, now=net.now)
+    with pytest.raises(SipUsageError, match="under way"):
+        net.media.reinvite(theirs, OTHER, now=net.now)
+    net.run(net.now + 1)
+    assert "media INVITE" not in net.lines()
+    net.loses = lambda data: data.startswith(b"ACK")
+    net.media.refuse(theirs, 488, now=net.now)
+    net.settle()
+    assert "media INVITE" not in net.lines()  # section 14.1: not before the ACK
+    net.loses = lambda _: False
+    net.run(net.now + 1)
+    assert net.lines()[-1] == "client 100 INVITE"
+
+
+def test_cancel_gives_487_and_leaves_the_session(make_net: type[Net]) -> None:
+    net = make_net()
+    mine, theirs = net.talk()
+    net.client.reinvite(mine, OTHER, now=net.now)
+    net.settle()
+    invite = parse_datagram(next(data for _, data in reversed(net.sent) if data.startswith(b"INVITE")))
+    cancel = bytes(invite).replace(b"INVITE sip", b"CANCEL sip").replace(b"CSeq: 2 INVITE", b"CSeq: 2 CANCEL")
+    cancel = cancel.replace(OTHER, b"").replace(b"Content-Length: %d" % len(OTHER), b"Content-Length: 0")
+    net.sent.clear()
+    net.media.datagram_received(cancel, Address("127.0.0.3", 5060), net.now)
+    net.run(net.now + 1)
+    assert net.lines() == ["media 200 CANCEL", "media 487 INVITE", "client ACK"]
+    assert net.happened["media"][-1] == ReinviteCancelled(theirs)
+    with pytest.raises(SipUsageError, match="no INVITE"):
+        net.media.accept(theirs, AGREED, now=net.now)
+    changed(net, "client", mine)
+
+
+def test_a_bye_ends_what_is_under_way(make_net: type[Net]) -> None:
+    net = make_net()
+    mine, theirs = net.talk()
+    asked = net.client.reinvite(mine, OTHER, now=net.now)
+    net.settle()
+    net.client.bye(mine, now=net.now)
+    net.run(net.now + 1)
+    assert "media 487 INVITE" in net.lines()
+    assert net.happened["client"][-2:] == [ReinviteAnswered(mine, asked, None), CallEnded(mine, "bye-answered")]
+    assert net.happened["media"][-1] == CallEnded(theirs, "bye-received")
+    net.run(net.now + 200)
+    assert net.client.next_timer() is net.media.next_timer() is None
+
+
+def test_a_peer_that_stays_at_a_100_is_given_up_after_the_call(make_net: type[Net]) -> None:
+    net = make_net()
+    mine, _ = net.talk()
+    net.client.reinvite(mine, OTHER, now=net.now)
+    net.settle()
+    net.loses = lambda data: b"INVITE" in data
+    net.client.bye(mine, now=net.now)
+    net.run(net.now + 200)
+    assert net.client.next_timer() is None
+
+
+# -- against octets -------------------------------------------------------------------------------------------------
+
+INVITE = (
+    "INVITE sip:annc@127.0.0.2:5060 SIP/2.0\r\n"
+    "Via: SIP/2.0/UDP 192.0.2.9:5070;branch=z9hG4bK{branch}\r\n"
+    "Max-Forwards: 70\r\n"
+    "From: <sip:joe@example.com>;tag=f\r\n"
+    "To: <sip:annc@media.example.net>{tag}\r\n"
+    "Call-ID: c1\r\n"
+    "CSeq: {number} INVITE\r\n"
+    "Contact: <sip:joe@192.0.2.9:{port}>\r\n"
+    "{more}"
+    "Content-Length: 0\r\n\r\n"
+)
+
+
+class Callee:
+    """A user agent that was called by hand, its call confirmed."""
+
+    def __init__(self, *, early: bool = False) -> None:
+        self.ua = UserAgent(UaSettings(Address("127.0.0.2", 5060), supported=("timer",)), random.Random(4))
+        self.give(self.invite(1))
+        (event,) = self.ua.events()
+        assert isinstance(event, InviteReceived)
+        self.call, self.tag = event.call, ""
+        if early:
+            self.ua.progress(self.call, 183, now=0.0)
+            self.tag = f";tag={self.said()[0].to.tag}"
+            return
+        self.ua.accept(self.call, b"v=0", now=0.0)
+        self.tag = f";tag={self.said()[0].to.tag}"
+        self.give(self.invite(1, branch="ack").replace("INVITE", "ACK").replace("ACK sip", "ACK sip"))
+        self.ua.events()
+
+    def invite(self, number: int, *, branch: str = "", port: int = 5090, more: str = "") -> str:
+        tag = getattr(self, "tag", "")
+        return INVITE.format(branch=branch or f"i{number}", number=number, port=port, tag=tag, more=more)
+
+    def give(self, text: str, now: float = 0.0) -> list[Request | Response]:
+        self.ua.datagram_received(text.encode(), PEER, now)
+        return self.said()
+
+    def said(self) -> list[Request | Response]:
+        found = [parse_datagram(output.data) for output in self.ua.outputs() if isinstance(output, SendDatagram)]
+        return [message for message in found if not isinstance(message, Response) or message.status != 100]
+
+    def happened(self) -> list[Event]:
+        return self.ua.events()
+
+
+def statuses(messages: list[Request | Response]) -> list[int]:
+    return [message.status for message in messages if isinstance(message, Response)]
+
+
+def test_an_invite_before_the_answer_to_another_gets_500_with_retry_after() -> None:
+    callee = Callee()
+    assert callee.give(callee.invite(2)) == []
+    (answer,) = callee.give(callee.invite(3))
+    assert isinstance(answer, Response)
+    assert answer.status == 500
+    assert 0 <= int(answer.headers.get("Retry-After") or "-1") <= 10
+    assert [type(event) for event in callee.happened()] == [ReinviteReceived]
+    callee.ua.accept(callee.call, AGREED, now=1.0)
+    assert statuses(callee.said()) == [200]
+
+
+def test_the_same_in_an_early_dialog() -> None:
+    callee = Callee(early=True)
+    (answer,) = callee.give(callee.invite(2))
+    assert isinstance(answer, Response)
+    assert (answer.status, "Retry-After" in answer.headers) == (500, True)
+    callee.ua.accept(callee.call, AGREED, now=1.0)
+    assert statuses(callee.said()) == [200]
+
+
+def test_a_bye_in_an_early_dialog_ends_the_call() -> None:
+    callee = Callee(early=True)
+    assert statuses(callee.give(callee.invite(2).replace("INVITE", "BYE"))) == [200, 487]
+    assert callee.happened() == [InviteCancelled(callee.call)]
+
+
+def test_an_invite_before_the_ack_of_another_gets_491() -> None:
+    callee = Callee()
+    callee.give(callee.invite(2))
+    callee.ua.accept(callee.call, AGREED, now=1.0)
+    callee.said()
+    assert statuses(callee.give(callee.invite(3))) == [491]
+    callee.give(callee.invite(2, branch="ack2").replace("INVITE", "ACK"))
+    assert [type(event) for event in callee.happened()] == [ReinviteReceived, ReinviteConfirmed]
+    assert callee.give(callee.invite(4)) == []
+
+
+def test_the_target_is_refreshed_by_an_accepted_one_alone() -> None:
+    callee = Callee()
+    callee.give(callee.invite(2, port=5091))
+    callee.ua.refuse(callee.call, 488, now=1.0)
+    callee.said()
+    callee.ua.info(callee.call, b"x", "text/x", now=1.0)
+    assert [message.target for message in callee.said() if isinstance(message, Request)] == ["sip:joe@192.0.2.9:5090"]
+    callee.give(callee.invite(2, branch="i2").replace("INVITE", "ACK"))
+    callee.give(callee.invite(3, port=5092))
+    callee.ua.accept(callee.call, AGREED, now=2.0)
+    callee.said()
+    callee.ua.bye(callee.call, now=2.0)
+    assert [message.target for message in callee.said() if isinstance(message, Request)] == ["sip:joe@192.0.2.9:5092"]
+
+
+def test_the_target_is_refreshed_by_the_2xx_to_ours() -> None:
+    callee = Callee()
+    callee.ua.reinvite(callee.call, OTHER, now=1.0)
+    (invite,) = callee.said()
+    assert isinstance(invite, Request)
+    head = bytes(invite).decode().partition("Content-Length")[0].split("\r\n")
+    lines = [line for line in head[1:] if line.split(":")[0] in {"Via", "From", "To", "Call-ID", "CSeq"}]
+    for _ in range(2):
+        ok = "\r\n".join(["SIP/2.0 200 OK", *lines, "Contact: <sip:joe@192.0.2.9:5099>", "Content-Length: 0", "", ""])
+        (ack,) = callee.give(ok, 1.1)
+        assert isinstance(ack, Request)
+        assert (ack.method, ack.target, ack.cseq.number) == ("ACK", "sip:joe@192.0.2.9:5099", invite.cseq.number)
+    assert [type(event) for event in callee.happened()] == [ReinviteAnswered]
+
+
+def test_update_is_not_allowed() -> None:
+    callee = Callee()
+    (answer,) = callee.give(callee.invite(2).replace("INVITE", "UPDATE"))
+    assert isinstance(answer, Response)
+    assert (answer.status, answer.headers.get("Allow")) == (405, "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO")
+
+
+def test_what_cannot_be_offered() -> None:
+    callee = Callee()
+    with pytest.raises(SipUsageError, match="holds an offer"):
+        callee.ua.reinvite(callee.call, b"", now=1.0)
+    callee.ua.bye(callee.call, now=1.0)
+    with pytest.raises(SipUsageError, match="ending"):
+        callee.ua.reinvite(callee.call, OTHER, now=1.0)
+    assert statuses(callee.give(callee.invite(2))) == [481]
