@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from lemonade_wire.address import Address
+from lemonade_wire.sip.entries import Entries, Entry, Flow
 from lemonade_wire.sip.errors import SipParseError
 from lemonade_wire.sip.event import MessageDropped, MessageSeen, Output, SendDatagram
 from lemonade_wire.sip.header import CSeq, Via
 from lemonade_wire.sip.matching import (
     COOKIE,
-    Match,
     Transport,
     ack_of,
     bracketed,
@@ -69,31 +69,6 @@ class RequestFailed:
 Happening = RequestArrived | ResponseArrived | RequestFailed
 
 
-@dataclass
-class _Flow:
-    """Where a transaction's messages go."""
-
-    transport: Transport
-    destination: Address
-    stream: int | None = None
-    udp_instead: bool = False
-    """Went over TCP for its length alone, so that UDP may be tried where TCP is refused."""
-
-
-@dataclass
-class _Entry:
-    key: str
-    match: Match
-    machine: Transaction
-    flow: _Flow
-    request: Request
-    server: bool
-    last: bytes = b""
-    """The message that a retransmission sends again."""
-    acked: bool = False
-    """A non-2xx was acknowledged once, so that a further ACK is a retransmission."""
-
-
 class TransactionLayer:
     """Requests and responses down, `happenings` up; `outputs` to the network."""
 
@@ -103,8 +78,7 @@ class TransactionLayer:
         self.happenings: list[Happening] = []
         self.streams = Streams(settings, self.outputs)
         self._rng = rng
-        self._entries: dict[str, _Entry] = {}
-        self._by_match: dict[Match, _Entry] = {}
+        self._entries = Entries()
         self._count = 0
 
     # -- from above ----------------------------------------------------------------------------------------------
@@ -146,7 +120,7 @@ class TransactionLayer:
     def destroy(self, key: str) -> None:
         """Forget a transaction; what still comes for it is stray."""
         if key in self._entries:
-            self._drop(self._entries[key])
+            self._entries.drop(self._entries[key])
 
     def alive(self, key: str) -> bool:
         """Return whether the transaction may still bring something up."""
@@ -158,20 +132,12 @@ class TransactionLayer:
 
     def merged(self, key: str) -> bool:
         """Return whether a request came here before by another way (section 8.2.2.2)."""
-        new = self._entries[key].request
-        return any(
-            entry.key != key
-            and entry.server
-            and entry.request.call_id == new.call_id
-            and entry.request.cseq == new.cseq
-            and entry.request.from_.tag == new.from_.tag
-            for entry in self._entries.values()
-        )
+        return self._entries.merged(key)
 
     def invite_of(self, key: str) -> str | None:
         """Return the key of the INVITE that a CANCEL is for (section 9.2)."""
         cancel = self._entries[key]
-        entry = self._by_match.get((*cancel.match[:-1], "INVITE"))
+        entry = self._entries.matching((*cancel.match[:-1], "INVITE"))
         return entry.key if entry else None
 
     # -- from below ----------------------------------------------------------------------------------------------
@@ -183,10 +149,10 @@ class TransactionLayer:
         try:
             message = parse_datagram(data)
         except SipParseError as error:
-            self._refuse(error, _Flow("udp", source), source, now)
+            self._refuse(error, Flow("udp", source), source, now)
             return
         self.outputs.append(MessageSeen(data, source, "udp"))
-        self._dispatch(message, _Flow("udp", source), source, now)
+        self._dispatch(message, Flow("udp", source), source, now)
 
     def stream_received(self, stream: int, data: bytes, now: float) -> bool:
         """Take octets of a stream; returns whether its framing is lost: close it when all before is answered."""
@@ -195,7 +161,7 @@ class TransactionLayer:
             source = self.streams.peer(stream)
             if source is None:
                 return False
-            flow = _Flow("tcp", source, stream)
+            flow = Flow("tcp", source, stream)
             if isinstance(message, SipParseError):
                 self._refuse(message, flow, source, now)
                 lost = message.fatal
@@ -213,7 +179,7 @@ class TransactionLayer:
                 continue
             if entry.flow.udp_instead and never_opened:
                 # Section 18.1.1: what went over TCP for its length alone is tried over UDP.
-                self._drop(entry)
+                self._entries.drop(entry)
                 flow = replace(entry.flow, transport="udp", stream=None, udp_instead=False)
                 request = entry.request.with_headers(entry.request.headers.without("Via"))
                 self._start_client(request, entry.request.vias[0].branch, flow, now, entry.key)
@@ -222,70 +188,72 @@ class TransactionLayer:
 
     def handle_timer(self, now: float) -> None:
         """Fire what is due."""
-        for entry in list(self._entries.values()):
+        while (entry := self._entries.take_due(now)) is not None:
             self._fire(entry, now)
-        busy = {entry.flow.stream for entry in self._entries.values() if entry.flow.stream is not None}
-        self.streams.close_idle(now, busy)
+        idle_at = self.streams.next_timer()
+        if idle_at is not None and idle_at <= now:
+            busy = {entry.flow.stream for entry in self._entries.values() if entry.flow.stream is not None}
+            self.streams.close_idle(now, busy)
 
     def next_timer(self) -> float | None:
         """Return when `handle_timer` is to be called."""
-        times = [entry.machine.next_timer() for entry in self._entries.values()]
-        return min((at for at in (*times, self.streams.next_timer()) if at is not None), default=None)
+        times = (self._entries.next_timer(), self.streams.next_timer())
+        return min((at for at in times if at is not None), default=None)
 
     # -- requests of ours ----------------------------------------------------------------------------------------
 
     def _branch(self) -> str:
         return f"{COOKIE}{self._rng.getrandbits(80):020x}"
 
-    def _choose(self, request: Request, branch: str, next_hop: Address, transport: Transport | None) -> _Flow:
+    def _choose(self, request: Request, branch: str, next_hop: Address, transport: Transport | None) -> Flow:
         """Choose the transport (section 18.1.1): what is asked for, else UDP unless the request is too long."""
         if transport is not None:
-            return _Flow(transport, next_hop)
-        flow = _Flow("udp", next_hop)
+            return Flow(transport, next_hop)
+        flow = Flow("udp", next_hop)
         if len(bytes(self._with_via(request, flow, branch))) > self.settings.udp_limit:
-            return _Flow("tcp", next_hop, udp_instead=True)
+            return Flow("tcp", next_hop, udp_instead=True)
         return flow
 
-    def _with_via(self, request: Request, flow: _Flow, branch: str) -> Request:
+    def _with_via(self, request: Request, flow: Flow, branch: str) -> Request:
         host, port = self.settings.address
         via = Via(flow.transport.upper(), bracketed(host), port, (("branch", branch),))
         if flow.transport == "udp":
             via = replace(via, params=(*via.params, ("rport", None)))
         return request.with_headers(request.headers.with_top("Via", str(via)))
 
-    def _start_client(self, request: Request, branch: str, flow: _Flow, now: float, key: str = "") -> str:
+    def _start_client(self, request: Request, branch: str, flow: Flow, now: float, key: str = "") -> str:
         return self._add_client(self._with_via(request, flow, branch), branch, flow, now, key)
 
-    def _add_client(self, request: Request, branch: str, flow: _Flow, now: float, key: str = "") -> str:
+    def _add_client(self, request: Request, branch: str, flow: Flow, now: float, key: str = "") -> str:
         table = INVITE_CLIENT if request.method == "INVITE" else REQUEST_CLIENT
         machine = Transaction.start(table, self.settings.timing, flow.transport == "tcp", now)
         match = ("client", branch, request.method)
-        entry = _Entry(key or self._key(), match, machine, flow, request, server=False, last=bytes(request))
-        self._entries[entry.key] = self._by_match[match] = entry
+        entry = Entry(key or self._key(), match, machine, flow, request, server=False, last=bytes(request))
+        self._entries.add(entry)
         if not self._transmit(flow, entry.last, False, now):
             self._run(entry, Input.ERROR, now)
         return entry.key
 
     # -- messages of the peer ------------------------------------------------------------------------------------
 
-    def _dispatch(self, message: Request | Response, flow: _Flow, source: Address, now: float) -> None:
+    def _dispatch(self, message: Request | Response, flow: Flow, source: Address, now: float) -> None:
         if isinstance(message, Response):
             self._response(message, source, now)
         else:
             self._request(message, flow, source, now)
 
     def _response(self, response: Response, source: Address, now: float) -> None:
-        entry = self._by_match.get(("client", response.vias[0].branch, response.cseq.method))
+        entry = self._entries.matching(("client", response.vias[0].branch, response.cseq.method))
         if len(response.vias) != 1 or entry is None:
             # Section 8.1.3.3 and RFC 6026 section 7.2: misrouted and stray responses are dropped.
             self.outputs.append(MessageDropped(source, f"a {response.status} that no request waits for"))
             return
         self._run(entry, input_of(response.status), now, arrival=ResponseArrived(entry.key, response, source))
 
-    def _request(self, request: Request, flow: _Flow, source: Address, now: float) -> None:
+    def _request(self, request: Request, flow: Flow, source: Address, now: float) -> None:
         request, flow.destination = received_from(request, source, flow.transport == "udp")
         match = server_match(request)
-        entry = self._by_match.get(match)
+        entry = self._entries.matching(match)
         if request.method == "ACK":
             arrival = RequestArrived(None, request, source)
             if entry is None:
@@ -302,14 +270,14 @@ class TransactionLayer:
             return
         table = INVITE_SERVER if request.method == "INVITE" else REQUEST_SERVER
         machine = Transaction.start(table, self.settings.timing, flow.transport == "tcp", now)
-        entry = _Entry(self._key(), match, machine, flow, request, server=True)
-        self._entries[entry.key] = self._by_match[match] = entry
+        entry = Entry(self._key(), match, machine, flow, request, server=True)
+        self._entries.add(entry)
         if request.method == "INVITE":
             # Section 17.2.1: 100 at once, since a fetch may take long.
             self.respond(entry.key, respond_to(request, 100, tag=""), now)
         self.happenings.append(RequestArrived(entry.key, request, source))
 
-    def _refuse(self, error: SipParseError, flow: _Flow, source: Address, now: float) -> None:
+    def _refuse(self, error: SipParseError, flow: Flow, source: Address, now: float) -> None:
         """Answer what could not be read, without a transaction, where the peer can be told."""
         self.outputs.append(MessageDropped(source, error.reason))
         if error.request is not None:
@@ -320,18 +288,20 @@ class TransactionLayer:
 
     # -- carrying out what the tables ask ------------------------------------------------------------------------
 
-    def _run(self, entry: _Entry, what: Input, now: float, data: bytes = b"", arrival: Happening | None = None) -> None:
+    def _run(self, entry: Entry, what: Input, now: float, data: bytes = b"", arrival: Happening | None = None) -> None:
         for do in entry.machine.handle(what, now):
             self._do(entry, do, now, data, arrival)
         self._fire(entry, now)
 
-    def _fire(self, entry: _Entry, now: float) -> None:
+    def _fire(self, entry: Entry, now: float) -> None:
         for do in entry.machine.due(now):
             self._do(entry, do, now, b"", None)
         if entry.machine.over:
-            self._drop(entry)
+            self._entries.drop(entry)
+        else:
+            self._entries.schedule(entry)
 
-    def _do(self, entry: _Entry, do: Do, now: float, data: bytes, arrival: Happening | None) -> None:
+    def _do(self, entry: Entry, do: Do, now: float, data: bytes, arrival: Happening | None) -> None:
         sent = True
         if do in {Do.SEND, Do.RESEND}:
             entry.last = data or entry.last
@@ -348,7 +318,7 @@ class TransactionLayer:
         if not sent:
             self._run(entry, Input.ERROR, now)
 
-    def _transmit(self, flow: _Flow, data: bytes, resend: bool, now: float) -> bool:
+    def _transmit(self, flow: Flow, data: bytes, resend: bool, now: float) -> bool:
         """Send octets; False where they cannot be sent at all."""
         if flow.transport == "udp":
             if len(data) > LARGEST_DATAGRAM:
@@ -360,11 +330,6 @@ class TransactionLayer:
             flow.stream = self.streams.to(flow.destination, now)
             self.streams.send(flow.stream, data, resend, now)
         return True
-
-    def _drop(self, entry: _Entry) -> None:
-        self._entries.pop(entry.key, None)
-        if self._by_match.get(entry.match) is entry:
-            del self._by_match[entry.match]
 
     def _key(self) -> str:
         self._count += 1
