@@ -101,9 +101,11 @@ class View:
         words: set[str] = set()
         for at in mirror.changed_since(self._modseq):
             uid, flags, modseq = mirror.uids[at], mirror.flags[at], mirror.modseqs[at]
-            if uid <= self.newest and self._own.get(uid) != modseq:
+            if uid <= self.newest:
+                # what the client marked as seen itself may have got keywords from others before
                 words |= flags
-                lines.append(self.fetched(uid, flags, modseq))
+                if self._own.get(uid) != modseq:
+                    lines.append(self.fetched(uid, flags, modseq))
         self._modseq = max(self._modseq, mirror.modseq)
         self._own = {uid: modseq for uid, modseq in self._own.items() if modseq > self._modseq}
         return [*self.learn(words), *lines]

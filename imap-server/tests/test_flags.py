@@ -105,6 +105,14 @@ def test_flags_are_told_to_others_once_and_not_to_who_set_them(world: Any) -> No
     assert said(other, "NOOP") == b"* 2 FETCH (FLAGS (\\Seen))\r\n"
 
 
+def test_a_keyword_of_anothers_is_told_where_the_reader_marked_the_message_meanwhile(world: Any) -> None:
+    one, other = filled(world, 1)
+    said(other, "STORE 1 +FLAGS.SILENT Work")
+    answer = said(one, "FETCH 1 BODY[TEXT]<0.5>")
+    assert b"FLAGS (Work \\Seen)" in answer
+    assert b"* FLAGS (" + SYSTEM + b" Work)\r\n" in answer
+
+
 @pytest.mark.parametrize("command", ["FETCH 2 UID", "STORE 2 +FLAGS.SILENT \\Seen", "SEARCH UID 2"])
 def test_nobody_is_gone_while_sequence_numbers_are_in_use(world: Any, command: str) -> None:
     one, other = filled(world, 3)

@@ -12,6 +12,7 @@ from datetime import datetime
 from lemonade_imap.grammar.arguments import mailbox_name, parenthesised
 from lemonade_imap.grammar.command import Command, Reader
 from lemonade_imap.grammar.dates import read_date_time
+from lemonade_imap.grammar.flags import settable
 from lemonade_wire.imap.errors import ImapParseError
 from lemonade_wire.imap.framing import Announced, Literal, LogicalLine
 from lemonade_wire.imap.lexer import Lexer
@@ -55,16 +56,32 @@ class Append(Command):
 
 def coming(announced: Announced) -> tuple[str, Append] | None:
     """Return tag and command as far as they are here, this literal included, where it is octets of a message."""
-    literal = Literal(b"", announced.size, announced.binary, announced.synchronising, kept=False)
-    lexer = Lexer(LogicalLine((*announced.before, literal)))
     try:
-        tag = lexer.tag()
-        lexer.space()
-        if lexer.atom().upper() != "APPEND":
-            return None
-        return tag, _append(lexer, cut=True)
+        return _begun(_up_to(announced))
     except ImapParseError:
         return None
+
+
+def why_bad(announced: Announced) -> str | None:
+    """Return what is wrong with an APPEND before the literal that is announced, or None."""
+    lexer = _up_to(announced)
+    try:
+        _begun(lexer)
+    except ImapParseError as problem:
+        # at the end nothing is wrong but that there is no more yet
+        return None if lexer.at_end else str(problem)
+    return None
+
+
+def _up_to(announced: Announced) -> Lexer:
+    literal = Literal(b"", announced.size, announced.binary, announced.synchronising, kept=False)
+    return Lexer(LogicalLine((*announced.before, literal)))
+
+
+def _begun(lexer: Lexer) -> tuple[str, Append] | None:
+    tag = lexer.tag()
+    lexer.space()
+    return (tag, _append(lexer, cut=True)) if lexer.atom().upper() == "APPEND" else None
 
 
 def _append(lexer: Lexer, *, cut: bool = False) -> Append:
@@ -85,7 +102,8 @@ def _message(lexer: Lexer, *, cut: bool) -> NewMessage:
     flags: list[str] = []
     received = None
     if lexer.peek() == "(":
-        flags = parenthesised(lexer, lexer.flag)
+        # clients give a message the flags it had elsewhere: \Recent among them is let pass, and is the server's to set
+        flags = [settable(flag) for flag in parenthesised(lexer, lexer.flag) if flag.lower() != "\\recent"]
         lexer.space()
     if lexer.peek() == '"':
         received = read_date_time(lexer.string())

@@ -101,7 +101,7 @@ def _store(*, by_uid: bool) -> Reader:
             flags = [lexer.flag()]
             while lexer.skip_spaces() and not lexer.at_end:
                 flags.append(lexer.flag())
-        return StoreFlags(numbers, mode, tuple(map(_flag, flags)), word.endswith("SILENT"), by_uid, unchanged_since)
+        return StoreFlags(numbers, mode, tuple(map(settable, flags)), word.endswith("SILENT"), by_uid, unchanged_since)
 
     return read
 
@@ -118,8 +118,11 @@ def _unchanged_since(lexer: Lexer) -> int:
     return modseq
 
 
-def _flag(text: str) -> str:
-    r"""Return a flag that a client may set, in the spelling of RFC 3501: no `\Recent`, nothing invented."""
+def settable(text: str) -> str:
+    r"""Return a flag that a client may set, in the spelling of RFC 3501: no `\Recent`, nothing invented.
+
+    Raises ImapParseError: a server has no `\` flags but those that a standard defines (RFC 3501, 9: flag-extension).
+    """
     if not text.startswith("\\"):
         return text
     flag = _SPELLING.get(text.lower())

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 
 from lemonade_imap.grammar import commands as c
-from lemonade_imap.grammar.flags import SYSTEM_FLAGS
 from lemonade_imap.grammar.sequence import write_set
 from lemonade_imap.reply import Batch
 from lemonade_imap.serving.backend import Backend, Done, Refused
@@ -99,12 +98,6 @@ def require_write(view: View) -> None:
     """Raise Refused where the mailbox was opened by EXAMINE."""
     if view.read_only:
         raise Refused("NO", "[READ-ONLY] the mailbox is selected read-only")
-
-
-def proper(flags: tuple[str, ...]) -> frozenset[str]:
-    r"""Return flags in the spelling of RFC 3501; `\Recent` is the server's alone."""
-    known = {flag.lower(): flag for flag in SYSTEM_FLAGS}
-    return frozenset(known.get(flag.lower(), flag) for flag in flags if flag.lower() != "\\recent")
 
 
 HANDLERS: Handlers = {c.StoreFlags: _store_flags, c.Expunge: _expunge, c.Close: _close, c.Check: _check}

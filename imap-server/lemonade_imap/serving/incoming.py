@@ -14,9 +14,9 @@ from lemonade_imap.grammar import commands as c
 from lemonade_imap.grammar.append import TextPart, UrlPart
 from lemonade_imap.serving.backend import Backend, Refused
 from lemonade_imap.serving.catenate import open_url
-from lemonade_imap.serving.flags import proper
 from lemonade_imap.session import ImapSession
 from lemonade_imap.store.base import CHUNK, Arrival, Arriving, Mailbox, StoreError
+from lemonade_imap.store.changes import changed_flags
 
 _MOST_COPIED = 16
 """Chunks that are copied in one visit to the store."""
@@ -73,7 +73,11 @@ class Incoming:
             # RFC 3502: it is how a client takes the command back
             raise Refused("NO", "[CANNOT] a message is not empty")
         arriving = [
-            Arriving(coming.arrival, proper(message.flags), message.received or datetime.fromtimestamp(now, UTC))
+            Arriving(
+                coming.arrival,
+                changed_flags(frozenset(), "", frozenset(message.flags)),
+                message.received or datetime.fromtimestamp(now, UTC),
+            )
             for coming, message in zip(self._coming, command.messages, strict=True)
         ]
         self._coming = []

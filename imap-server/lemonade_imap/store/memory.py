@@ -130,7 +130,7 @@ class MemoryStore(MemoryNames):
         unchanged_since: int | None = None,
     ) -> tuple[list[Summary], list[int]]:
         """Change flags."""
-        messages = self._messages_of(mailbox)
+        messages, given = self._messages_of(mailbox), frozenset(flags)
         found: list[Summary] = []
         failed: list[int] = []
         changed: list[Message] = []
@@ -139,7 +139,7 @@ class MemoryStore(MemoryNames):
             if unchanged_since is not None and message.modseq > unchanged_since:
                 failed.append(uid)
                 continue
-            wanted = changed_flags(message.flags, mode, flags)
+            wanted = changed_flags(message.flags, mode, given)
             if wanted != message.flags:
                 message = replace(message, flags=wanted, modseq=self._boxes[mailbox.ident].highest_modseq + 1)
                 changed.append(message)

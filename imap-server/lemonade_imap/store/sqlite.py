@@ -134,12 +134,12 @@ class SqliteStore(SqliteReading):
         unchanged_since: int | None = None,
     ) -> tuple[list[Summary], list[int]]:
         """Change flags."""
-        known = self._known(mailbox)
+        known, given = self._known(mailbox), frozenset(flags)
         asked = [known[uid] for uid in sorted(known.keys() & set(uids))]
         failed = [old.uid for old in asked if unchanged_since is not None and old.modseq > unchanged_since]
         left = set(failed)
         found = [old for old in asked if old.uid not in left]
-        new = [(old, changed_flags(old.flags, mode, flags)) for old in found]
+        new = [(old, changed_flags(old.flags, mode, given)) for old in found]
         if any(old.flags != wanted for old, wanted in new):
             with self.transactions.write():
                 known, modseq = self._changing(mailbox), self._bump(mailbox)

@@ -1,0 +1,592 @@
+# ruff: noqa: ANN401, PLR0917  the model lives in conftest, which importlib mode does not let tests import
+"""Two sessions do anything in any order on the same mailboxes: each is told what a model says, at the moments allowed.
+
+LEMONADE_EXAMPLES=5000 pytest imap-server/tests/sessions
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from lemonade_imap.config import LoginPolicy, ServerConfig
+from lemonade_imap.loopback import LoopbackServer
+from lemonade_imap.store.base import Store
+from lemonade_imap.store.memory import MemoryStore
+from lemonade_imap.store.sqlite import SqliteStore
+from lemonade_wire.imap.lexer import ListValue, as_number, as_text
+from lemonade_wire.imap.response import Exists, Listed, Other, Response, Search, Status
+
+EXAMPLES = int(os.environ.get("LEMONADE_EXAMPLES", "40"))
+CONFIG = ServerConfig(passwords={"joe": "secret"}, logins=LoginPolicy())
+WHO = st.sampled_from([0, 1])
+NAMES = st.sampled_from(["INBOX", "a", "inbox", "a", "INBOX", "a/b", "d"])
+FLAGS = st.lists(st.sampled_from(["\\Seen", "\\Deleted", "work", "\\DELETED", "WORK", "x"]), max_size=3)
+PAIRS = st.lists(st.tuples(st.integers(1, 9), st.none() | st.integers(1, 9)), min_size=1, max_size=3)
+SINCE = st.none() | st.integers(0, 9)
+OFTEN = st.sampled_from([True, True, True, False])
+SEEN, DELETED = "\\seen", "\\deleted"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A command's tagged answer and the untagged responses before it."""
+
+    status: Status
+    untagged: list[Response]
+
+    def codes(self, name: str) -> list[str]:
+        """Return the arguments of a response code, wherever it stands."""
+        statuses = [one for one in [*self.untagged, self.status] if isinstance(one, Status)]
+        return [one.code_arguments for one in statuses if one.code_name == name]
+
+
+class TwoSessions(RuleBasedStateMachine):
+    """Two sessions and an onlooker who asks for STATUS alone, which leaves everything as it is."""
+
+    def __init__(self, model: Any, make_store: Callable[[Path], Store]) -> None:
+        super().__init__()
+        self.model = model
+        self.folder = Path(tempfile.mkdtemp())
+        self.store = make_store(self.folder)
+        self.server = LoopbackServer(CONFIG, self.store)
+        self.mailboxes = model.mailboxes()
+        self.messages = 0
+
+    @initialize(read_only=st.booleans())
+    def begin(self, read_only: bool) -> None:
+        self.clients = [self.login() for _ in range(3)]
+        for client in self.clients[:2]:
+            self.append(0, "INBOX", [[]])
+            self.select(self.clients.index(client), "INBOX", read_only and client is self.clients[1], False)
+
+    def teardown(self) -> None:
+        self.store.close()
+        shutil.rmtree(self.folder)
+
+    def login(self) -> Any:
+        client = self.model.client(self.server.connect())
+        client.connection.receive_data(b"l LOGIN joe secret\r\n")
+        return client
+
+    # what every command does
+
+    def ready(self, who: int) -> Any:
+        """Return a session that may be given a command: it idles no more, and its mailbox is there."""
+        client = self.clients[who]
+        self.remember()
+        if client.idling:
+            client.idling = False
+            self.say(client, "DONE", tagged=False)
+        if client.box and client.box.gone:
+            self.say(client, "NOOP")
+            assert client.ended_in
+            self.nobody_is_sent_away_without_reason()
+        self.remember()
+        return self.clients[who]
+
+    def remember(self) -> None:
+        for client in self.clients:
+            client.remember()
+
+    def say(
+        self,
+        client: Any,
+        command: str | bytes,
+        *,
+        ends: str = "OK",
+        numbers_stay: bool = False,
+        answered: Collection[int] = (),
+        silently: tuple[list[int], Callable[[frozenset[str]], frozenset[str]]] | None = None,
+        tagged: bool = True,
+    ) -> Answer:
+        """Give a command and hear the answer; then the others hear what they may hear now."""
+        client.begin(answered, silently[0] if silently else ())
+        octets = command if isinstance(command, bytes) else command.encode("ascii")
+        *untagged, last = client.read(client.connection.receive_data(b"t " * tagged + octets + b"\r\n"))
+        assert isinstance(last, Status)
+        assert (last.tag, last.result in ends.split()) == ("t", True), last
+        self.hear(client, untagged, numbers_stay=numbers_stay)
+        for uid in silently[0] if silently else ():
+            client.known[uid] = silently[1](client.known[uid])
+        if last.result == "OK" and not client.ended_in:
+            client.settled(numbers_stay=numbers_stay)
+        self.tell_others(client)
+        return Answer(last, untagged)
+
+    def hear(self, client: Any, untagged: Iterable[Response], *, numbers_stay: bool) -> None:
+        for response in untagged:
+            client.take(response, numbers_stay=numbers_stay)
+        if client.connection.ended:
+            assert any(isinstance(one, Status) and one.result == "BYE" for one in untagged)
+            client.ended_in = client.box
+
+    def tell_others(self, client: Any) -> None:
+        for other in self.clients:
+            if other is not client:
+                untagged = other.read(other.connection.receive_data(b""))
+                assert other.idling or not untagged
+                other.begin()
+                self.hear(other, untagged, numbers_stay=False)
+                if other.idling and not other.ended_in:
+                    other.settled(numbers_stay=False)
+
+    @invariant()
+    def nobody_is_sent_away_without_reason(self) -> None:
+        for who, client in enumerate(self.clients):
+            if client.ended_in:
+                assert client.ended_in.gone
+                self.clients[who] = self.login()
+
+    def learn(self, name: str) -> None:
+        """Ask for the UIDVALIDITY of a mailbox, and all else that STATUS tells."""
+        box = self.mailboxes.find(name)
+        answer = self.say(
+            self.clients[2], f'STATUS "{name}" (UIDVALIDITY UIDNEXT MESSAGES UNSEEN RECENT HIGHESTMODSEQ)'
+        )
+        told = self.status_of(answer)
+        self.mailboxes.told_validity(name, told.pop("UIDVALIDITY"))
+        box.told_value(box.moment, told.pop("HIGHESTMODSEQ"))
+        unseen = sum(SEEN not in message.flags for message in box.messages.values())
+        assert told == {
+            "UIDNEXT": box.uid_next,
+            "MESSAGES": len(box.messages),
+            "UNSEEN": unseen,
+            "RECENT": len(box.unclaimed),
+        }
+
+    @staticmethod
+    def status_of(answer: Answer) -> dict[str, int]:
+        (values,) = [one.values for one in answer.untagged if isinstance(one, Other) and one.name == "STATUS"]
+        pairs = values[1].items
+        return {as_text(key): as_number(value) for key, value in zip(pairs[::2], pairs[1::2], strict=True)}
+
+    def chosen(self, client: Any, pairs: list[tuple[int, int | None]], *, by_uid: bool) -> tuple[str, list[int]] | None:
+        """Return a set as it is written, and the UIDs it names; None where no sequence number can be named."""
+        if by_uid:
+            return self.model.spans(client.view, pairs)
+        count = len(client.view)
+        if not count:
+            return None
+        within = [(1 + low % count, None if high is None else 1 + high % count) for low, high in pairs]
+        text, numbers = self.model.spans(list(range(1, count + 1)), within)
+        return text, [client.view[number - 1] for number in numbers]
+
+    def without_mailbox(self, client: Any, command: str) -> bool:
+        """Without a selected mailbox a command is BAD; tells whether it was so."""
+        if client.box is None:
+            self.say(client, command, ends="BAD")
+        return client.box is None
+
+    # mailboxes
+
+    @rule(who=WHO, name=NAMES, read_only=st.booleans(), condstore=st.booleans())
+    def select(self, who: int, name: str, read_only: bool, condstore: bool) -> None:
+        client, box = self.ready(who), self.mailboxes.find(name)
+        client.leave()
+        client.modseqs |= condstore
+        word = f"{'EXAMINE' if read_only else 'SELECT'} {name}{' (CONDSTORE)' if condstore else ''}"
+        if box is None:
+            self.say(client, word, ends="NO")
+            return
+        client.enter(box, read_only=read_only)
+        answer = self.say(client, word)
+        assert answer.status.code == ("READ-ONLY" if read_only else "READ-WRITE")
+        (validity,), (uid_next,), (highest,) = map(answer.codes, ("UIDVALIDITY", "UIDNEXT", "HIGHESTMODSEQ"))
+        self.mailboxes.told_validity(name, int(validity))
+        box.told_value(box.moment, int(highest))
+        assert int(uid_next) == box.uid_next
+        unseen = [number for number, uid in enumerate(client.view, 1) if SEEN not in box.messages[uid].flags]
+        assert answer.codes("UNSEEN") == [str(number) for number in unseen[:1]]
+        counts = [one for one in answer.untagged if isinstance(one, Exists) or getattr(one, "name", "") == "RECENT"]
+        assert len(counts) == 2
+
+    @rule(who=WHO, expunges=st.booleans())
+    def close(self, who: int, expunges: bool) -> None:
+        client = self.ready(who)
+        word = "CLOSE" if expunges else "UNSELECT"
+        if self.without_mailbox(client, word):
+            return
+        box, read_only = client.box, client.read_only
+        client.leave()
+        if expunges and not read_only:
+            box.remove([uid for uid, message in box.messages.items() if DELETED in message.flags])
+        assert not self.say(client, word).untagged
+
+    @rule(who=WHO, name=NAMES)
+    def create(self, who: int, name: str) -> None:
+        client = self.ready(who)
+        if self.mailboxes.find(name):
+            self.say(client, f"CREATE {name}", ends="NO")
+            return
+        self.mailboxes.boxes[name] = self.model.box()
+        self.say(client, f"CREATE {name}")
+        self.learn(name)
+
+    @rule(who=WHO, name=NAMES)
+    def delete(self, who: int, name: str) -> None:
+        client, box = self.ready(who), self.mailboxes.find(name)
+        if box is None or self.model.canonical(name) == "INBOX":
+            self.say(client, f"DELETE {name}", ends="NO")
+            return
+        if client.box is box:
+            client.leave()
+        box.gone = True
+        del self.mailboxes.boxes[name]
+        self.say(client, f"DELETE {name}")
+
+    @rule(who=WHO, old=NAMES, new=NAMES)
+    def rename(self, who: int, old: str, new: str) -> None:
+        client = self.ready(who)
+        renamed = self.mailboxes.renamed(old, new)
+        if renamed is None:
+            self.say(client, f"RENAME {old} {new}", ends="NO")
+            return
+        boxes = self.mailboxes.boxes
+        if not renamed:
+            # RFC 3501, 6.3.5: INBOX stays and gives its messages away
+            inbox, boxes[new] = boxes["INBOX"], self.model.box()
+            boxes[new].add((message.text, message.flags) for message in inbox.messages.values())
+            inbox.remove(list(inbox.messages))
+            self.say(client, f"RENAME {old} {new}")
+            self.learn(new)
+            return
+        self.mailboxes.boxes = {renamed.get(name, name): box for name, box in boxes.items()}
+        self.say(client, f"RENAME {old} {new}")
+        for name in renamed.values():
+            self.learn_renamed(name)
+
+    def learn_renamed(self, name: str) -> None:
+        """A mailbox keeps its UIDVALIDITY, unless the new name had a greater one: then it is another mailbox."""
+        box = self.mailboxes.find(name)
+        validity = self.status_of(self.say(self.clients[2], f"STATUS {name} (UIDVALIDITY)"))["UIDVALIDITY"]
+        if validity != box.validity:
+            assert any(owned == name and other > box.validity for owned, other in self.mailboxes.owners)
+            box.gone = True
+            again = self.mailboxes.boxes[name] = self.model.box()
+            again.messages, again.uid_next, again.moment = box.messages, box.uid_next, box.moment
+            again.unclaimed, again.values = box.unclaimed, box.values
+        self.learn(name)
+
+    @rule(who=WHO, name=NAMES, takes=OFTEN)
+    def subscribe(self, who: int, name: str, takes: bool) -> None:
+        client, subscribed = self.ready(who), self.mailboxes.subscribed
+        known = self.mailboxes.known(name)
+        if takes and known:
+            subscribed.add(self.model.canonical(name))
+        if not takes:
+            subscribed.discard(self.model.canonical(name))
+        self.say(client, f"{'' if takes else 'UN'}SUBSCRIBE {name}", ends="NO" if takes and not known else "OK")
+        listed = self.say(client, 'LSUB "" "*"').untagged
+        assert {one.mailbox for one in listed if isinstance(one, Listed)} == subscribed
+
+    @rule(who=WHO, name=NAMES, with_modseq=st.booleans())
+    def status(self, who: int, name: str, with_modseq: bool) -> None:
+        client, box = self.ready(who), self.mailboxes.find(name)
+        if box is None:
+            self.say(client, f"STATUS {name} (MESSAGES)", ends="NO")
+            return
+        client.modseqs |= with_modseq
+        told = self.status_of(
+            self.say(client, f"STATUS {name} (UNSEEN UIDNEXT{' HIGHESTMODSEQ' if with_modseq else ''})")
+        )
+        if with_modseq:
+            box.told_value(box.moment, told.pop("HIGHESTMODSEQ"))
+        unseen = sum(SEEN not in message.flags for message in box.messages.values())
+        assert told == {"UNSEEN": unseen, "UIDNEXT": box.uid_next}
+
+    # messages
+
+    @rule(who=WHO, name=NAMES, messages=st.lists(FLAGS, min_size=1, max_size=2))
+    def append(self, who: int, name: str, messages: list[list[str]]) -> None:
+        client, box = self.ready(who), self.mailboxes.find(name)
+        new = []
+        command = f"APPEND {name}"
+        for flags in messages:
+            self.messages += 1
+            text = f"Subject: {self.messages}\r\n\r\n"
+            command += f" ({' '.join(flags)}) {{{len(text)}+}}\r\n{text}"
+            new.append((text, flags))
+        if box is None:
+            assert self.say(client, command, ends="NO").status.code == "TRYCREATE"
+            return
+        uids = box.add(new)
+        validity, told = self.say(client, command).status.code_arguments.split()
+        self.mailboxes.told_validity(name, int(validity))
+        assert numbers_of(told) == uids
+
+    @rule(
+        who=WHO,
+        pairs=PAIRS,
+        by_uid=st.booleans(),
+        mode=st.sampled_from("+- "),
+        flags=FLAGS,
+        silent=st.booleans(),
+        since=SINCE,
+    )
+    def store_flags(
+        self, who: int, pairs: Any, by_uid: bool, mode: str, flags: list[str], silent: bool, since: int | None
+    ) -> None:
+        client = self.ready(who)
+        if self.without_mailbox(client, "STORE 1 FLAGS x") or not (chosen := self.chosen(client, pairs, by_uid=by_uid)):
+            return
+        written, uids = chosen
+        mode = mode.strip()
+        command = f"{'UID ' * by_uid}STORE {written} "
+        end = f"{mode}FLAGS{'.SILENT' * silent} ({' '.join(flags)})"
+        if client.read_only:
+            self.say(client, command + end, ends="NO", numbers_stay=not by_uid)
+            return
+        box = client.box
+        moment = None
+        if since is not None:
+            client.modseqs = True
+            moment, value = ([(0, 0), *sorted(box.values.items())] * 10)[since]
+            command += f"(UNCHANGEDSINCE {value}) "
+        gone = [uid for uid in uids if uid not in box.messages]
+        stored, failed = box.store(uids, mode, flags, moment)
+        own = (stored, lambda known: self.changed(known, mode, flags)) if silent else None
+        answer = self.say(
+            client,
+            command + end,
+            ends="OK NO" if gone else "OK",
+            numbers_stay=not by_uid,
+            silently=own,
+            answered=[] if silent else stored,
+        )
+        names = failed if by_uid else [client.view.index(uid) + 1 for uid in failed]
+        assert [numbers_of(told) for told in answer.codes("MODIFIED")] == [names] * bool(failed)
+        self.check_fetched(client, answer, stored, set() if silent else {"FLAGS"}, by_uid=by_uid)
+
+    @staticmethod
+    def changed(known: frozenset[str], mode: str, flags: list[str]) -> frozenset[str]:
+        given = frozenset(flag.lower() for flag in flags)
+        return known | given if mode == "+" else known - given if mode == "-" else given
+
+    def check_fetched(self, client: Any, answer: Answer, uids: list[int], wanted: set[str], *, by_uid: bool) -> None:
+        """Every message has a line with all that was wanted of it, and its UID where the command was by UID."""
+        if answer.status.result == "OK":
+            items = wanted | ({"UID"} if by_uid else set())
+            assert set(uids) <= {uid for uid, names in client.fetched if items <= names} or not wanted
+
+    @rule(who=WHO, pairs=st.none() | PAIRS)
+    def expunge(self, who: int, pairs: Any) -> None:
+        client = self.ready(who)
+        if self.without_mailbox(client, "EXPUNGE"):
+            return
+        box, (written, among) = client.box, self.model.spans(client.view, pairs or [(1, None)])
+        command = "EXPUNGE" if pairs is None else f"UID EXPUNGE {written}"
+        if client.read_only:
+            self.say(client, command, ends="NO")
+            return
+        box.remove(
+            [
+                uid
+                for uid, message in box.messages.items()
+                if DELETED in message.flags and (pairs is None or uid in among)
+            ]
+        )
+        self.say(client, command)
+
+    @rule(who=WHO, pairs=PAIRS, by_uid=st.booleans(), name=NAMES, moves=st.booleans())
+    def copy_or_move(self, who: int, pairs: Any, by_uid: bool, name: str, moves: bool) -> None:
+        client, target = self.ready(who), self.mailboxes.find(name)
+        word = "MOVE" if moves else "COPY"
+        if self.without_mailbox(client, f"{word} 1 a") or not (chosen := self.chosen(client, pairs, by_uid=by_uid)):
+            return
+        written, uids = chosen
+        box = client.box
+        command = f"{'UID ' * by_uid}{word} {written} {name}"
+        there = [uid for uid in uids if uid in box.messages]
+        refused = moves and client.read_only
+        if target is None or refused or (len(there) < len(uids) and not by_uid):
+            status = self.say(client, command, ends="NO").status
+            assert refused or target or status.code == "TRYCREATE"
+            return
+        new = target.add((box.messages[uid].text, box.messages[uid].flags) for uid in there)
+        if moves:
+            box.remove(there)
+        answer = self.say(client, command)
+        told = [code.split() for code in answer.codes("COPYUID")]
+        if told:
+            ((validity, old_set, new_set),) = told
+            self.mailboxes.told_validity(name, int(validity))
+            assert (numbers_of(old_set), numbers_of(new_set)) == (there, new)
+        assert bool(told) == bool(there)
+        names = [getattr(one, "name", getattr(one, "code_name", "")) for one in answer.untagged]
+        if moves and there:
+            # RFC 6851, 4.3
+            assert names.index("COPYUID") < names.index("EXPUNGE")
+
+    @rule(
+        who=WHO,
+        pairs=PAIRS,
+        by_uid=st.booleans(),
+        items=st.sampled_from(
+            [
+                "FLAGS",
+                "UID",
+                "(UID FLAGS)",
+                "(FLAGS MODSEQ)",
+                "MODSEQ",
+                "BODY[]",
+                "(FLAGS BODY.PEEK[])",
+                "(BODY[] FLAGS)",
+            ]
+        ),
+        since=SINCE,
+    )
+    def fetch(self, who: int, pairs: Any, by_uid: bool, items: str, since: int | None) -> None:
+        client = self.ready(who)
+        if self.without_mailbox(client, "FETCH 1 FLAGS") or not (chosen := self.chosen(client, pairs, by_uid=by_uid)):
+            return
+        written, uids = chosen
+        box = client.box
+        command = f"{'UID ' * by_uid}FETCH {written} {items}"
+        wanted = set(items.strip("()").replace(".PEEK", "").split())
+        there = [uid for uid in uids if uid in box.messages]
+        if since is not None:
+            moment, value = ([*sorted(box.values.items())] * 10)[since]
+            command += f" (CHANGEDSINCE {value})"
+            wanted.add("MODSEQ")
+            there = [uid for uid in there if box.messages[uid].changed > moment]
+        client.modseqs |= "MODSEQ" in wanted
+        if "BODY[]" in items and not client.read_only:
+            box.store(there, "+", ["\\Seen"], None)
+        gone = set(uids) - box.messages.keys()
+        answer = self.say(client, command, ends="OK NO" if gone else "OK", numbers_stay=not by_uid, answered=there)
+        self.check_fetched(client, answer, there, wanted, by_uid=by_uid)
+        assert all(uid in there for uid, names in client.fetched if names - {"FLAGS", "UID", "MODSEQ"})
+
+    @rule(
+        who=WHO,
+        pairs=PAIRS,
+        by_uid=st.booleans(),
+        keys=st.lists(st.integers(0, 13), min_size=1, max_size=2),
+        extended=st.booleans(),
+    )
+    def search(self, who: int, pairs: Any, by_uid: bool, keys: list[int], extended: bool) -> None:
+        client = self.ready(who)
+        if self.without_mailbox(client, "SEARCH ALL"):
+            return
+        box = client.box
+        by_uids, among = self.model.spans(client.view, pairs)
+        numbers, numbered = self.chosen(client, pairs, by_uid=False) or ("ALL", client.view)
+        tests: list[tuple[str, Callable[[int, frozenset[str]], bool]]] = [
+            ("SEEN", lambda _uid, flags: SEEN in flags),
+            ("UNSEEN", lambda _uid, flags: SEEN not in flags),
+            ("DELETED", lambda _uid, flags: DELETED in flags),
+            ("KEYWORD Work", lambda _uid, flags: "work" in flags),
+            ("UNKEYWORD x", lambda _uid, flags: "x" not in flags),
+            ("RECENT", lambda uid, _flags: uid in client.recent),
+            ("OLD", lambda uid, _flags: uid not in client.recent),
+            ("NEW", lambda uid, flags: uid in client.recent and SEEN not in flags),
+            ("NOT DELETED", lambda _uid, flags: DELETED not in flags),
+            ("OR SEEN KEYWORD x", lambda _uid, flags: SEEN in flags or "x" in flags),
+            (f"UID {by_uids}", lambda uid, _flags: uid in among),
+            (f"NOT UID {by_uids}", lambda uid, _flags: uid not in among),
+            (numbers, lambda uid, _flags: uid in numbered),
+            (f"(UNDELETED {numbers})", lambda uid, flags: DELETED not in flags and uid in numbered),
+        ]
+        found = [
+            (number, uid)
+            for number, uid in enumerate(client.view, 1)
+            if uid in box.messages and all(tests[key][1](uid, box.messages[uid].flags) for key in keys)
+        ]
+        shown = [uid if by_uid else number for number, uid in found]
+        wanted = "RETURN (MIN MAX ALL COUNT) " if extended else ""
+        command = f"{'UID ' * by_uid}SEARCH {wanted}{' '.join(tests[key][0] for key in keys)}"
+        answer = self.say(client, command, numbers_stay=not by_uid)
+        if not extended:
+            assert [sorted(one.numbers) for one in answer.untagged if isinstance(one, Search)] == [shown]
+            return
+        (values,) = [one.values for one in answer.untagged if isinstance(one, Other) and one.name == "ESEARCH"]
+        tag, *words = values
+        assert isinstance(tag, ListValue)
+        assert [as_text(word) for word in tag.items] == ["TAG", "t"]
+        texts = [as_text(word) for word in words]
+        assert texts[:1] == ["UID"] * by_uid or not by_uid
+        told = dict(zip(texts[by_uid::2], texts[by_uid + 1 :: 2], strict=True))
+        assert told.pop("COUNT") == str(len(shown))
+        assert numbers_of(told.pop("ALL", "")) == shown
+        assert told == ({"MIN": str(shown[0]), "MAX": str(shown[-1])} if shown else {})
+
+    @rule(who=WHO, word=st.sampled_from(["FETCH {} FLAGS", "STORE {} FLAGS x", "COPY {} a", "MOVE {} a", "SEARCH {}"]))
+    def name_nobody(self, who: int, word: str) -> None:
+        """A sequence number that no message has is an error, and nothing happens."""
+        client = self.ready(who)
+        if client.box is not None:
+            self.say(client, word.format(len(client.view) + 1), ends="BAD NO", numbers_stay=True)
+
+    # what others do
+
+    @rule(who=WHO, word=st.sampled_from(["NOOP", "CHECK", "NOOP"]))
+    def hear_news(self, who: int, word: str) -> None:
+        client = self.ready(who)
+        if word == "NOOP" or not self.without_mailbox(client, word):
+            self.say(client, word)
+
+    @rule(who=WHO)
+    def idle(self, who: int) -> None:
+        client = self.ready(who)
+        client.idling = True
+        client.begin()
+        untagged = client.read(client.connection.receive_data(b"t IDLE\r\n"))
+        assert not any(isinstance(one, Status) and one.tag for one in untagged)
+        self.hear(client, untagged, numbers_stay=False)
+        client.settled(numbers_stay=False)
+
+    @rule(who=WHO)
+    def log_out(self, who: int) -> None:
+        client = self.ready(who)
+        client.leave()
+        assert [one.result for one in self.say(client, "LOGOUT").untagged if isinstance(one, Status)] == ["BYE"]
+        self.clients[who] = self.login()
+
+    @rule()
+    def look_at_everything(self) -> None:
+        """After NOOP both sessions' views are the mailbox, message by message."""
+        for who in (0, 1):
+            client = self.ready(who)
+            self.say(client, "NOOP")
+            if client.box and client.view:
+                self.say(client, "FETCH 1:* (UID FLAGS BODY.PEEK[])", numbers_stay=True, answered=client.view)
+                assert [uid for uid, _ in client.fetched] == sorted(client.box.messages)
+        for name in self.mailboxes.boxes:
+            self.learn(name)
+        listed = self.say(self.clients[2], 'LIST "" "*"').untagged
+        names = {one.mailbox for one in listed if isinstance(one, Listed) and "\\Noselect" not in one.flags}
+        assert names == set(self.mailboxes.boxes)
+
+
+def numbers_of(written: str) -> list[int]:
+    """Read a set of numbers."""
+    found: list[int] = []
+    for low, high in re.findall(r"(\d+)(?::(\d+))?", written):
+        found += range(int(low), int(high or low) + 1)
+    return found
+
+
+def run(model: Any, make_store: Callable[[Path], Store], examples: int) -> None:
+    run_state_machine_as_test(
+        lambda: TwoSessions(model, make_store),
+        settings=settings(max_examples=examples, stateful_step_count=30, suppress_health_check=list(HealthCheck)),
+    )
+
+
+def test_two_sessions_on_a_store_in_memory(model: Any) -> None:
+    run(model, lambda _folder: MemoryStore(), EXAMPLES)
+
+
+def test_two_sessions_on_a_store_on_disk(model: Any) -> None:
+    run(model, SqliteStore, max(EXAMPLES // 4, 1))
