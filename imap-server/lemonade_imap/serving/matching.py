@@ -3,6 +3,7 @@
 Flags, dates and sizes cost nothing more than the mailbox's summaries; ENVELOPE's subject and sent date the index of
 the parts; header keys the header; BODY and TEXT the text parts, decoded as they stream by. Text compares without case,
 after transfer encodings, charsets and encoded words are off; a part that does not decode is searched as it stands.
+However long a text is, a visit to the store reads little of it: others have their turn in between.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from lemonade_imap.mail.decode import decoded
 from lemonade_imap.mail.headers import Header
 from lemonade_imap.mail.mime import MAX_HEADER, Part
 from lemonade_imap.mail.words import readable
-from lemonade_imap.store.base import Mailbox, Message, Store, Summary
+from lemonade_imap.store.base import Mailbox, Message, Store, StoreError, Summary
 from lemonade_imap.view import View
 
 _MOST_MESSAGES = 2000
-_MOST_OCTETS = 4 * 1024 * 1024
+_MOST_OCTETS = 1024 * 1024
 _DEAR = {"HEADER": 2, "BODY": 3, "TEXT": 3}
 
 
@@ -36,8 +37,15 @@ class Found:
     modseq: int
 
 
+class Unfinished(Exception):  # noqa: N818  what happened to the judgement
+    """Enough is read for one visit: asked again, the same question goes on from there."""
+
+
 class Candidate:
-    """A message as the keys see it: what is not in its summary is read when it is first asked for."""
+    """A message as the keys see it: what is not in its summary is read when it is first asked for.
+
+    `octets_read`: what this visit to the store has read, of messages before this one too.
+    """
 
     def __init__(self, store: Store, mailbox: Mailbox, number: int, summary: Summary) -> None:
         self.number = number
@@ -47,6 +55,8 @@ class Candidate:
         self._mailbox = mailbox
         self._message: Message | None = None
         self._header: Header | None = None
+        self._readings: dict[int, Iterator[bool]] = {}
+        self._answers: dict[int, bool] = {}
 
     @property
     def message(self) -> Message | None:
@@ -75,9 +85,21 @@ class Candidate:
             yield decoder.decode(chunk)
         yield decoder.decode(b"", final=True)
 
-    def _read(self, offset: int, length: int) -> Iterable[bytes]:
-        self.octets_read += length
-        return () if self.message is None else self._store.read(self.message, offset, length)
+    def holds(self, key: SearchKey, begin: Callable[[], Iterator[bool]]) -> bool:
+        """Tell what a reading comes to, which yields whether it found the key's text so far; raises Unfinished."""
+        reading = self._readings.setdefault(id(key), begin())
+        while id(key) not in self._answers:
+            found = next(reading, None)
+            if found is None or found:
+                self._answers[id(key)] = bool(found)
+            elif self.octets_read > _MOST_OCTETS:
+                raise Unfinished
+        return self._answers[id(key)]
+
+    def _read(self, offset: int, length: int) -> Iterator[bytes]:
+        for chunk in () if self.message is None else self._store.read(self.message, offset, length):
+            self.octets_read += len(chunk)
+            yield chunk
 
 
 Test = Callable[[Candidate], bool]
@@ -92,6 +114,7 @@ class Hunt:
         self._numbers = {uid: number for number, uid in enumerate(view.uids, 1)}
         self._test = compiled(key, len(view.uids), view.uids[-1] if view.uids else 0, recent)
         self._waiting: deque[Summary] | None = None
+        self._begun: Candidate | None = None
 
     def some(self) -> list[Found] | None:
         """Judge some more messages and return those that meet the key; None when all are judged."""
@@ -104,14 +127,31 @@ class Hunt:
         found: list[Found] = []
         octets = 0
         for _ in range(min(_MOST_MESSAGES, len(self._waiting))):
-            summary = self._waiting.popleft()
-            candidate = Candidate(self._store, self._mailbox, self._numbers[summary.uid], summary)
-            if self._test(candidate):
+            summary = self._waiting[0]
+            candidate = self._begun or Candidate(self._store, self._mailbox, self._numbers[summary.uid], summary)
+            candidate.octets_read = octets
+            try:
+                meets = self._meets(candidate)
+            except Unfinished:
+                self._begun = candidate
+                break
+            self._waiting.popleft()
+            self._begun = None
+            if meets:
                 found.append(Found(candidate.number, summary.uid, summary.modseq))
-            octets += candidate.octets_read
+            octets = candidate.octets_read
             if octets > _MOST_OCTETS:
                 break
         return found
+
+    def _meets(self, candidate: Candidate) -> bool:
+        try:
+            return self._test(candidate)
+        except StoreError:
+            # one that is expunged on the way is no more found than one that was before
+            if self._store.message(self._mailbox, candidate.summary.uid) is not None:
+                raise
+            return False
 
 
 def compiled(key: SearchKey, count: int, last_uid: int, recent: frozenset[int]) -> Test:
@@ -190,7 +230,8 @@ def _text_test(key: SearchKey) -> Test:
     if key.word == "HEADER":
         name = key.name.lower()
         return lambda one: any(_says(value, wanted) for field, value in one.header.fields if field.lower() == name)
-    return lambda one: one.message is not None and _holds(one, one.message.root, wanted, body_only=key.word == "BODY")
+    body_only = key.word == "BODY"
+    return lambda one: one.holds(key, lambda: _reading(one, one.message, wanted, body_only=body_only))
 
 
 def _says(value: str, wanted: str) -> bool:
@@ -200,31 +241,32 @@ def _says(value: str, wanted: str) -> bool:
     return ("=?" in value or not value.isascii()) and wanted in readable(value).casefold()
 
 
-def _holds(one: Candidate, part: Part, wanted: str, *, body_only: bool) -> bool:
-    """Tell whether a part or what is inside it holds the text: text and messages do, other media do not.
+def _reading(one: Candidate, message: Message | None, wanted: str, *, body_only: bool) -> Iterator[bool]:
+    """Look for text in a message: yield True where it is, and False after each piece without it."""
+    if message is not None:
+        yield from _in_part(one, message.root, wanted, body_only=body_only) if wanted else (True,)
+
+
+def _in_part(one: Candidate, part: Part, wanted: str, *, body_only: bool) -> Iterator[bool]:
+    """Look into a part and what is inside it: text and messages hold text, other media do not.
 
     BODY looks at no MIME header, but at the header of a message in the message, which is part of the body.
     """
-    if not wanted:
-        return True
-    if not body_only and any(_says(f"{name}: {value}", wanted) for name, value in one.header_of(part).fields):
-        return True
-    if part.is_message:
-        (inner,) = part.children
-        fields = one.header_of(inner).fields if body_only else ()
-        if any(_says(f"{name}: {value}", wanted) for name, value in fields):
-            return True
-    if part.children:
-        return any(_holds(one, child, wanted, body_only=body_only) for child in part.children)
-    return part.type == "TEXT" and contains(one.text_of(part), wanted)
+    headers = [] if body_only else [part]
+    if part.is_message and body_only:
+        headers += part.children
+    for owner in headers:
+        yield any(_says(f"{name}: {value}", wanted) for name, value in one.header_of(owner).fields)
+    for child in part.children:
+        yield from _in_part(one, child, wanted, body_only=body_only)
+    if part.type == "TEXT" and not part.children:
+        yield from found_in(one.text_of(part), wanted)
 
 
-def contains(pieces: Iterable[str], wanted: str) -> bool:
-    """Tell whether the text that comes in pieces holds what is wanted, which is casefolded already."""
+def found_in(pieces: Iterable[str], wanted: str) -> Iterator[bool]:
+    """Tell after each piece of a text whether what is wanted, casefolded already, was in it or began before it."""
     kept = ""
     for piece in pieces:
         text = kept + piece.casefold()
-        if wanted in text:
-            return True
+        yield wanted in text
         kept = text[-(len(wanted) - 1) :] if len(wanted) > 1 else ""
-    return not wanted
