@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -122,8 +122,6 @@ def config_from(options: argparse.Namespace, node: NodeOptions) -> ServerConfig:
     applications: dict[str, frozenset[str]] = {}
     for name, users in options.application:
         applications[name] = applications.get(name, frozenset()) | users
-    _require_accounts("--submit-user", options.submit_user, passwords)
-    _require_accounts("--application", frozenset().union(*applications.values()), passwords)
     if options.media_servers is not None and not options.media_servers.isprintable():
         raise ValueError("--media-servers: one line of text is expected")
     return ServerConfig(
@@ -138,16 +136,17 @@ def config_from(options: argparse.Namespace, node: NodeOptions) -> ServerConfig:
         cleartext_login=options.cleartext_login == transport_options.ALLOWED,
         clear_urlmech=options.urlmech == transport_options.ALWAYS,
         logins=LoginPolicy(failures=options.max_login_failures),
+        max_message=options.max_message,
         connections=transport_options.limits_from(options),
-        tickets=ticket_options.policy_from(options, passwords),
+        tickets=ticket_options.policy_from(options),
         annotations=ticket_options.annotations_from(options),
     )
 
 
-def _require_accounts(option: str, names: Iterable[str], passwords: dict[str, str]) -> None:
-    for name in names:
-        if name not in passwords:
-            raise ValueError(f"{option}: {name!r} is no account; known are {', '.join(sorted(passwords)) or 'none'}")
+def _without_account(config: ServerConfig, accounts: Accounts) -> list[str]:
+    """Return who is named to fetch and has no account; one may still be made while the server runs."""
+    named = config.tickets.users.union(config.roles.submit_users, *config.roles.applications.values())
+    return [name for name in sorted(named.difference(config.passwords)) if accounts.find(name) is None]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -183,6 +182,9 @@ def _serve(config: ServerConfig, tls: CertificateOptions | None, options: argpar
     try:
         store = SqliteStore(options.data)
         secret = kept_secret(options.data)
+        accounts = Accounts(options.data)
+        for name in _without_account(config, accounts):
+            log(f"{name!r} may fetch, and is no account yet: `lemonade-imap user add` makes one at any time")
     except StoreError as problem:
         log(str(problem))
         return EXIT_ENVIRONMENT
@@ -200,7 +202,7 @@ def _serve(config: ServerConfig, tls: CertificateOptions | None, options: argpar
         log,
         pause=partial(deferLater, reactor),
         hashing=hashing,
-        accounts=Accounts(options.data).find,
+        accounts=accounts.find,
         secret=secret,
     )
     factory = ImapFactory(Service(backend), trace, reactor, time.time, tls)

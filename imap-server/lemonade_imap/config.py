@@ -13,6 +13,7 @@ from lemonade_wire.imap.hosts import host_key
 from lemonade_wire.profile import DRAFT_07, Profile
 
 DEFAULT_PORT = 143
+LARGEST_MESSAGE = 2 * 1024 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,9 @@ class ServerConfig:
     `roles`: who may use `submit+` and application tickets.
     `media_servers`: value that the discovery entry is given where it has none, or None (LS-2.2-6).
     `max_line`: octets of a command without its literals. `max_literal`: octets of one literal outside APPEND.
-    `max_message`: octets of a message. `idle_seconds`: silence after which a connection is closed (RFC 3501, 5.4:
-    at least 30 minutes).
+    `max_message`: octets of a message. `max_passed`: octets of refused literals of one command that are read for
+    nothing (RFC 7888, 4); a client that sends more is sent away.
+    `idle_seconds`: silence after which a connection is closed (RFC 3501, 5.4: at least 30 minutes).
     `tls`: STARTTLS is offered. `cleartext_login`: passwords are taken on connections that are not encrypted.
     `clear_urlmech`: URLMECH is told on such connections too (RFC 4467, 4.1 lets it be withheld there).
     `logins`, `connections`, `tickets`, `annotations`: what is bounded, and how.
@@ -76,7 +78,8 @@ class ServerConfig:
     profile: Profile = DRAFT_07
     max_line: int = 65536
     max_literal: int = 65536
-    max_message: int = 2 * 1024 * 1024 * 1024
+    max_message: int = LARGEST_MESSAGE
+    max_passed: int = 16 * 1024 * 1024
     idle_seconds: float = 1800.0
     tls: bool = False
     cleartext_login: bool = True

@@ -35,6 +35,7 @@ from lemonade_wire.imap.framing import (
     LiteralStarted,
     LogicalLine,
     Role,
+    TooLongToPass,
 )
 from lemonade_wire.imap.lexer import Lexer
 
@@ -101,7 +102,7 @@ class ImapSession:
         self.enabled: set[str] = set()
         self.unsolicited: list[bytes] = []
         self.wake: Callable[[], None] = lambda: None
-        self._framer = LineFramer(Role.SERVER, self._plan, config.max_line)
+        self._framer = LineFramer(Role.SERVER, self._plan, config.max_line, config.max_passed)
         self._sasl: tuple[str, c.Authenticate] | None = None
         self._idle_tag: str | None = None
 
@@ -184,12 +185,11 @@ class ImapSession:
             case ContinuationWanted():
                 return Answered(b"+ go on")
             case LiteralRefused(announced):
-                if self._idle_tag is not None:
-                    return self._end_idle(LogicalLine(announced.before), self._idle_tag)
-                tag = self._end_sasl() or _tag_of(LogicalLine(announced.before))
-                if tag is None:
-                    return Answered(b"* BAD a literal of this size is not taken here")
-                return Answered(b"%s %s a literal of this size is not taken here" % (tag, self._too_big(announced)))
+                return self._refused(announced)
+            case TooLongToPass():
+                # RFC 7888, 4: reading on to the end of what is not wanted would be the other choice
+                self.log_out()
+                return Answered(b"* BYE [LIMIT] the octets of a refused literal are too many to be passed over")
             case LineTooLong(start):
                 if self._idle_tag is not None:
                     return self._end_idle(LogicalLine.of(start), self._idle_tag)
@@ -199,6 +199,15 @@ class ImapSession:
                 return Answered(b"%s BAD a line has at most %d octets" % (tag, self._config.max_line))
             case _:
                 return None
+
+    def _refused(self, announced: Announced) -> SessionEvent:
+        before = LogicalLine(announced.before)
+        if self._idle_tag is not None:
+            return self._end_idle(before, self._idle_tag)
+        tag = self._end_sasl() or _tag_of(before)
+        if tag is None:
+            return Answered(b"* BAD a literal of this size is not taken here")
+        return Answered(b"%s %s" % (tag, self._too_big(announced)))
 
     def _command(self, line: LogicalLine) -> SessionEvent:
         try:
@@ -221,11 +230,17 @@ class ImapSession:
         return CommandReceived(tag, command, line)
 
     def _too_big(self, announced: Announced) -> bytes:
-        """Return the result of a command whose literal is refused, with the code that says why."""
+        """Return the result of a command whose literal is refused, and why."""
         word, largest = _word(announced), self._config.annotations.max_value
+        result = b"BAD"
         if word == b"SETMETADATA" and announced.size > largest:
-            return b"NO [METADATA MAXSIZE %d]" % largest  # RFC 5464, 4.3
-        return b"NO [TOOBIG]" if word == b"APPEND" else b"BAD"
+            result = b"NO [METADATA MAXSIZE %d]" % largest  # RFC 5464, 4.3
+        elif word == b"APPEND":
+            wrong = append.why_bad(announced)
+            if wrong is not None:
+                return b"BAD %s" % wrong.encode("ascii", "replace")
+            result = b"NO [TOOBIG]"
+        return b"%s a literal of this size is not taken here" % result
 
     def _end_idle(self, line: LogicalLine, tag: str) -> SessionEvent:
         """Take what came instead of a command: DONE ends IDLE, and so does anything else, badly (RFC 2177, 3)."""

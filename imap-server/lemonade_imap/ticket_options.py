@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from ipaddress import ip_network
 
 from lemonade_imap.annotations import AnnotationLimits
@@ -74,11 +74,8 @@ def add_options(parser: NodeParser) -> None:
     )
 
 
-def policy_from(options: argparse.Namespace, accounts: Collection[str]) -> TicketPolicy:
-    """Return what is asked of tickets; raises ValueError for an account that is not there."""
-    for name in options.fetch_user:
-        if name not in accounts:
-            raise ValueError(f"--fetch-user: {name!r} is no account; known are {', '.join(sorted(accounts)) or 'none'}")
+def policy_from(options: argparse.Namespace) -> TicketPolicy:
+    """Return what is asked of tickets."""
     return TicketPolicy(
         anonymous_life=options.anonymous_life,
         networks=tuple(options.fetch_from),

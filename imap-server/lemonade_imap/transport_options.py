@@ -7,13 +7,16 @@ from pathlib import Path
 
 from twisted.internet.ssl import CertificateOptions
 
-from lemonade_imap.config import ConnectionLimits, LoginPolicy
+from lemonade_imap.config import LARGEST_MESSAGE, ConnectionLimits, LoginPolicy
 from lemonade_imap.tls import server_tls
 from lemonade_wire.address import Address
 from lemonade_wire.nodecli import NodeParser, setting
 
 ALLOWED, NEVER = "allowed", "never"
 ALWAYS, CONFIDENTIAL = "always", "confidential"
+_LEAST_LARGEST = 1024
+_MOST = 0xFFFFFFFF
+"""RFC 3501, 9: RFC822.SIZE is a number of 32 bits."""
 
 
 def add_options(parser: NodeParser) -> None:
@@ -59,6 +62,13 @@ def add_options(parser: NodeParser) -> None:
         metavar="N",
         help=f"failed logins that end a connection (default: {LoginPolicy().failures})",
     )
+    parser.add_argument(
+        "--max-message",
+        type=setting(_message_size),
+        default=LARGEST_MESSAGE,
+        metavar="OCTETS",
+        help=f"largest message that APPEND takes (default: {LARGEST_MESSAGE})",
+    )
 
 
 def tls_from(options: argparse.Namespace) -> CertificateOptions | None:
@@ -82,6 +92,12 @@ def limits_from(options: argparse.Namespace) -> ConnectionLimits:
         per_address=options.max_connections_per_address,
         per_minute=options.connection_rate,
     )
+
+
+def _message_size(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not _LEAST_LARGEST <= int(text) <= _MOST:
+        raise ValueError(f"{text!r} is not a number from {_LEAST_LARGEST} to {_MOST}")
+    return int(text)
 
 
 def _at_least_one(text: str) -> int:

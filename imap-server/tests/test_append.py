@@ -130,6 +130,12 @@ REFUSED = {
         b"a APPEND INBOX CATENATE (TEXT {600+}\r\n" + b"x" * 600 + b" TEXT {600}\r\n",
         b"a NO [TOOBIG]",
     ),
+    "a flag that no standard has": (b"a APPEND INBOX (\\Seen \\foo) {3+}\r\nxyz\r\n", b"a BAD the system flags are "),
+    "such a flag before a message that would be streamed": (
+        b"a APPEND INBOX (\\foo) {500+}\r\n" + b"x" * 500 + b"\r\n",
+        b"a BAD the system flags are ",
+    ),
+    "a flag without a name": (b"a APPEND INBOX (\\) {500}\r\n", b"a BAD a flag is expected"),
     "literal8 in CATENATE": (b"a APPEND INBOX CATENATE (TEXT ~{1+}\r\nx)\r\n", b"a BAD "),
 }
 

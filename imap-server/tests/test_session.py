@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -94,6 +95,27 @@ def test_a_literal_too_large_ends_its_command() -> None:
         b"f",
         b"+ go on",
     ]
+
+
+def test_octets_of_refused_literals_are_passed_over_as_far_as_that_goes() -> None:
+    # RFC 7888, 4: a server may read on, or say BYE; what it refused is answered in any case
+    small = replace(SMALL, max_passed=100)
+    bye = b"* BYE [LIMIT] the octets of a refused literal are too many to be passed over"
+    refusal = b"a BAD a literal of this size is not taken here"
+    session = ImapSession(small)
+    assert answers(session, b"a LOGIN {101+}\r\n" + b"x" * 101 + b"\r\nb NOOP\r\n") == [refusal, bye]
+    assert session.state is State.LOGOUT
+    together = b"a LOGIN {60+}\r\n" + b"x" * 60 + b" {%d+}\r\n" + b"x" * 60 + b"\r\nb NOOP\r\n"
+    assert answers(ImapSession(small), together % 60) == [refusal, bye]
+    # what is asked for first never comes, and a new command counts anew
+    assert (
+        answers(ImapSession(small), b"a LOGIN {999999}\r\n" + b"a LOGIN {60+}\r\n" + b"x" * 60 + b"\r\n")
+        == [refusal] * 2
+    )
+    session = ImapSession(small)
+    assert answers(session, (b"a LOGIN {60+}\r\n" + b"x" * 60 + b"\r\n") * 3) == [refusal] * 3
+    session = ImapSession(small)
+    assert answers(session, b"a AUTHENTICATE PLAIN\r\n{101+}\r\n") == [b"+ ", refusal, bye]
 
 
 def test_before_login_nobody_sends_messages() -> None:

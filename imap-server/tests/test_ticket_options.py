@@ -59,6 +59,5 @@ def test_what_is_not_allowed(more: list[str], said: str, tmp_path: Path, capsys:
     assert said in capsys.readouterr().err
 
 
-def test_who_fetches_has_an_account(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="--fetch-user: 'nobody' is no account; known are ms"):
-        config(tmp_path, "--fetch-user", "nobody")
+def test_who_fetches_may_get_an_account_later(tmp_path: Path) -> None:
+    assert config(tmp_path, "--fetch-user", "later").tickets.users == {"later"}

@@ -60,17 +60,20 @@ def test_nothing_said_is_open_to_everybody() -> None:
     assert (config.tls, config.cleartext_login, config.clear_urlmech) == (False, True, True)
     assert config.connections == ConnectionLimits()
     assert config.connections.per_address is None
+    assert config.max_message == 2**31
 
 
 def test_options_become_settings(files: Path) -> None:
     tls = ["--tls-cert", str(files / "cert"), "--tls-key", str(files / "key"), "--listen-tls", "127.0.0.1:0"]
     limits = ["--max-connections", "7", "--max-connections-per-address", "3", "--connection-rate", "5"]
+    limits += ["--max-message", "4294967295"]
     config = config_of(
         *tls, *limits, "--max-login-failures", "2", "--cleartext-login", "never", "--urlmech", "confidential"
     )
     assert (config.tls, config.cleartext_login, config.clear_urlmech) == (True, False, False)
     assert (config.connections.total, config.connections.per_address, config.connections.per_minute) == (7, 3, 5)
     assert config.logins.failures == 2
+    assert config.max_message == 2**32 - 1
 
 
 def test_the_environment_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,6 +107,9 @@ def test_names_and_passwords_are_kept_prepared() -> None:
         (["--max-connections-per-address", "x"], "1 or more is expected"),
         (["--connection-rate", "-1"], "1 or more is expected"),
         (["--max-login-failures", "\N{SUPERSCRIPT TWO}"], "1 or more is expected"),
+        (["--max-message", "1023"], "from 1024 to 4294967295"),
+        (["--max-message", "4294967296"], "from 1024 to 4294967295"),
+        (["--max-message", "1 GB"], "from 1024 to 4294967295"),
         (["--user", "jo\x07e:x"], "RFC 4013"),
     ],
 )

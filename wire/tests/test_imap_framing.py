@@ -19,6 +19,7 @@ from lemonade_wire.imap.framing import (
     LiteralStarted,
     LogicalLine,
     Role,
+    TooLongToPass,
     keep_up_to,
 )
 
@@ -235,3 +236,25 @@ def test_only_a_literal_that_has_just_begun_can_be_refused() -> None:
     read(framer, b"a X {3+}\r\ny")
     with pytest.raises(ValueError, match="just begun"):
         framer.refuse_literal()
+
+
+def test_how_much_of_refused_literals_is_passed_over() -> None:
+    def events(data: bytes, max_passed: int | None = 10) -> list[type[FramingEvent]]:
+        framer = LineFramer(Role.SERVER, lambda _announced: LiteralPlan.REFUSE, max_passed=max_passed)
+        return [type(event) for event in read(framer, data)]
+
+    assert events(b"a LOGIN {10+}\r\n0123456789 b\r\nc NOOP\r\n") == [LiteralRefused, LineReceived]
+    assert events(b"a LOGIN {11+}\r\n") == [LiteralRefused, TooLongToPass]
+    assert events(b"a LOGIN {11+}\r\n", None) == [LiteralRefused]
+    # none of these octets come unasked
+    assert events(b"a LOGIN {11}\r\nc NOOP\r\n") == [LiteralRefused, LineReceived]
+    assert events(b"a LOGIN {6+}\r\n012345 {5+}\r\n") == [LiteralRefused, TooLongToPass]
+    assert events(b"a LOGIN {6+}\r\n012345\r\nb LOGIN {6+}\r\n") == [LiteralRefused, LiteralRefused]
+
+
+def test_a_literal_that_is_refused_later_counts_too() -> None:
+    framer = LineFramer(Role.SERVER, lambda _announced: LiteralPlan.STREAM, max_passed=10)
+    framer.receive_data(b"a APPEND x {11+}\r\n")
+    assert isinstance(framer.next_event(), LiteralStarted)
+    framer.refuse_literal()
+    assert isinstance(framer.next_event(), TooLongToPass)

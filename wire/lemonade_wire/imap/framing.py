@@ -152,6 +152,13 @@ class LiteralRefused:
 
 
 @dataclass(frozen=True)
+class TooLongToPass:
+    """More octets of refused literals follow than may be passed over: closing is left, or patience (server only)."""
+
+    announced: Announced
+
+
+@dataclass(frozen=True)
 class LineTooLong:
     """A line's text passed the limit; the rest up to CRLF is skipped. `start` holds its beginning."""
 
@@ -159,7 +166,14 @@ class LineTooLong:
 
 
 FramingEvent = (
-    LineReceived | ContinuationWanted | LiteralStarted | LiteralChunk | LiteralEnded | LiteralRefused | LineTooLong
+    LineReceived
+    | ContinuationWanted
+    | LiteralStarted
+    | LiteralChunk
+    | LiteralEnded
+    | LiteralRefused
+    | TooLongToPass
+    | LineTooLong
 )
 Policy = Callable[[Announced], LiteralPlan]
 
@@ -177,13 +191,18 @@ def keep_up_to(octets: int) -> Policy:
 class LineFramer:
     """Cuts received octets into logical lines; `policy` is asked once for every literal.
 
-    `max_line` bounds the text of one logical line, in octets. Never raises, whatever comes.
+    `max_line` bounds the text of one logical line, in octets; `max_passed` the octets of refused literals of one
+    command that come all the same (server only; None: no bound). Never raises, whatever comes.
     """
 
-    def __init__(self, role: Role, policy: Policy | None = None, max_line: int = MAX_LINE) -> None:
+    def __init__(
+        self, role: Role, policy: Policy | None = None, max_line: int = MAX_LINE, max_passed: int | None = None
+    ) -> None:
         self._role = role
         self._policy = policy or keep_up_to(MAX_KEPT)
         self._max_line = max_line
+        self._max_passed = max_passed
+        self._passed = 0
         self._buffer = bytearray()
         self._scanned = 0  # octets of the buffer known to hold no line end
         self._parts: list[Part] = []
@@ -220,7 +239,14 @@ class LineFramer:
             self._reset()
             return
         self._plan = LiteralPlan.REFUSE
+        self._pass_over(announced)
+
+    def _pass_over(self, announced: Announced) -> None:
+        """Drop a literal's octets, and the rest of its command."""
         self._dropping = True
+        self._passed += announced.size
+        if self._max_passed is not None and self._passed > self._max_passed:
+            self._events.append(TooLongToPass(announced))
 
     @property
     def buffered(self) -> int:
@@ -297,6 +323,7 @@ class LineFramer:
     def _reset(self) -> None:
         self._parts = []
         self._text_size = 0
+        self._passed = 0
         self._dropping = False
 
     def _begin_literal(self, announced: Announced) -> None:
@@ -307,7 +334,7 @@ class LineFramer:
             if announced.synchronising:
                 self._reset()  # without `+` the client sends no literal: its next octets are the next command
                 return
-            self._dropping = True
+            self._pass_over(announced)
         if self._plan is LiteralPlan.STREAM:
             self._events.append(LiteralStarted(announced))
         if announced.synchronising:
