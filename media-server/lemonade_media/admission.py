@@ -30,7 +30,8 @@ class NotAdmittedError(Exception):
 def admit(event: InviteReceived, config: MediaConfig, now: float, fault: Fault | None) -> Call:
     """Return the call that an INVITE begins; raises NotAdmittedError."""
     service = _service(event.request, config, fault)
-    return Call(event.call, service, offer_of(event.request), give_up_at=now + config.max_call_seconds)
+    give_up_at = now + config.max_call_seconds
+    return Call(event.call, service, offer_of(event.request), caller=event.source.host, give_up_at=give_up_at)
 
 
 def phrase(problem: object) -> str:

@@ -6,7 +6,7 @@ import sys
 from importlib.metadata import version
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.task import deferLater
 
 from lemonade_media.commands import (
@@ -86,14 +86,17 @@ class MediaApp:
             session_id=int(self._reactor.seconds()),  # RFC 4566 section 5.2 suggests a time, so that none comes twice
         )
         self._log(f"listening for SIP on {self._sip.address} (UDP and TCP)")
-        if not self._config.allow_imap:
+        if not self._config.imap.allow:
             self._log("no --allow-imap: every URL will be refused")
+        if self._config.imap.identity and not self._config.imap.trusted_callers:
+            self._log("no --trust-caller: --imap-user will be used for nobody")
         self._node("ready")
 
     async def stop(self) -> None:
-        """Hang up every call, wait for the answers for a second, and end the sender."""
+        """Hang up every call and log out everywhere, wait for the answers for a second, and end the sender."""
         self._node("stopping")
         server = self._server
+        leaving = ensureDeferred(self._fetches.close(GOODBYE_SECONDS))
         if server is not None:
             self._act(server.shut_down)
             give_up = self._reactor.seconds() + GOODBYE_SECONDS
@@ -102,7 +105,7 @@ class MediaApp:
         self._server = None
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
-        self._fetches.close()
+        await leaving
         await self._recordings.finish()
         self._player.close_all()
         await self._sender.close()

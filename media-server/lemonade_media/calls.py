@@ -19,14 +19,15 @@ class Call:
     """A call from its INVITE to its end.
 
     `offer` is the caller's, or ours where the INVITE had none; `ours` is our last session description, and `offered`
-    one of ours whose answer is still to come with an ACK. `media` holds what was fetched, by URL; `keys` what was
-    pressed. `give_up_at` is when the call is ended whatever it does, `accept_at` when a fault lets the 200 out;
-    infinite otherwise.
+    one of ours whose answer is still to come with an ACK. `caller` is the address that the INVITE came from. `media`
+    holds what was fetched, by URL; `keys` what was pressed. `give_up_at` is when the call is ended whatever it does,
+    `accept_at` when a fault lets the 200 out; infinite otherwise.
     """
 
     id: str
     service: Announcement | IvrSession
     offer: SessionDescription | None
+    caller: str = ""
     description: bytes = b""
     ours: SessionDescription | None = None
     offered: SessionDescription | None = None

@@ -12,8 +12,10 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.python.failure import Failure
 
 from lemonade_media.app import MediaApp
-from lemonade_media.config import AllowedHost, Identity, MediaConfig, PortRange, existing_folder, whole_seconds
+from lemonade_media.config import MediaConfig, PortRange, existing_folder, whole_seconds
 from lemonade_media.faults import FAULTS
+from lemonade_media.imap_options import add_options as add_imap_options
+from lemonade_media.imap_options import imap_from
 from lemonade_wire.address import Address, Resolver
 from lemonade_wire.nodecli import NodeOptions, NodeParser, setting
 
@@ -45,20 +47,7 @@ def parser() -> NodeParser:
     options.add_argument(
         "--rtp-ports", type=setting(PortRange.parse), metavar="A-B", required=True, help="UDP ports for RTP and RTCP"
     )
-    options.add_argument(
-        "--imap-user",
-        type=setting(Identity.parse),
-        metavar="NAME:PASSWORD",
-        help="account on IMAP servers (default: ANONYMOUS)",
-    )
-    options.add_argument(
-        "--allow-imap",
-        type=setting(AllowedHost.parse),
-        metavar="HOST[:PORT]",
-        action="append",
-        default=[],
-        help="an IMAP server that URLs may name; no other is connected to (repeatable)",
-    )
+    add_imap_options(options)
     options.add_argument(
         "--provisioned",
         type=setting(existing_folder),
@@ -90,11 +79,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         resolver = Resolver.parse(given.resolve)
     except ValueError as problem:
         command.error(f"argument --resolve: {problem}")
+    try:
+        imap = imap_from(given)
+    except ValueError as problem:
+        command.error(f"argument {problem}")
     config = MediaConfig(
         listen=given.listen,
         rtp_ports=given.rtp_ports,
-        allow_imap=tuple(given.allow_imap),
-        identity=given.imap_user,
+        imap=imap,
         resolver=resolver,
         provisioned=given.provisioned,
         max_announcement_seconds=given.max_announcement,

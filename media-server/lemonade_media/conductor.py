@@ -24,8 +24,8 @@ from lemonade_media.commands import (
 )
 from lemonade_media.config import MediaConfig
 from lemonade_media.decode import EncodedMedia
-from lemonade_media.failures import Failure
-from lemonade_media.fetch import FetchError, FetchPlan, plan_fetch
+from lemonade_media.failures import Failure, FetchError
+from lemonade_media.fetch import FetchPlan, plan_fetch
 from lemonade_media.negotiation import stream_for
 from lemonade_media.provisioned import ProvisionedPlan, is_provisioned, plan_provisioned
 from lemonade_media.service import (
@@ -163,7 +163,7 @@ class Conductor:
     def _fetch(self, call: Call, wanted: FetchMedia, now: float) -> None:
         call.url = wanted.url
         try:
-            plan = self._plan(wanted)
+            plan = self._plan(call, wanted)
         except FetchError as problem:
             self._failed(call, problem.failure, now)
             return
@@ -174,11 +174,11 @@ class Conductor:
             self.command(LogLine(f"fetching {wanted.url}", raw=True))
         self.command(StartFetch(call.job, plan, wanted.content_type, call.law))
 
-    def _plan(self, wanted: FetchMedia) -> FetchPlan | ProvisionedPlan:
+    def _plan(self, call: Call, wanted: FetchMedia) -> FetchPlan | ProvisionedPlan:
         """Return where content comes from; raises FetchError."""
         if is_provisioned(wanted.url):
             return plan_provisioned(wanted.url, wanted.locale, wanted.substitutions, self.config.provisioned)
-        return plan_fetch(wanted.url, self.config)
+        return plan_fetch(wanted.url, self.config.imap, call.caller)
 
     def _abort_fetch(self, call: Call) -> None:
         if call.job is not None:

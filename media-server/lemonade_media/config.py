@@ -6,43 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from lemonade_media.imap_settings import ImapSettings
 from lemonade_wire.address import Address, Resolver
-
-
-@dataclass(frozen=True)
-class Identity:
-    """The account that the media server has on IMAP servers."""
-
-    user: str
-    password: str = field(repr=False)
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read `NAME:PASSWORD`; raises ValueError."""
-        user, colon, password = text.partition(":")
-        if not colon or not user or not password:
-            raise ValueError("NAME:PASSWORD is expected")  # without the text: it may be a password
-        return cls(user, password)
-
-
-@dataclass(frozen=True)
-class AllowedHost:
-    """An IMAP server that URLs may name: a host, compared without case, and its port; None: any port."""
-
-    host: str
-    port: int | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read `HOST[:PORT]`; raises ValueError with what is allowed."""
-        host, port = Address.parse(text, default_port=0)
-        if port == 0 and text.endswith(":0"):
-            raise ValueError(f"{text!r} has the port 0: HOST or HOST:PORT is expected")
-        return cls(host.lower(), port or None)
-
-    def allows(self, host: str, port: int) -> bool:
-        """Whether a URL with this host and port may be fetched."""
-        return host.strip("[]").lower() == self.host and self.port in {None, port}
 
 
 @dataclass(frozen=True)
@@ -82,28 +47,17 @@ def whole_seconds(text: str) -> int:
 class MediaConfig:
     """What a media server is set to.
 
-    `allow_imap` empty: every URL is refused, since a server that connects wherever a caller says is a tool for others.
     A call is ended after `max_call_seconds`, since a caller may be gone without a BYE, and an announcement after
     `max_announcement_seconds`, which bounds what `repeat=forever` asks for (RFC 4240 section 3).
     `provisioned` is the folder of `/provisioned/` content; None: there is none.
-    `identity` None: IMAP servers are entered by SASL ANONYMOUS, with `anonymous_trace` (RFC 4505).
     """
 
     listen: Address
     rtp_ports: PortRange
-    allow_imap: tuple[AllowedHost, ...] = ()
-    identity: Identity | None = None
+    imap: ImapSettings = field(default_factory=ImapSettings)
     resolver: Resolver = field(default_factory=Resolver)
-    anonymous_trace: str = "lemonade-media"
-    connect_seconds: float = 10.0
-    fetch_seconds: float = 30.0
-    max_part_octets: int = 64_000_000
     max_media_seconds: float = 3600.0
     max_announcement_seconds: int = 3600
     provisioned: Path | None = None
     max_calls: int = 1000
     max_call_seconds: float = 4 * 3600.0
-
-    def allows(self, host: str, port: int) -> bool:
-        """Whether URLs with this host and port may be fetched."""
-        return any(allowed.allows(host, port) for allowed in self.allow_imap)

@@ -19,9 +19,11 @@ class FailureKind(Enum):
 
     BAD_URL = "bad-url"
     HOST_REFUSED = "host-refused"
+    BUSY = "busy"
     UNREACHABLE = "unreachable"
     TIMED_OUT = "timed-out"
     CONNECTION_LOST = "connection-lost"
+    TLS_FAILED = "tls-failed"
     LOGIN_REFUSED = "login-refused"
     NO_BINARY = "no-binary"
     NOT_FOUND = "not-found"
@@ -46,9 +48,11 @@ class _Row:
 _ROWS = {
     FailureKind.BAD_URL: _Row(404, NOT_FOUND, None, 400, "Bad Request", (400, "Bad Request")),
     FailureKind.HOST_REFUSED: _Row(403, "Content host not allowed", 399, 403, "Forbidden", (403, "Forbidden")),
+    FailureKind.BUSY: _Row(503, "Too many fetches", 399, 500, "Server Error", (503, "Service Unavailable")),
     FailureKind.UNREACHABLE: _Row(400, NOT_RETRIEVED, 399, 500, "Server Error", (503, "Service Unavailable")),
     FailureKind.TIMED_OUT: _Row(400, NOT_RETRIEVED, 399, 500, "Server Error", (504, "Gateway Timeout")),
     FailureKind.CONNECTION_LOST: _Row(400, NOT_RETRIEVED, 399, 500, "Server Error", (503, "Service Unavailable")),
+    FailureKind.TLS_FAILED: _Row(400, NOT_RETRIEVED, 399, 500, "Server Error", (503, "Service Unavailable")),
     FailureKind.LOGIN_REFUSED: _Row(400, NOT_RETRIEVED, 399, 500, "Server Error", (401, "Unauthorized")),
     FailureKind.NO_BINARY: _Row(400, NOT_RETRIEVED, 399, 500, "Server Error", (501, "Not Implemented")),
     FailureKind.NOT_FOUND: _Row(404, NOT_FOUND, None, 404, "Not Found", (404, "Not Found")),
@@ -99,3 +103,11 @@ class Failure:
         """Return what `<error_info>` says, with the URL being fetched as context; None for no retrieval error."""
         remote = _ROWS[self.kind].remote
         return ErrorInfo(remote[0], remote[1], url) if remote else None
+
+
+class FetchError(Exception):
+    """A URL gives nothing to play; `failure` says what the caller is told."""
+
+    def __init__(self, kind: FailureKind, why: str) -> None:
+        super().__init__(why)
+        self.failure = Failure(kind, why)

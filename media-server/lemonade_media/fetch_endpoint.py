@@ -1,33 +1,40 @@
-"""Fetches on Twisted: one connection per fetch, from the own address; decoding on a thread."""
+"""Fetches on Twisted: connections as the pool orders them, from the own address; decoding on a thread."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.base import DelayedCall
+from twisted.internet.defer import Deferred, DeferredList, ensureDeferred
 from twisted.internet.threads import deferToThread
 
 from lemonade_media.commands import StartFetch
 from lemonade_media.config import MediaConfig
 from lemonade_media.decode import EncodedMedia, MediaCache, MediaError, MediaPart
-from lemonade_media.failures import Failure, FailureKind
-from lemonade_media.fetch import FetchError, FetchPlan, fetch_url
+from lemonade_media.dialling import Dialler
+from lemonade_media.entering import Steps, enter
+from lemonade_media.failures import Failure, FailureKind, FetchError
+from lemonade_media.fetch import FetchPlan, fetch_part
+from lemonade_media.pool import Entrance, Leave, Open, Order, Pool, TurnAway, Use
 from lemonade_media.provisioned import ProvisionedPlan, load
 from lemonade_wire.faults import Fault
-from lemonade_wire.imap.endpoint import ImapConnection, ImapConnectionError, ImapTimeoutError, connect
+from lemonade_wire.imap.endpoint import ImapConnection, ImapConnectionError, ImapTimeoutError, ImapTlsError
 from lemonade_wire.trace import Trace
 
+T = TypeVar("T")
 Outcome = EncodedMedia | Failure
+_PARTING_SECONDS = 2.0
 
 
 @dataclass
 class _Job:
-    """A fetch under way; `dropped`: nobody waits for it any more."""
+    """A fetch that somebody waits for, and the connection that carries it."""
 
-    connection: ImapConnection | None = None
-    dropped: bool = False
+    command: StartFetch
+    reported: Deferred[None] = field(default_factory=Deferred)
+    connection: int | None = None
 
 
 class FetchEndpoint:
@@ -44,80 +51,188 @@ class FetchEndpoint:
         fault: Fault | None = None,
     ) -> None:
         self._reactor = reactor
-        self._config = config
-        self._trace = trace
+        self._settings = config.imap
         self._on_done = on_done
-        self._bind = bind
         self._fault = fault
+        self._dialler = Dialler(reactor, config.imap, config.resolver, trace, bind)
         self._cache = MediaCache(max_seconds=config.max_media_seconds)
+        self._pool = Pool(config.imap.pool)
         self._jobs: dict[int, _Job] = {}
+        self._connections: dict[int, ImapConnection] = {}
+        self._timer: DelayedCall | None = None
 
     def start(self, command: StartFetch) -> Deferred[None]:
         """Begin a fetch; fires when it is reported."""
-        job = self._jobs[command.job] = _Job()
-        return ensureDeferred(self._run(command, job))
+        job = self._jobs[command.job] = _Job(command)
+        if isinstance(command.plan, ProvisionedPlan):
+            ensureDeferred(self._load(job, command.plan))
+        else:
+            self._obey(self._pool.ask(command.job, _entrance(command.plan), self._reactor.seconds()))
+        return job.reported
 
     def abort(self, number: int) -> None:
         """Give a fetch up: its connection is closed at once and nothing is reported."""
         if (job := self._jobs.pop(number, None)) is not None:
-            job.dropped = True
-            if job.connection is not None:
-                job.connection.abort()
+            self._pool.forget(number)
+            if job.connection in self._connections:
+                self._connections[job.connection].abort()
+            job.reported.callback(None)
 
-    def close(self) -> None:
-        """Give all fetches up."""
+    async def close(self, within: float) -> None:
+        """Give all fetches up and leave all servers, in so many seconds."""
         for number in list(self._jobs):
             self.abort(number)
+        self._obey(self._pool.leave_all())
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        gone = [connection.gone() for connection in self._connections.values()]
+        give_up = self._reactor.callLater(within, self._abort_all)
+        await DeferredList(gone)
+        if give_up.active():
+            give_up.cancel()
 
-    async def _run(self, command: StartFetch, job: _Job) -> None:
-        outcome = await self._outcome(command, job)
-        if not job.dropped:
-            del self._jobs[command.job]
-            self._on_done(command.job, outcome)
+    def _abort_all(self) -> None:
+        for connection in self._connections.values():
+            connection.abort()
 
-    async def _outcome(self, command: StartFetch, job: _Job) -> Outcome:
+    # -- what the pool wants ---------------------------------------------------------------------------------------
+
+    def _obey(self, orders: list[Order]) -> None:
+        for order in orders:
+            match order:
+                case Open(job, number, entrance):
+                    self._begin(job, number, entrance)
+                case Use(job, number):
+                    self._begin(job, number, None)
+                case Leave(number):
+                    ensureDeferred(self._connections[number].close(_PARTING_SECONDS))
+                case TurnAway(job) if job in self._jobs:
+                    self._report(self._jobs[job], Failure(FailureKind.BUSY, "too many fetches are under way"))
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if (due := self._pool.next_timer()) is not None:
+            self._timer = self._reactor.callLater(max(0.0, due - self._reactor.seconds()), self._ring)
+
+    def _begin(self, number_of_job: int, number: int, entrance: Entrance | None) -> None:
+        match self._jobs.get(number_of_job):
+            case _Job(command=StartFetch(plan=FetchPlan() as plan)) as job:
+                ensureDeferred(self._carry(job, plan, number, entrance))
+            case _ if entrance is not None:  # given up since it was ordered
+                self._obey(self._pool.gone(number))
+            case _:
+                self._obey(self._pool.done(number, self._reactor.seconds()))
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._obey(self._pool.handle_timer(self._reactor.seconds()))
+
+    def _gone(self, number: int) -> None:
+        self._connections.pop(number, None)
+        self._obey(self._pool.gone(number))
+
+    # -- one fetch -------------------------------------------------------------------------------------------------
+
+    async def _load(self, job: _Job, plan: ProvisionedPlan) -> None:
+        """Read and decode what is this server's own."""
+        command, octets = job.command, self._settings.max_part_octets
         try:
-            kind = command.content_type.partition(";")[0].strip().lower()
-            if isinstance(command.plan, ProvisionedPlan):
-                octets = self._config.max_part_octets
-                return await deferToThread(load, command.plan, kind, command.law, self._cache, octets)
-            part = await self._part(command.plan, job)
-            if kind:
-                part = replace(part, content_type=kind)
-            return await deferToThread(self._cache.encoded, part, command.law)
+            outcome: Outcome = await deferToThread(load, plan, _kind(command), command.law, self._cache, octets)
         except FetchError as problem:
-            return problem.failure
+            outcome = problem.failure
         except MediaError as problem:
-            return Failure(FailureKind.UNPLAYABLE, str(problem))
-        except ImapTimeoutError as problem:
-            return Failure(FailureKind.TIMED_OUT, str(problem))
-        except ImapConnectionError as problem:
-            lost = FailureKind.UNREACHABLE if job.connection is None else FailureKind.CONNECTION_LOST
-            return Failure(lost, str(problem))
+            outcome = Failure(FailureKind.UNPLAYABLE, str(problem))
+        self._report(job, outcome)
 
-    async def _part(self, plan: FetchPlan, job: _Job) -> MediaPart:
-        connection = job.connection = await connect(
-            self._reactor,
-            self._config.resolver.resolve(plan.host.strip("[]"), plan.port),
-            self._trace,
-            bind=self._bind,
-            within=self._config.connect_seconds,
-            max_literal=self._config.max_part_octets,
-        )
+    async def _carry(self, job: _Job, plan: FetchPlan, number: int, entrance: Entrance | None) -> None:
+        """Carry a job out on a connection, which is made first where an entrance is given."""
+        lost = FailureKind.CONNECTION_LOST if entrance is None else FailureKind.UNREACHABLE
         try:
-            if job.dropped:
+            if entrance is not None:
+                await self._open(number, entrance)
+                lost = FailureKind.CONNECTION_LOST
+            outcome: Outcome = await self._encoded(job, await self._part(job, plan.url, number, entrance))
+        except FetchError as problem:
+            outcome = problem.failure
+        except MediaError as problem:
+            outcome = Failure(FailureKind.UNPLAYABLE, str(problem))
+        except ImapTlsError as problem:
+            outcome = Failure(FailureKind.TLS_FAILED, str(problem))
+        except ImapTimeoutError as problem:
+            outcome = Failure(FailureKind.TIMED_OUT, str(problem))
+        except ImapConnectionError as problem:
+            if entrance is None and self._wanted(job):
+                # It was kept, and died meanwhile: servers restart, and lose patience.
+                now = self._reactor.seconds()
+                self._obey(self._pool.ask(job.command.job, _entrance(plan), now, fresh=True))
+                return
+            outcome = Failure(lost, str(problem))
+        self._report(job, outcome)
+
+    async def _open(self, number: int, entrance: Entrance) -> None:
+        try:
+            connection = await self._dialler.dial(entrance.host, entrance.port)
+        except (FetchError, ImapConnectionError):
+            self._obey(self._pool.gone(number))
+            raise
+        self._connections[number] = connection
+        connection.gone().addCallback(lambda _: self._gone(number))
+
+    async def _part(self, job: _Job, url: str, number: int, entrance: Entrance | None) -> MediaPart:
+        """Fetch the part; a connection that cannot be entered, or that nobody waits for any more, is left."""
+        connection = self._connections.get(number)
+        if connection is None:
+            raise ImapConnectionError("the IMAP connection ended at once")
+        job.connection = number
+        deadline = self._reactor.seconds() + self._settings.fetch_seconds
+        entered = entrance is None
+        try:
+            if entrance is not None and self._wanted(job):
+                identity = self._settings.identity if entrance.privileged else None
+                steps = enter(connection.engine, self._settings, identity, self._fault)
+                await self._run(connection, steps, deadline)
+                entered = True
+            if not self._wanted(job):
                 raise ImapConnectionError("the fetch was given up")
-            procedure = fetch_url(
-                plan, connection.engine, self._config.identity, self._config.anonymous_trace, self._fault
-            )
-            command = next(procedure)
-            while True:
-                done = await connection.run(command, self._config.fetch_seconds)
-                try:
-                    command = procedure.send(done)
-                except StopIteration as end:
-                    part: MediaPart = end.value
-                    return part
+            return await self._run(connection, fetch_part(url, self._fault), deadline)
         finally:
-            # LS-2.8-15: LOGOUT; the caller is not kept waiting for it.
-            ensureDeferred(connection.close())
+            # LS-2.8-15: where it is LOGOUT that comes now, the caller is not kept waiting for it.
+            job.connection = None
+            if entered and not connection.closed:
+                self._obey(self._pool.done(number, self._reactor.seconds()))
+            if not entered:
+                ensureDeferred(connection.close(_PARTING_SECONDS))
+
+    async def _run(self, connection: ImapConnection, steps: Steps[T], deadline: float) -> T:
+        try:
+            command = next(steps)
+            while True:
+                left = max(0.001, deadline - self._reactor.seconds())
+                command = steps.send(await connection.run(command, left))
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    async def _encoded(self, job: _Job, part: MediaPart) -> EncodedMedia:
+        kind = _kind(job.command)
+        wanted = replace(part, content_type=kind) if kind else part
+        return await deferToThread(self._cache.encoded, wanted, job.command.law)
+
+    def _wanted(self, job: _Job) -> bool:
+        return self._jobs.get(job.command.job) is job
+
+    def _report(self, job: _Job, outcome: Outcome) -> None:
+        if self._wanted(job):
+            del self._jobs[job.command.job]
+            self._on_done(job.command.job, outcome)
+            job.reported.callback(None)
+
+
+def _entrance(plan: FetchPlan) -> Entrance:
+    return Entrance(plan.host, plan.port, plan.privileged)
+
+
+def _kind(command: StartFetch) -> str:
+    """Return the content type that overrides the part's own, or nothing."""
+    return command.content_type.partition(";")[0].strip().lower()

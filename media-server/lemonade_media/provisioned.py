@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lemonade_media.decode import EncodedMedia, Law, MediaCache, MediaPart
-from lemonade_media.failures import FailureKind
-from lemonade_media.fetch import FetchError
+from lemonade_media.failures import FailureKind, FetchError
 
 PREFIX = "/provisioned/"
 SEQUENCE = ".seq"

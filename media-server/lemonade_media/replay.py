@@ -11,10 +11,11 @@ import random
 from collections.abc import Callable
 
 from lemonade_media.commands import Command, LogLine, OpenMedia, StartFetch
-from lemonade_media.config import AllowedHost, MediaConfig, PortRange
+from lemonade_media.config import MediaConfig, PortRange
 from lemonade_media.core import ACCEPTED, MediaServer
 from lemonade_media.decode import EncodedMedia
 from lemonade_media.failures import Failure
+from lemonade_media.imap_settings import AllowedHost, ImapSettings
 from lemonade_wire.address import Address
 from lemonade_wire.faults import Fault
 from lemonade_wire.profile import DRAFT_07, Profile
@@ -26,7 +27,7 @@ from lemonade_wire.sip.uri import SipUri
 
 CALLER = Address("192.0.2.3", 5060)
 SERVER = Address("192.0.2.2", 5060)
-CONFIG = MediaConfig(SERVER, PortRange(16384, 16484), (AllowedHost("imap.example.com"),))
+CONFIG = MediaConfig(SERVER, PortRange(16384, 16484), ImapSettings((AllowedHost("imap.example.com"),)))
 
 
 class Replay:

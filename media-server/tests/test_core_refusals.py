@@ -49,9 +49,11 @@ NOT_RETRIEVED = (400, "Announcement content could not be retrieved", "399")
 REFUSALS = {
     FailureKind.BAD_URL: (404, "Announcement content not found", None),
     FailureKind.HOST_REFUSED: (403, "Content host not allowed", "399"),
+    FailureKind.BUSY: (503, "Too many fetches", "399"),
     FailureKind.UNREACHABLE: NOT_RETRIEVED,
     FailureKind.TIMED_OUT: NOT_RETRIEVED,
     FailureKind.CONNECTION_LOST: NOT_RETRIEVED,
+    FailureKind.TLS_FAILED: NOT_RETRIEVED,
     FailureKind.LOGIN_REFUSED: NOT_RETRIEVED,
     FailureKind.NO_BINARY: NOT_RETRIEVED,
     FailureKind.NOT_FOUND: (404, "Announcement content not found", None),

@@ -11,7 +11,7 @@ from lemonade_wire.mscml.response import ErrorInfo
 @pytest.mark.parametrize("kind", list(FailureKind))
 def test_every_kind_has_codes_of_the_right_class(kind: FailureKind) -> None:
     failure = Failure(kind, "because")
-    assert 400 <= failure.status < 500
+    assert 400 <= failure.status < 600
     assert failure.reason
     assert 400 <= failure.code < 600
     assert failure.text

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from lemonade_media.cli import main
+from lemonade_media.addresses import read_network
+from lemonade_media.cli import main, parser
 from lemonade_media.faults import FAULTS
+from lemonade_media.imap_options import imap_from
+from lemonade_media.imap_settings import AllowedHost, Identity, ImapSettings, TlsPolicy
+from lemonade_media.pool import PoolLimits
 
 PORTS = ["--rtp-ports", "20000-20010"]
 LISTEN = ["--listen", "127.0.0.1:5060"]
@@ -19,6 +23,13 @@ LISTEN = ["--listen", "127.0.0.1:5060"]
         ([*LISTEN, *PORTS, "--fault", "nobye"], "did you mean 'no-bye'"),
         ([*LISTEN, *PORTS, "--resolve", "x"], "is not a rule"),
         ([*LISTEN, *PORTS, "--allow-imap", ":1"], "has no host"),
+        ([*LISTEN, *PORTS, "--allow-imap", "h=lan"], "ADDRESS/BITS is expected"),
+        ([*LISTEN, *PORTS, "--trust-caller", "joe"], "ADDRESS/BITS is expected"),
+        ([*LISTEN, *PORTS, "--imap-tls", "maybe"], "required"),
+        ([*LISTEN, *PORTS, "--imap-ca", "/none.pem"], "--imap-ca: "),
+        ([*LISTEN, *PORTS, "--imap-contact", "joe"], "is not an e-mail address"),
+        ([*LISTEN, *PORTS, "--imap-idle", "-1"], "seconds are expected"),
+        ([*LISTEN, *PORTS, "--imap-connections", "0"], "1 or more is expected"),
         ([*LISTEN, *PORTS, "--speed", "fast"], "--speed"),
         (["--listen", "0.0.0.0:5060", *PORTS], "reach"),
     ],
@@ -44,3 +55,28 @@ def test_faults_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert exited.value.code == 0
     listing = capsys.readouterr().out
     assert [line.split()[0] for line in listing.splitlines()] == sorted(FAULTS.faults)
+
+
+def test_settings_of_the_imap_side() -> None:
+    words = (
+        "--allow-imap imap.example.com:143=10.0.0.0/8 --imap-user mediaserver:secret --trust-caller 192.0.2.3 "
+        "--trust-caller 2001:db8::/32 --imap-tls required --imap-cleartext-login allowed "
+        "--imap-contact admin@example.net --imap-idle 2.5 --imap-connections 7 --imap-connections-per-server 3"
+    )
+    read = parser().read([*LISTEN, *PORTS, *words.split()])
+    assert imap_from(read) == ImapSettings(
+        allow=(AllowedHost("imap.example.com", 143, read_network("10.0.0.0/8")),),
+        identity=Identity("mediaserver", "secret"),
+        trusted_callers=(read_network("192.0.2.3"), read_network("2001:db8::/32")),
+        tls=TlsPolicy.REQUIRED,
+        cleartext_login=True,
+        contact="admin@example.net",
+        pool=PoolLimits(per_server=3, in_all=7, idle_seconds=2.5),
+    )
+
+
+def test_what_is_not_said_is_the_safe_way() -> None:
+    assert imap_from(parser().read([*LISTEN, *PORTS])) == ImapSettings()
+    assert ImapSettings().trace == "lemonade-media"
+    assert not ImapSettings().cleartext_login
+    assert not ImapSettings().trusts("127.0.0.1")

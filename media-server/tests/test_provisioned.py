@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from lemonade_media.decode import MediaCache, MediaError
-from lemonade_media.failures import FailureKind
-from lemonade_media.fetch import FetchError
+from lemonade_media.failures import FailureKind, FetchError
 from lemonade_media.provisioned import best_locales, is_provisioned, load, plan_provisioned
 from lemonade_wire.rtp import g711
 

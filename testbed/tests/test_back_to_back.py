@@ -17,6 +17,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -29,11 +30,14 @@ from lemonade_imap.config import ServerConfig
 from lemonade_imap.loopback import START, LoopbackServer
 from lemonade_imap.urlauth import Roles
 from lemonade_media import commands as media_commands
-from lemonade_media.config import AllowedHost, Identity, MediaConfig, PortRange
+from lemonade_media.addresses import read_network
+from lemonade_media.config import MediaConfig, PortRange
 from lemonade_media.core import ACCEPTED, MediaServer
 from lemonade_media.decode import MediaCache, MediaError
-from lemonade_media.failures import Failure, FailureKind
-from lemonade_media.fetch import FetchError, fetch_url
+from lemonade_media.entering import Steps, enter
+from lemonade_media.failures import Failure, FailureKind, FetchError
+from lemonade_media.fetch import fetch_part
+from lemonade_media.imap_settings import AllowedHost, Identity, ImapSettings
 from lemonade_media.sender import protocol as sender
 from lemonade_media.sender.engine import SenderEngine
 from lemonade_media.sender.table import ROW
@@ -58,6 +62,7 @@ from lemonade_wire.sip.settings import UaSettings
 from lemonade_wire.sip.ua import UserAgent
 from lemonade_wire.trace import Trace
 
+T = TypeVar("T")
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 IMAP, MEDIA, CLIENT = Address("127.0.0.1", 143), Address("127.9.9.2", 5060), Address("127.9.9.3", 5060)
 RESOLVER = Resolver.parse([f"imap.example.com={IMAP}", f"media.example.net={MEDIA}"])
@@ -92,6 +97,16 @@ class MemoryMail:
         self.send(command)
         assert self.done is not None
         return self.done
+
+    def follow(self, steps: Steps[T]) -> T:
+        """Run the commands of a procedure."""
+        try:
+            command = next(steps)
+            while True:
+                command = steps.send(self.run(command))
+        except StopIteration as end:
+            result: T = end.value
+            return result
 
     def close(self) -> None:
         self._note(MailLost("closed"))
@@ -158,7 +173,8 @@ class Memory:
         identity = Identity(*self.scenario.given.identity) if self.scenario.given.identity else None
         settings = UaSettings(MEDIA, accept=ACCEPTED, users=frozenset({"annc", "ivr"}))
         self.callee = UserAgent(settings, random.Random(1))
-        config = MediaConfig(MEDIA, PortRange(16384, 16484), (AllowedHost("imap.example.com"),), identity)
+        imap = ImapSettings((AllowedHost("imap.example.com"),), identity, (read_network(CLIENT.host),))
+        config = MediaConfig(MEDIA, PortRange(16384, 16484), imap)
         self.config, self.cache = config, MediaCache(max_seconds=100)
         self.media = MediaServer(self.callee, config, MEDIA.host)
         self.sender = SenderEngine(np.zeros(4, ROW), seed=1)
@@ -295,16 +311,14 @@ class Memory:
     def _fetch(self, command: media_commands.StartFetch) -> None:
         connection = MemoryMail(self.imap, lambda event: None, Address(MEDIA.host, 40000 + command.job))
         connection.open()
-        procedure = fetch_url(command.plan, connection.engine, self.config.identity, "media@example.net")
+        settings = self.config.imap
+        identity = settings.identity if command.plan.privileged else None
         try:
-            wanted = next(procedure)
-            while True:
-                wanted = procedure.send(connection.run(wanted))
-        except StopIteration as end:
-            try:
-                self.media.fetched(command.job, self.cache.encoded(end.value, command.law), self.now)
-            except MediaError as problem:
-                self.media.fetch_failed(command.job, Failure(FailureKind.UNPLAYABLE, str(problem)), self.now)
+            connection.follow(enter(connection.engine, settings, identity))
+            part = connection.follow(fetch_part(command.plan.url))
+            self.media.fetched(command.job, self.cache.encoded(part, command.law), self.now)
+        except MediaError as problem:
+            self.media.fetch_failed(command.job, Failure(FailureKind.UNPLAYABLE, str(problem)), self.now)
         except FetchError as problem:
             self.media.fetch_failed(command.job, problem.failure, self.now)
 

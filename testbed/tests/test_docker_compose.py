@@ -59,6 +59,8 @@ def test_nodes_get_the_scenario_s_options(tmp_path: Path, bridge: Bridge) -> Non
     }
     media = environment(made, "media")
     assert media["LEMONADE_IMAP_USER"] == "mediaserver:s$cret"
+    assert media["LEMONADE_TRUST_CALLER"] == f"{prefix}.13"
+    assert (media["LEMONADE_IMAP_TLS"], media["LEMONADE_IMAP_CLEARTEXT_LOGIN"]) == ("never", "allowed")
     assert media["LEMONADE_RESOLVE"].split()[0] == f"imap.example.com={prefix}.11:143"
     assert "LEMONADE_FAULT" not in media
     assert {environment(made, role)["LEMONADE_SCENARIO"] for role in ("media", "client", "relay")} == {"stranger"}
@@ -73,6 +75,7 @@ def test_a_relay_stands_on_the_bridge_where_the_scenario_has_one(tmp_path: Path,
     assert relay["networks"]["lemonade"]["ipv4_address"] == f"{prefix}.20"
     assert relay["environment"]["LEMONADE_FAULT"] == "passes-all"
     assert "LEMONADE_LISTEN" not in relay["environment"]
+    assert environment(made, "media")["LEMONADE_TRUST_CALLER"] == f"{prefix}.13 {prefix}.23"
     assert f"imap.example.com={prefix}.21:143" in environment(made, "client")["LEMONADE_RESOLVE"].split()
 
 

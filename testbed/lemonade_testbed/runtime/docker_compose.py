@@ -143,7 +143,15 @@ def _imap(world: World) -> dict[str, str]:
 
 
 def _media(world: World) -> dict[str, str]:
-    values = {"RTP_PORTS": MEDIA_RTP_PORTS, "ALLOW_IMAP": world.roles["imap"].name, "RESOLVE": _words(world.rules())}
+    values = {
+        "RTP_PORTS": MEDIA_RTP_PORTS,
+        "ALLOW_IMAP": world.roles["imap"].name,
+        "RESOLVE": _words(world.rules()),
+        # a capture reads what is in the clear alone
+        "IMAP_TLS": "never",
+        "IMAP_CLEARTEXT_LOGIN": "allowed",
+        "TRUST_CALLER": _words(world.callers()),
+    }
     return values | ({"IMAP_USER": ":".join(world.setup.identity)} if world.setup.identity else {})
 
 

@@ -105,6 +105,11 @@ class World:
         rules = [f"{place.name}={(*place.aliases, place.address)[0]}:{place.port}" for place in servers]
         return rules + [f"{place.address}={place.aliases[0]}" for place in self.roles.values() if place.aliases]
 
+    def callers(self) -> list[str]:
+        """Return the addresses that the client calls from: whom the media server may trust."""
+        client = self.roles["client"]
+        return [client.address, *client.aliases]
+
     def trace(self, role: str) -> Path:
         """Return where the trace of `role` is written."""
         return self.setup.folder / f"trace-{role}.jsonl"

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet import error
+from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.base import DelayedCall
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -266,9 +267,14 @@ async def connect(
     """
     factory: Any = Factory.forProtocol(lambda: ImapConnection(reactor, trace, max_literal, tls))
     source = None if bind is None else (bind, 0)
-    endpoint = HostnameEndpoint(reactor, address.host, address.port, within, source)
+    # an address is not looked up: a resolver that was tampered with leads nobody astray who has looked already
+    kind: Any = HostnameEndpoint
+    if isIPAddress(address.host):
+        kind = TCP4ClientEndpoint
+    elif isIPv6Address(address.host):
+        kind = TCP6ClientEndpoint
     try:
-        connection: ImapConnection = await endpoint.connect(factory)
+        connection: ImapConnection = await kind(reactor, address.host, address.port, within, source).connect(factory)
     except (error.TimeoutError, error.ConnectError, error.DNSLookupError, OSError) as problem:
         raise ImapConnectionError(f"no connection to the IMAP server at {address}: {problem}") from problem
     timer = reactor.callLater(

@@ -1,0 +1,132 @@
+"""Names over a resolver of the test's own: where a server is connected to, and where not."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from twisted.internet import reactor as installed
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IHostnameResolver
+from twisted.internet.protocol import Factory, Protocol
+from twisted.trial.unittest import TestCase
+from zope.interface import implementer  # type: ignore[import-untyped]  # zope ships no types
+
+from lemonade_media.dialling import Dialler
+from lemonade_media.failures import FailureKind, FetchError
+from lemonade_media.imap_settings import AllowedHost, ImapSettings
+from lemonade_wire.address import Resolver
+from lemonade_wire.imap.endpoint import ImapConnection, ImapConnectionError, ImapTimeoutError
+from lemonade_wire.redact import Redactor
+from lemonade_wire.trace import Trace
+
+reactor: Any = installed
+
+
+class Greeting(Protocol):
+    """Greets, and says nothing more."""
+
+    transport: Any
+
+    def connectionMade(self) -> None:  # noqa: N802  Twisted's name
+        self.transport.write(b"* OK ready\r\n")
+
+
+@implementer(IHostnameResolver)
+class Names:
+    """Gives other addresses each time it is asked for a name, as who rebinds one does; None: no answer at all."""
+
+    def __init__(self, *answers: list[str] | None) -> None:
+        self.answers = list(answers)
+        self.asked: list[str] = []
+
+    def resolveHostName(self, receiver: Any, name: str, *_more: object, **_options: object) -> Any:  # noqa: ANN401, N802
+        self.asked.append(name)
+        answer = self.answers.pop(0)
+        receiver.resolutionBegan(None)
+        if answer is not None:
+            for text in answer:
+                kind = IPv6Address if ":" in text else IPv4Address
+                receiver.addressResolved(kind("TCP", text, 0))
+            receiver.resolutionComplete()
+
+
+class DialTests(TestCase):
+    timeout = 20
+
+    def setUp(self) -> None:
+        port = reactor.listenTCP(0, Factory.forProtocol(Greeting), interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        self.port: int = port.getHost().port
+
+    def names(self, *answers: list[str] | None) -> Names:
+        names = Names(*answers)
+        former = reactor.installNameResolver(names)
+        self.addCleanup(reactor.installNameResolver, former)
+        return names
+
+    async def dial(
+        self, allowed: str, host: str, *rules: str, port: int | None = None, seconds: float = 5
+    ) -> ImapConnection:
+        settings = ImapSettings((AllowedHost.parse(allowed),), connect_seconds=seconds)
+        trace = Trace("media", io.StringIO(), Redactor("salt"))
+        dialler = Dialler(reactor, settings, Resolver.parse(rules), trace, "127.0.0.1")
+        connection = await dialler.dial(host, self.port if port is None else port)
+        assert connection.engine.greeted
+        gone: Deferred[None] = connection.gone()
+        connection.abort()
+        await gone
+        return connection
+
+    async def refused(self, allowed: str, host: str, *rules: str) -> None:
+        with pytest.raises(FetchError) as caught:
+            await self.dial(allowed, host, *rules)
+        assert caught.value.failure.kind is FailureKind.HOST_REFUSED
+
+    async def test_an_address_that_a_rule_gives_is_meant(self) -> None:
+        names = self.names()
+        await self.dial("imap.example.com", "imap.example.com", f"imap.example.com:143=127.0.0.1:{self.port}", port=143)
+        assert names.asked == []
+
+    async def test_a_name_that_leads_inside_is_refused(self) -> None:
+        for inside in ("127.0.0.1", "169.254.169.254", "10.0.0.1", "::1", "::ffff:127.0.0.1", "224.0.0.1"):
+            self.names([inside])
+            await self.refused("imap.example.com", "imap.example.com")
+
+    async def test_a_name_that_a_rule_leads_to_another_name_is_looked_at_too(self) -> None:
+        names = self.names(["127.0.0.1"])
+        await self.refused("imap.example.com", "imap.example.com", "imap.example.com=mail.lan")
+        assert names.asked == ["mail.lan"]
+
+    async def test_an_entry_may_say_where_inside_a_server_is(self) -> None:
+        names = self.names(["127.0.0.1"])
+        await self.dial("imap.example.com=127.0.0.0/8", "IMAP.example.com.")
+        assert names.asked == ["imap.example.com"]
+
+    async def test_a_name_is_asked_for_once_so_that_it_cannot_change(self) -> None:
+        names = self.names(["10.0.0.1", "127.0.0.1"], ["10.0.0.1"])
+        await self.dial("imap.example.com=127.0.0.1", "imap.example.com")
+        assert names.asked == ["imap.example.com"]
+
+    async def test_the_next_address_is_tried_where_one_does_not_answer(self) -> None:
+        self.names(["127.255.255.254", "127.0.0.1"])
+        await self.dial("imap.example.com=127.0.0.0/8", "imap.example.com", seconds=2)
+
+    async def test_an_address_in_a_url_is_good_where_the_entry_is_that_address(self) -> None:
+        await self.dial("127.0.0.1", "127.0.0.1")
+
+    async def test_a_name_that_nobody_knows(self) -> None:
+        self.names([])
+        with pytest.raises(ImapConnectionError) as caught:
+            await self.dial("imap.example.com", "imap.example.com")
+        assert "has no address" in str(caught.value)
+
+    async def test_a_resolver_that_does_not_answer(self) -> None:
+        self.names(None)
+        with pytest.raises(ImapTimeoutError):
+            await self.dial("imap.example.com", "imap.example.com", seconds=0.1)
+
+    async def test_a_host_that_nothing_can_be_called_is_refused(self) -> None:
+        await self.refused("imap.example.com", "\N{SNOWMAN WITHOUT SNOW}" * 70)
