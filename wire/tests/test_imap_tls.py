@@ -97,9 +97,12 @@ class TlsServer(Protocol):
 class TlsTests(TestCase):
     timeout = 20
 
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path: Path) -> None:
+        self.ca = tmp_path / "ca.pem"
+
     def setUp(self) -> None:
         self.authority = Authority()
-        self.ca = Path(self.mktemp())
         self.ca.write_bytes(self.authority.pem())
         self.sink = io.StringIO()
 
