@@ -91,7 +91,9 @@ class ClientApp:
         where = config.resolver.resolve(account.host, account.port)
         self._line = MailLine(self._reactor, where, host, self._trace, self._mail_event)
         ports = RtpPorts(host, *config.rtp_ports)
-        media = CallMedia(ports, self._trace, f"{account.user}@{host}", self._recorder, config.resolver)
+        media = CallMedia(
+            self._reactor, ports, self._trace, f"{account.user}@{host}", self._recorder, resolver=config.resolver
+        )
         media.on_heard = lambda seconds: self._enter(lambda runner, now: runner.heard(seconds, now))
         self._media = media
         return ScriptRunner(

@@ -105,10 +105,15 @@ def play(session: Session, url: str, args: verbs.Ivr) -> Steps:
 
 
 def press(session: Session, args: verbs.Press) -> Steps:
-    """Send a key by INFO once that much was heard (LS-2.9-3)."""
+    """Send a key once that much was heard: by INFO (LS-2.9-3), by RTP (RFC 4733), or by RTP and then INFO."""
     call = yield from _heard(session, args.after)
-    relay = DtmfRelay(session.behaviour.key_to_send(args.key), KEY_MS)
-    yield from _info(session, call, bytes(relay), DTMF_RELAY, f"INFO dtmf-relay {args.key}")
+    key = session.behaviour.key_to_send(args.key)
+    if args.by != "info":
+        sent = session.now + session.media.press(key.upper(), KEY_MS)
+        yield from session.until(lambda: False, f"the end of key {args.key}", sent)
+    if args.by != "rtp":
+        relay = DtmfRelay(key, KEY_MS)
+        yield from _info(session, call, bytes(relay), DTMF_RELAY, f"INFO dtmf-relay {args.key}")
 
 
 def stop(session: Session, args: verbs.Stop) -> Steps:

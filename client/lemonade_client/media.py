@@ -42,19 +42,7 @@ class Listener:
             packet = RtpPacket.parse(octets)
         except RtpError:
             return None  # RFC 3550 appendix A.1: what is not RTP is dropped
-        self.trace.emit(
-            "rtp",
-            at=arrival,
-            way="received",
-            local=_text(self.local),
-            remote=_text(source),
-            ssrc=packet.ssrc,
-            seq=packet.sequence,
-            ts=packet.timestamp,
-            pt=packet.payload_type,
-            marker=packet.marker,
-            payload=b64encode(packet.payload).decode("ascii"),
-        )
+        self.trace_rtp("received", packet, source, arrival)
         codec = self.codecs.get(packet.payload_type)
         if source[0] not in self.peers or codec is None:  # RFC 3550 section 5.1: an unknown payload type is ignored
             self.strangers += 1
@@ -69,6 +57,22 @@ class Listener:
         if self.recorder is not None:
             self.recorder.add(packet, codec)
         return receiver if first else None
+
+    def trace_rtp(self, way: str, packet: RtpPacket, remote: Source, at: float | None = None) -> None:
+        """Trace one packet, received or sent."""
+        self.trace.emit(
+            "rtp",
+            at=at,
+            way=way,
+            local=_text(self.local),
+            remote=_text(remote),
+            ssrc=packet.ssrc,
+            seq=packet.sequence,
+            ts=packet.timestamp,
+            pt=packet.payload_type,
+            marker=packet.marker,
+            payload=b64encode(packet.payload).decode("ascii"),
+        )
 
     def rtcp_received(self, octets: bytes, source: Source, arrival: float) -> None:
         """Take one compound packet: an SR sets what our next report says."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from lemonade_client.media import Listener, Source
 from lemonade_client.record import Recorder
+from lemonade_client.voice import Voice
 from lemonade_wire.address import Resolver
 from lemonade_wire.rtp.endpoint import RtpEndpoint, RtpPorts
 from lemonade_wire.rtp.rtcp import Goodbye, ReceiverReport, SourceDescription, kinds, parse_compound, write_compound
@@ -19,7 +20,7 @@ from lemonade_wire.trace import Trace
 
 @dataclass
 class _Line:
-    """One m-line: its sockets, its listener, and where its reports go, once known."""
+    """One m-line: its sockets, its listener, what the client sends on it, and where that and its reports go."""
 
     medium: Literal["audio", "video"]
     endpoint: RtpEndpoint
@@ -27,6 +28,9 @@ class _Line:
     ssrc: int
     reports_to: Source | None = None
     reported: bool = False
+    voice: Voice | None = None
+    sends_to: Source = ("", 0)
+    timer: Any = None
 
 
 class CallMedia:
@@ -37,8 +41,16 @@ class CallMedia:
     """
 
     def __init__(
-        self, ports: RtpPorts, trace: Trace, cname: str, recorder: Recorder | None, resolver: Resolver | None = None
+        self,
+        reactor: Any,  # noqa: ANN401  a reactor is several interfaces at once
+        ports: RtpPorts,
+        trace: Trace,
+        cname: str,
+        recorder: Recorder | None,
+        *,
+        resolver: Resolver | None = None,
     ) -> None:
+        self._reactor = reactor
         self._ports = ports
         self._trace = trace
         self._cname = cname
@@ -100,11 +112,44 @@ class CallMedia:
                 line = self._lines[stream.index]
                 line.listener.peers.add(self._resolver.resolve(stream.remote_address, stream.remote_port).host)
                 line.reports_to = self._resolver.resolve(stream.remote_address, stream.remote_rtcp_port)
+                line.sends_to = self._resolver.resolve(stream.remote_address, stream.remote_port)
+                if line.voice is not None:
+                    line.voice.stream = stream
+                else:
+                    numbers = self._rng.getrandbits(16), self._rng.getrandbits(32)
+                    line.voice = Voice(stream, line.ssrc, *numbers, self._reactor.seconds())
+
+    def press(self, key: str, held_ms: int) -> float:
+        """Have a key pressed by RTP; return the seconds until it is sent. Raises ValueError where that cannot be."""
+        line, voice = self._speaking()
+        now = float(self._reactor.seconds())
+        until = voice.press(key, held_ms, now)
+        self._send(line, voice)
+        return until - now
+
+    def _speaking(self) -> tuple[_Line, Voice]:
+        for line in self._lines:
+            if line.medium == "audio" and line.voice is not None:
+                return line, line.voice
+        raise ValueError("there is no audio stream to send on")
+
+    def _send(self, line: _Line, voice: Voice) -> None:
+        """Send what is due, and wait for what is next."""
+        if line.timer is not None and line.timer.active():
+            line.timer.cancel()
+        for packet in voice.take(self._reactor.seconds()):
+            line.endpoint.send_rtp(bytes(packet), line.sends_to)
+            line.listener.trace_rtp("sent", packet, line.sends_to)
+        if (due := voice.next_timer()) is not None:
+            delay = max(0.0, due - self._reactor.seconds())
+            line.timer = self._reactor.callLater(delay, self._send, line, voice)
 
     def close(self) -> None:
         """Say goodbye where a report was sent (RFC 3550 section 6.3.7), and say what was heard."""
         self._heard_before = self.heard
         for line in [*self._lines, *self._left]:
+            if line.timer is not None and line.timer.active():
+                line.timer.cancel()
             if line.reported and line.reports_to is not None:
                 names = SourceDescription(((line.ssrc, self._cname),))
                 octets = write_compound([ReceiverReport(line.ssrc), names, Goodbye((line.ssrc,))])

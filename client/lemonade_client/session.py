@@ -63,6 +63,12 @@ class Media(Protocol):
     def expect(self, streams: tuple[NegotiatedStream, ...]) -> None:
         """Take note of the answer: listen to its addresses too, and send reports there."""
 
+    def press(self, key: str, held_ms: int) -> float:
+        """Press a key by RTP, held for so long; returns the seconds until it is sent.
+
+        Raises ValueError where the answer does not let it.
+        """
+
     def close(self) -> None:
         """Close the ports of the call and say what was heard."""
 

@@ -168,6 +168,7 @@ class BenchMedia:
     closed: int = 0
     full: bool = False
     renewed: list[tuple[dict[int, Codec], bool]] = field(default_factory=list)
+    pressed: list[tuple[str, int]] = field(default_factory=list)
 
     def open(self, medium: Literal["audio", "video"], codecs: dict[int, Codec], peer: str) -> int:
         if self.full:
@@ -183,6 +184,12 @@ class BenchMedia:
 
     def expect(self, streams: tuple[NegotiatedStream, ...]) -> None:
         self.streams = streams
+
+    def press(self, key: str, held_ms: int) -> float:
+        if self.streams[0].telephone_event is None:
+            raise ValueError("no telephone-event")
+        self.pressed.append((key, held_ms))
+        return 0.3
 
     def close(self) -> None:
         self.closed += 1
@@ -296,6 +303,13 @@ class Bench:
         """Answer the last re-INVITE."""
         asked = self.last("re-INVITE")
         return self.sip(ReinviteAnswered(asked.target, asked.name, sip_response(status, "Reason", body)))
+
+    def answered_with_keys(self) -> Bench:
+        """Answer the last INVITE both ways, telephone-event agreed to."""
+        keys = ANSWER.replace("AVP 0", "AVP 0 101").replace(
+            "a=sendonly", "a=rtpmap:101 telephone-event/8000\r\na=sendrecv"
+        )
+        return self.sip(CallAnswered(self.last("INVITE").name, sip_response(200, "OK", keys)))
 
     def info_answered(self, status: int = 200) -> Bench:
         """Answer the last INFO."""

@@ -178,6 +178,34 @@ def test_press_waits_for_heard_media_and_not_for_the_clock(bench: Callable[..., 
     assert run.states == ["1 done", "2 done"]
 
 
+def test_press_by_rtp_sends_no_info_and_takes_as_long_as_the_key(bench: Callable[..., Any]) -> None:
+    run = bench(IVR + "  - press: {key: 'a', by: rtp}\n").start().answered_with_keys().info_answered()
+    assert run.media.pressed == [("A", 160)]
+    assert [one.kind for one in run.phone.asked if one.what == "INFO"] == ["application/mediaservercontrol+xml"]
+    assert run.runner.next_timer() == pytest.approx(run.now + 0.3)
+    run.at(0.29)
+    assert run.states == ["1 done"]
+    run.at(0.31)
+    assert run.states == ["1 done", "2 done"]
+
+
+def test_press_both_ways_sends_the_info_when_the_key_is_up(bench: Callable[..., Any]) -> None:
+    run = bench(IVR + "  - press: {key: '6', by: both}\n").start().answered_with_keys().info_answered()
+    assert run.media.pressed == [("6", 160)]
+    run.at(0.29)
+    assert run.last("INFO").kind != "application/dtmf-relay"
+    run.at(0.31)
+    assert run.last("INFO").body == b"Signal=6\r\nDuration=160\r\n"
+    assert run.states == ["1 done"]
+    run.info_answered()
+    assert run.states == ["1 done", "2 done"]
+
+
+def test_press_by_rtp_fails_where_the_answer_has_no_keys(bench: Callable[..., Any]) -> None:
+    run = bench(IVR + "  - press: {key: '6', by: rtp}\n").start().answered().info_answered()
+    assert run.why == "no telephone-event"
+
+
 def test_press_fails_where_the_playing_ends_first(bench: Callable[..., Any]) -> None:
     run = bench(IVR + "  - press: {key: '6', after: 3 s}\n").start().answered().info_answered().hear(2.0)
     run.response('id="1" code="200" text="OK" reason="timeout" playduration="2s" playoffset="2s" digits=""')

@@ -9,7 +9,9 @@ import socket
 from typing import Any
 
 import pytest
+from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from lemonade_client.ports import CallMedia
@@ -18,7 +20,7 @@ from lemonade_wire.address import Resolver
 from lemonade_wire.redact import Redactor
 from lemonade_wire.rtp.endpoint import RtpPorts
 from lemonade_wire.rtp.rtcp import kinds, parse_compound
-from lemonade_wire.sdp.codec import PCMA, PCMU
+from lemonade_wire.sdp.codec import PCMA, PCMU, TELEPHONE_EVENT
 from lemonade_wire.sdp.description import Direction
 from lemonade_wire.sdp.offer import NegotiatedStream
 from lemonade_wire.trace import Trace
@@ -34,13 +36,31 @@ def _udp(port: int = 0) -> socket.socket:
     return one
 
 
+def _stream(port: int, rtp: socket.socket, rtcp: socket.socket, address: str) -> NegotiatedStream:
+    return NegotiatedStream(
+        index=0,
+        media="audio",
+        codec=PCMU,
+        payload_type=0,
+        fmtp=None,
+        direction=Direction.SENDRECV,
+        remote_address=address,
+        remote_port=rtp.getsockname()[1],
+        remote_rtcp_port=rtcp.getsockname()[1],
+        local_port=port,
+        telephone_event=101,
+    )
+
+
 class TestCallMedia(TestCase):
     def setUp(self) -> None:
         self.sink = io.StringIO()
         self.heard: list[float] = []
         trace = Trace("client", self.sink, Redactor("s"))
         resolver = Resolver.parse([f"{BEHIND}={PEER}"])
-        self.media = CallMedia(RtpPorts(HOST, 21000, 21020), trace, "joe@example", Recorder(), resolver)
+        self.media = CallMedia(
+            reactor, RtpPorts(HOST, 21000, 21020), trace, "joe@example", Recorder(), resolver=resolver
+        )
         self.addCleanup(self.media.close)
 
     @property
@@ -59,19 +79,7 @@ class TestCallMedia(TestCase):
                 port = self.media.open("audio", {0: PCMU}, "127.91.251.99")
                 told: Deferred[float] = Deferred()
                 self.media.on_heard = told.callback
-                stream = NegotiatedStream(
-                    index=0,
-                    media="audio",
-                    codec=PCMU,
-                    payload_type=0,
-                    fmtp=None,
-                    direction=Direction.RECVONLY,
-                    remote_address=answered,
-                    remote_port=rtp.getsockname()[1],
-                    remote_rtcp_port=rtcp.getsockname()[1],
-                    local_port=port,
-                )
-                self.media.expect((stream,))
+                self.media.expect((_stream(port, rtp, rtcp, answered),))
                 rtp.sendto(PACKET, (HOST, port))
                 assert await told == pytest.approx(0.02 * call)
                 self.media.close()
@@ -96,13 +104,36 @@ class TestCallMedia(TestCase):
             again = [self.media.open("audio", {0: PCMU}, PEER) for _ in range(2)]
             assert len({before, after, *again}) == 4
 
+    async def test_a_key_is_sent_from_the_port_of_the_call_packet_by_packet(self) -> None:
+        with _udp() as rtp, _udp() as rtcp:
+            port = self.media.open("audio", {0: PCMU, 101: TELEPHONE_EVENT}, PEER)
+            self.media.expect((_stream(port, rtp, rtcp, PEER),))
+            assert self.media.press("6", 70) == pytest.approx(0.2, abs=0.001)
+            for sent in range(4):
+                await deferLater(reactor, 0.05, lambda: None)
+                packet, source = rtp.recvfrom(2048)
+                # RFC 4733 section 2.3: key 6, volume 10, 50 ms and then three times the end after 70 ms
+                assert packet[12:].hex() == ("060a0190" if sent == 0 else "068a0230")
+                assert (packet[1], source) == (0xE5 if sent == 0 else 0x65, (HOST, port))
+        traced = [event for event in self.events if event["event"] == "rtp"]
+        assert [(event["way"], event["pt"], event["marker"]) for event in traced] == [
+            ("sent", 101, True),
+            *[("sent", 101, False)] * 3,
+        ]
+        assert len({event["seq"] for event in traced}) == 4
+
+    def test_where_no_answer_is_there_no_key_is_pressed(self) -> None:
+        self.media.open("audio", {0: PCMU}, PEER)
+        with pytest.raises(ValueError, match="no audio stream"):
+            self.media.press("6", 160)
+
     def test_a_call_without_packets_says_nothing(self) -> None:
         self.media.open("audio", {0: PCMU}, PEER)
         self.media.close()
         assert self.events == []
 
     def test_no_pair_left(self) -> None:
-        self.media = CallMedia(RtpPorts(HOST, 21030, 21031), Trace("client", None, Redactor("s")), "c", None)
+        self.media = CallMedia(reactor, RtpPorts(HOST, 21030, 21031), Trace("client", None, Redactor("s")), "c", None)
         self.media.open("audio", {0: PCMU}, PEER)
         with pytest.raises(OSError, match="no free pair"):
             self.media.open("video", {}, PEER)

@@ -137,6 +137,8 @@ class MediaServer:
 
     def key_pressed(self, call_id: str, key: str, now: float) -> None:
         """The caller pressed a key, by RFC 4733."""
+        if isinstance(self._conductor.fault, faults.RtpKeysIgnored):
+            return
         if call := self._conductor.calls.get(call_id):
             self._informing.pressed(call, key, "rtp", now)
 

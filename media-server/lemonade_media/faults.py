@@ -123,6 +123,22 @@ class CodecNotOffered(Fault):
         return next(number for number in (8, 0, 3, 18, 9) if str(number) not in offered)
 
 
+class KeysCountTwice(Fault):
+    """Takes a key that is told both ways for two presses."""
+
+    name = "keys-count-twice"
+    summary = "takes a key that comes by RTP and by INFO for two presses"
+    breaks = ("LS-2.7-7",)
+
+
+class RtpKeysIgnored(Fault):
+    """Does not hear keys in RTP though it agreed to them."""
+
+    name = "rtp-keys-ignored"
+    summary = "agrees to telephone-event and takes no notice of the keys"
+    breaks = ("LS-2.7-7",)
+
+
 class TicketInLog(Fault):
     """Writes whole tickets to its log."""
 
@@ -145,5 +161,7 @@ FAULTS = FaultList.of(
     LoginInClear,
     UrlNormalised,
     CodecNotOffered,
+    KeysCountTwice,
+    RtpKeysIgnored,
     TicketInLog,
 )

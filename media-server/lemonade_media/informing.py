@@ -51,7 +51,8 @@ class Informing:
 
     def pressed(self, call: Call, key: str, way: Way, now: float) -> None:
         """Take a key, by INFO or by RTP; one that comes both ways is pressed once."""
-        if call.keys.pressed(key, way, now) and isinstance(call.service, IvrSession):
+        is_new = call.keys.pressed(key, way, now) or isinstance(self._conductor.fault, faults.KeysCountTwice)
+        if is_new and isinstance(call.service, IvrSession):
             self._conductor.carry_out(call, call.service.key(key, now), now)
 
     def _press(self, event: InfoReceived, asked: Entity, call: Call, now: float) -> None:

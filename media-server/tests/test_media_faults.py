@@ -136,6 +136,22 @@ def test_wrong_skip(fault: Fault | None, by_ms: int) -> None:
     assert [command.by_ms for command in ivr(fault).commands if isinstance(command, SeekMedia)] == [by_ms]
 
 
+@pytest.mark.parametrize(("fault", "skips"), [(None, 1), (faults.KeysCountTwice(), 2), (faults.RtpKeysIgnored(), 1)])
+def test_keys_count_twice(fault: Fault | None, skips: int) -> None:
+    replay = Replay(fault=fault)
+    call = replay.invite(IVR, bytes(OFFER))
+    replay.caller.info(call, write_document(COLLECT), CONTENT_TYPE, now=replay.now)
+    replay.settle()
+    play = next(command for command in replay.commands if isinstance(command, PlayMedia))
+    replay.server.key_pressed(play.call, "6", replay.now)
+    replay.settle()
+    heard = sum(isinstance(command, SeekMedia) for command in replay.commands)
+    assert heard == (0 if isinstance(fault, faults.RtpKeysIgnored) else 1)
+    replay.caller.info(call, b"Signal=6\r\n", "application/dtmf-relay", now=replay.now)
+    replay.settle()
+    assert sum(isinstance(command, SeekMedia) for command in replay.commands) == skips
+
+
 @pytest.mark.parametrize(("fault", "offset_ms"), [(None, 12000), (faults.WrongOffset(), 14000)])
 def test_wrong_offset(fault: Fault | None, offset_ms: int) -> None:
     response = response_of(ivr(fault))

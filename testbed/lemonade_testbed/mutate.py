@@ -181,7 +181,7 @@ class _Walk:
 
 def _divides(seen: Seen) -> bool:
     """Tell whether a message is a request between client and media server: those divide RTP."""
-    return seen.rtp is None and not seen.response and {seen.source, seen.target} == {"client", "media"}
+    return seen.words[0] == "SIP" and not seen.response and {seen.source, seen.target} == {"client", "media"}
 
 
 def _optional(node: LadderNode) -> Iterator[int]:

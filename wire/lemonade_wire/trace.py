@@ -10,6 +10,7 @@ so that a missing last one shows too) and `event`, one of:
 `imap`   way, side (client, server: which end the node is), local, remote, text (one command or response without its
          CRLF; a literal stands as its `{n}` alone), literals (in order: size, sha256, and text where it is short text)
 `rtp`    way, local, remote, ssrc, seq, ts, pt, marker, payload (base64); `t` is the kernel's arrival time
+         of what was received; a client tells of what it sends too, the media server of neither
 `rtcp`   way, local, remote, kinds (SR, RR, SDES, BYE)
 `media`  state (playing, seek, stopped, finished), call, played_ms, offset_ms: what the media server's player did;
          state (recording, recorded), call, and in the end recorded_ms, octets, why: what it recorded

@@ -65,13 +65,14 @@ class Heard:
 
 
 def hear(events: Iterable[Event]) -> Heard | None:
-    """Lay out the received `rtp` events of a trace; the SSRC with the most G.711 packets is heard.
+    """Lay out the `rtp` events that the client received; the SSRC with the most G.711 packets is heard.
 
     Duplicates are heard once. Returns None where no such packet arrived.
     """
     by_source: dict[int, list[Event]] = {}
     for event in events:
-        if event.kind == "rtp" and event.text("way") == "received" and event.number("pt") in SILENCE:
+        told = (event.kind, event.node, event.text("way"))
+        if told == ("rtp", "client", "received") and event.number("pt") in SILENCE:
             by_source.setdefault(event.number("ssrc"), []).append(event)
     if not by_source:
         return None

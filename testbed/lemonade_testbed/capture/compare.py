@@ -102,7 +102,11 @@ def _once(told: _Told) -> Iterator[tuple[str, float]]:
 
 def _streams(node: str, wire: Sequence[Event], evidence: Evidence) -> Iterator[str]:
     captured, traced = (
-        Counter(event.number("ssrc") for event in events if event.kind == "rtp" and event.node == node)
+        Counter(
+            event.number("ssrc")
+            for event in events
+            if (event.kind, event.node, event.text("way")) == ("rtp", node, "received")
+        )
         for events in (wire, evidence.events)
     )
     for ssrc in sorted(captured.keys() | traced.keys()):

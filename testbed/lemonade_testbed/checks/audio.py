@@ -9,11 +9,17 @@ from lemonade_testbed.audio.heard import hear
 from lemonade_testbed.audio.part import MediaPart, UnheardPartError, media_part, part_of
 from lemonade_testbed.audio.played import Call, Jump, Played, listen
 from lemonade_testbed.evidence import Evidence
+from lemonade_testbed.ladder.observe import offered_codecs
 from lemonade_testbed.ladder.siptext import SipText, mscml_of, pressed_key, read_sip
+from lemonade_testbed.ladder.streams import key_arrows, read_packets
 from lemonade_testbed.verdict import CheckResult
 from lemonade_wire.mscml.request import PlayCollect, Stop
 from lemonade_wire.mscml.response import Response
 
+SAME_PRESS = 1.0
+"""Seconds within which a key that is told by INFO and in RTP is one press."""
+EFFECT = 0.1
+"""Seconds within which a key in RTP, which is not answered, has its effect."""
 REQUIREMENT = "the client hears the part, whole and in order, with the jumps that its keys ask for"
 
 
@@ -49,16 +55,21 @@ def call_of(evidence: Evidence) -> Call:
     """Return what the signalling of the first playing asks for: its offset, its jumps, and whether it was cut short."""
     request: PlayCollect | None = None
     jumps: dict[str, Jump] = {}
+    told: dict[str, tuple[float, str]] = {}
     cut_short = ended = False
-    for event in evidence.of("sip", "client"):
-        message = read_sip(event.text("text"))
-        if ended or event.fields.get("resend"):
+    for t, message, sent in _moments(evidence):
+        if ended:
+            continue
+        if not isinstance(message, SipText):
+            if request is not None and _is_new(message, "RTP", t, told) and (by := _jump(message, request)) is not None:
+                jumps[f"RTP {t}"] = Jump(t, t + EFFECT, by)
             continue
         if message.is_response:
-            _answered(message, jumps, event.t)
+            _answered(message, jumps, t)
             continue
+        key = pressed_key(message)
         match mscml_of(message):
-            case PlayCollect() as content if event.text("way") == "sent":
+            case PlayCollect() as content if sent:
                 ended = request is not None
                 request = request or content
             case Response(request="playcollect", reason=reason):
@@ -66,11 +77,33 @@ def call_of(evidence: Evidence) -> Call:
             case Stop():
                 cut_short = True
             case _ if message.method == "BYE":
-                ended, cut_short = True, event.text("way") == "sent"
-            case _ if request is not None and (by := _jump(message, request)) is not None:
-                jumps[message.cseq] = Jump(event.t, event.t, by)
+                ended, cut_short = True, sent
+            case _ if request is not None and key is not None and _is_new(key, "INFO", t, told):
+                if (by := _jump(key, request)) is not None:
+                    jumps[message.cseq] = Jump(t, t, by)
     prompt = request.prompt if request else None
     return Call(prompt.offset_ms / 1000 if prompt else 0.0, tuple(jumps.values()), cut_short)
+
+
+def _moments(evidence: Evidence) -> list[tuple[float, SipText | str, bool]]:
+    """Return the client's SIP messages and the keys that it pressed in RTP, by their times; True: it sent them."""
+    moments: list[tuple[float, SipText | str, bool]] = [
+        (event.t, read_sip(event.text("text")), event.text("way") == "sent")
+        for event in evidence.of("sip", "client")
+        if not event.fields.get("resend")
+    ]
+    keys = key_arrows(read_packets(evidence), offered_codecs(evidence))
+    moments += [(seen.t, str(seen.words[2]), True) for seen in keys if seen.source == "client"]
+    return sorted(moments, key=lambda moment: moment[0])
+
+
+def _is_new(key: str, way: str, t: float, told: dict[str, tuple[float, str]]) -> bool:
+    """Tell whether a key is a press of its own, and not one that was told the other way just before."""
+    last = told.pop(key, None)
+    if last is not None and last[1] != way and t - last[0] < SAME_PRESS:
+        return False
+    told[key] = (t, way)
+    return True
 
 
 def _answered(message: SipText, jumps: dict[str, Jump], time: float) -> None:
@@ -79,10 +112,9 @@ def _answered(message: SipText, jumps: dict[str, Jump], time: float) -> None:
         jumps[message.cseq] = replace(jumps[message.cseq], answered=time)
 
 
-def _jump(message: SipText, request: PlayCollect) -> float | None:
+def _jump(key: str, request: PlayCollect) -> float | None:
     """Return how far a key asks to go, in seconds; None for what is no such key."""
-    key = pressed_key(message)
-    if key is None or key not in {request.ff_key, request.rw_key}:
+    if key not in {request.ff_key, request.rw_key}:
         return None
     by = request.skip_interval_ms / 1000
     return by if key == request.ff_key else -by

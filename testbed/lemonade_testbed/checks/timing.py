@@ -42,7 +42,8 @@ def measure(evidence: Evidence) -> tuple[RtpMeasure, ...]:
     codecs = offered_codecs(evidence)
     streams: dict[tuple[object, ...], list[Packet]] = {}
     for packet in read_packets(evidence):
-        streams.setdefault((packet.stream, packet.pt), []).append(packet)
+        if packet.stream[1] == "client":
+            streams.setdefault((packet.stream, packet.pt), []).append(packet)
     return tuple(
         _measure(run, codec.name, codec.clock, arrived)
         for stream in streams.values()

@@ -24,7 +24,7 @@ from lemonade_testbed.ladder.imaptext import (
 )
 from lemonade_testbed.ladder.model import ROLES, Observed, Seen, Url
 from lemonade_testbed.ladder.siptext import SipText, label_words, mscml_of, pressed_key, read_sip
-from lemonade_testbed.ladder.streams import dividing_requests, read_packets, rtp_arrows
+from lemonade_testbed.ladder.streams import dividing_requests, key_arrows, read_packets, rtp_arrows
 from lemonade_testbed.ladder.vocabulary import IGNORED_COMMANDS
 from lemonade_testbed.relay.rules import leg_of
 from lemonade_testbed.relay.told import told
@@ -71,7 +71,8 @@ def observe(evidence: Evidence) -> Observed:
     sip, sip_remarks, resent = observe_sip(evidence)
     imap, imap_remarks, ignored = _observe_imap(evidence)
     requests = dividing_requests(sip, evidence.world, _escapes(evidence, sip))
-    rtp = list(rtp_arrows(read_packets(evidence), requests, offered_codecs(evidence)))
+    packets, codecs = read_packets(evidence), offered_codecs(evidence)
+    rtp = [*rtp_arrows(packets, requests, codecs), *key_arrows(packets, codecs)]
     messages = sorted([*sip, *imap, *rtp], key=lambda seen: (seen.t, seen.events[:1]))
     return Observed(tuple(messages), ignored, (*remarks, *sip_remarks, *imap_remarks), resent)
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 
 from lemonade_testbed.ladder.model import ROLES, Alt, Arrow, Bound, Ladder, Loop, Node, Opt, Par, RtpLabel, Sequence
 from lemonade_testbed.ladder.vocabulary import IMAP_COMMANDS, INFO_KINDS, SIP_METHODS, TAGGED, nearest
+from lemonade_wire.sdp.codec import TELEPHONE_EVENT
+from lemonade_wire.sip.dtmf import KEYS
 
 CLAUSE = re.compile(r"\b(?:LS|SM)-[0-9]+(?:\.[0-9]+)?-[0-9]+\b")
 STATUS = re.compile(r"[1-6](?:[0-9]{2}|xx)")
@@ -180,9 +182,13 @@ def _known(word: str, allowed: frozenset[str], what: str, number: int) -> None:
         raise LadderError(number, f"unknown {what} {word!r}; {nearest(word, allowed)}")
 
 
-def _rtp(words: tuple[str, ...], response: bool, number: int) -> RtpLabel:
+def _rtp(words: tuple[str, ...], response: bool, number: int) -> RtpLabel | None:
     if response:
         raise LadderError(number, "RTP answers nothing: write ->>")
+    if words[1:2] == (TELEPHONE_EVENT.name,):
+        if len(words) != 3 or words[2] not in KEYS:
+            raise LadderError(number, f"a key in RTP is RTP {TELEPHONE_EVENT.name} KEY, one of {' '.join(KEYS)}")
+        return None
     continued = words[-1] == "continued"
     rest = words[1:-1] if continued else words[1:]
     span = _RANGE.fullmatch(rest[1]) if len(rest) == 3 and rest[2] == "s" else None

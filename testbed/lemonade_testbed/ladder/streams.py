@@ -1,8 +1,8 @@
-"""Divides received RTP packets into the arrows of a ladder, by the signalling around them.
+"""Divides RTP packets into the arrows of a ladder, by the signalling around them; keys (RFC 4733) are arrows too.
 
 An arrow ends at the next request between client and media server. Packets between that request and its final
 response, and up to 100 ms after a stop, an escape key or a BYE, still belong to the arrow just ended; where none was
-open they make one of their own.
+open they make one of their own. A press of a key in RTP is one arrow, at its first packet; it divides nothing.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import base64
 import binascii
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lemonade_testbed.evidence import Evidence, World
 from lemonade_testbed.ladder.model import RtpSeen, Seen
-from lemonade_wire.sdp.codec import STATIC, Codec
+from lemonade_wire.rtp.packet import RtpPacket
+from lemonade_wire.rtp.telephone_event import KeyPressed, KeyReceiver
+from lemonade_wire.sdp.codec import STATIC, TELEPHONE_EVENT, Codec
 
 AFTER_STOP = 0.1
 """Seconds after a stop, an escape key or a BYE in which packets still belong to the arrow just ended."""
@@ -37,7 +39,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Packet:
-    """One packet: its event's place, arrival in seconds since 1970, and what its header says."""
+    """One packet: its event's place, arrival in seconds since 1970, what its header says, and its payload."""
 
     place: int
     t: float
@@ -46,7 +48,8 @@ class Packet:
     seq: int
     ts: int
     pt: int
-    octets: int
+    marker: bool
+    payload: bytes
 
 
 @dataclass
@@ -57,35 +60,60 @@ class _Arrow:
 
 
 def read_packets(evidence: Evidence) -> list[Packet]:
-    """Return the packets that reached a role from another, in order of arrival."""
+    """Return the packets that reached a role from another, in order of arrival.
+
+    Where a role does not tell what it received, what was sent to it counts.
+    """
     packets = []
+    told = {event.node for event in evidence.of("rtp") if event.text("way") == "received"}
     for place, event in enumerate(evidence.events):
-        if event.kind != "rtp" or event.text("way") != "received":
+        if event.kind != "rtp":
             continue
-        source = evidence.world.role_of(event.text("remote"))
-        target = evidence.world.role_of(event.text("local"))
-        if source is None or target is None or "testbed" in {source, target}:
+        sent = event.text("way") == "sent"
+        ends = (event.text("local"), event.text("remote")) if sent else (event.text("remote"), event.text("local"))
+        source, target = map(evidence.world.role_of, ends)
+        if source is None or target is None or "testbed" in {source, target} or (sent and target in told):
             continue
         packets.append(
             Packet(
                 place,
                 event.t,
-                (source, target, event.text("local")),
+                (source, target, ends[1]),
                 event.number("ssrc"),
                 event.number("seq"),
                 event.number("ts"),
                 event.number("pt"),
-                _size(event.text("payload")),
+                event.fields.get("marker") is True,
+                _payload(event.text("payload")),
             )
         )
     return packets
 
 
-def _size(payload: str) -> int:
+def _payload(text: str) -> bytes:
     try:
-        return len(base64.b64decode(payload, validate=True))
+        return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        return 0
+        return b""
+
+
+def key_arrows(packets: Sequence[Packet], codecs: Mapping[int, Codec]) -> Iterator[Seen]:
+    """Yield an arrow for each press of a key, whatever became of some of its packets."""
+    receivers: dict[tuple[str, str, str], KeyReceiver] = {}
+    presses: dict[tuple[str, str, str], list[Seen]] = {}
+    for packet in packets:
+        if not codec_of(packet, codecs).is_telephone_event:
+            continue
+        receiver = receivers.setdefault(packet.stream, KeyReceiver())
+        stream = presses.setdefault(packet.stream, [])
+        rtp = RtpPacket(packet.pt, packet.seq, packet.ts, packet.ssrc, packet.payload, packet.marker)
+        source, target, _ = packet.stream
+        pressed = [event for event in receiver.receive(rtp, packet.t) if isinstance(event, KeyPressed)]
+        stream += [Seen(packet.t, source, target, False, ("RTP", TELEPHONE_EVENT.name, one.key)) for one in pressed]
+        if stream:
+            stream[-1] = replace(stream[-1], events=(*stream[-1].events, packet.place))
+    for stream in presses.values():
+        yield from stream
 
 
 def goes_on(before: Packet, after: Packet, clock: int) -> bool | None:
@@ -103,7 +131,8 @@ def rtp_arrows(packets: Sequence[Packet], requests: Sequence[Request], codecs: M
     """Yield the RTP arrows of every stream."""
     streams: dict[tuple[str, str, str], list[Packet]] = {}
     for packet in packets:
-        streams.setdefault(packet.stream, []).append(packet)
+        if not codec_of(packet, codecs).is_telephone_event:
+            streams.setdefault(packet.stream, []).append(packet)
     for (source, target, _), stream in streams.items():
         previous: _Arrow | None = None
         for arrow in _divide(stream, requests):
@@ -195,7 +224,7 @@ def _timeline(packets: Sequence[Packet], codecs: Mapping[int, Codec]) -> tuple[f
 
 def _duration(packet: Packet, codecs: Mapping[int, Codec]) -> float:
     codec = codec_of(packet, codecs)
-    return packet.octets / codec.clock if codec.name.upper() in _OCTET_PER_SAMPLE else _DEFAULT_FRAME
+    return len(packet.payload) / codec.clock if codec.name.upper() in _OCTET_PER_SAMPLE else _DEFAULT_FRAME
 
 
 def codec_of(packet: Packet, codecs: Mapping[int, Codec]) -> Codec:

@@ -153,8 +153,11 @@ class Ivr(Verb):
 class Press(Verb):
     """Arguments of `press`."""
 
-    summary = "sends a key as INFO application/dtmf-relay"
+    summary = "sends a key: as INFO application/dtmf-relay, as telephone-event in RTP, or as both"
     key: Key = Field(description="0-9, *, #, A-D")
+    by: Literal["info", "rtp", "both"] = Field(
+        default="info", description="info, rtp, or both: by RTP, and by INFO when the key is up"
+    )
     after: Seconds = Field(default=0.0, ge=0, description="media time heard since the playing began")
 
 

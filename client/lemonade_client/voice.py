@@ -1,0 +1,86 @@
+"""What the client sends in one RTP stream, without a socket: sound and keys on one timeline (RFC 3550, RFC 4733)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from heapq import heappop, heappush
+
+from lemonade_wire.rtp.packet import RtpPacket
+from lemonade_wire.rtp.telephone_event import packets_of
+from lemonade_wire.sdp.offer import NegotiatedStream
+
+PACKET_MS = 20
+
+
+@dataclass(order=True, frozen=True)
+class _Due:
+    """A packet to be sent `at` a time; what is due at the same time goes in order of `place`."""
+
+    at: float
+    place: int
+    payload_type: int
+    timestamp: int
+    marker: bool
+    payload: bytes
+
+
+class Voice:
+    """One stream. `now` is in seconds, monotonic; sequence number and timestamp go on from where they are begun.
+
+    `stream` is what is agreed on, and may be agreed on anew.
+    """
+
+    def __init__(self, stream: NegotiatedStream, ssrc: int, sequence: int, timestamp: int, now: float) -> None:
+        self.stream = stream
+        self._ssrc = ssrc
+        self._sequence = sequence
+        self._timestamp = timestamp
+        self._began = now
+        self._queue: list[_Due] = []
+        self._places = 0
+
+    def press(self, key: str, held_ms: int, now: float) -> float:
+        """Have a key pressed from now on; return when its last packet is sent. Raises ValueError where it cannot be."""
+        number = self.stream.telephone_event
+        if number is None:
+            raise ValueError("the media server's answer does not agree to telephone-event")
+        start = self._ticks(now)
+        last = now
+        for one in packets_of(key, held_ms, clock=self.stream.codec.clock):
+            last = now + one.after_ms / 1000
+            self._add(last, number, start + one.ticks, one.payload, marker=one.marker)
+        return last
+
+    def say(self, sound: bytes, now: float) -> float:
+        """Have sound sent from now on, octets of G.711; return when it ends. Raises ValueError where it cannot be."""
+        if not self.stream.direction.sends:
+            raise ValueError("the media server's answer does not let the client send")
+        size = self.stream.codec.clock * PACKET_MS // 1000
+        start = self._ticks(now)
+        for place in range(0, len(sound), size):
+            at = now + place / self.stream.codec.clock
+            # RFC 3551 section 4.1: the marker on the first packet of a talkspurt
+            self._add(at, self.stream.payload_type, start + place, sound[place : place + size], marker=place == 0)
+        return now + len(sound) / self.stream.codec.clock
+
+    def next_timer(self) -> float | None:
+        """Return when `take` is to be called; None: nothing is to be sent."""
+        return self._queue[0].at if self._queue else None
+
+    def take(self, now: float) -> list[RtpPacket]:
+        """Return the packets that are due."""
+        packets = []
+        while self._queue and self._queue[0].at <= now:
+            due = heappop(self._queue)
+            packets.append(
+                RtpPacket(due.payload_type, self._sequence, due.timestamp, self._ssrc, due.payload, due.marker)
+            )
+            self._sequence = (self._sequence + 1) % 0x10000
+        return packets
+
+    def _ticks(self, now: float) -> int:
+        return self._timestamp + round((now - self._began) * self.stream.codec.clock)
+
+    def _add(self, at: float, payload_type: int, timestamp: int, payload: bytes, *, marker: bool) -> None:
+        self._places += 1
+        heappush(self._queue, _Due(at, self._places, payload_type, timestamp % (1 << 32), marker, payload))
