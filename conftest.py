@@ -1,7 +1,54 @@
 """What holds for the tests of every package."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
 
 # How long one example takes says more of the machine than of the code.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+
+MSCML_SCHEMA = Path(__file__).parent / "wire/tests/schemas/mscml.xsd"
+# What a response must say, may say, and the words of its reason (RFC 5022 sections 10.2 to 10.7): the part of the
+# schema that depends on the request. None: any words.
+BASE = {"request", "id", "code", "text"}
+PLAYED = {"playduration", "playoffset"}
+RESPONSES: dict[str, tuple[set[str], set[str], set[str] | None]] = {
+    "play": (PLAYED, {"reason"}, {"stopped", "EOF"}),
+    "playcollect": (
+        PLAYED | {"digits"},
+        {"reason", "name"},
+        {"stopped", "match", "timeout", "returnkey", "escapekey"},
+    ),
+    "playrecord": (
+        PLAYED | {"digits", "reclength", "recduration"},
+        {"reason"},
+        {"stopped", "digit", "init_silence", "end_silence", "max_duration", "escapekey", "error"},
+    ),
+    "managecontent": (set(), {"reason"}, None),
+}
+NOTHING_MORE: tuple[set[str], set[str], set[str] | None] = (set(), set(), set())
+
+
+@pytest.fixture(scope="session")
+def valid_mscml() -> Callable[[bytes], None]:
+    """Return an assertion that a document is valid by RFC 5022."""
+    from lxml import etree  # noqa: PLC0415  the other tests do without it
+
+    schema = etree.XMLSchema(etree.parse(MSCML_SCHEMA))
+
+    def check(document: bytes) -> None:
+        root = etree.fromstring(document)
+        schema.assertValid(root)
+        for response in root.findall("response"):
+            said = response.attrib
+            must, may, reasons = RESPONSES.get(said["request"], NOTHING_MORE)
+            assert must <= set(said), f"{said['request']}: {must - set(said)} missing"
+            assert set(said) <= BASE | must | may, f"{said['request']}: {set(said) - BASE - must - may} too much"
+            assert reasons is None or said.get("reason") in {None, *reasons}
+
+    return check

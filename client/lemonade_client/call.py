@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from lemonade_wire.mscml.document import CONTENT_TYPE, MscmlError, parse_document
+from lemonade_wire.mscml.response import Keypress
 from lemonade_wire.mscml.response import Response as MscmlResponse
 from lemonade_wire.sdp.description import SessionDescription
 from lemonade_wire.sip.event import (
@@ -40,6 +41,8 @@ class Call:
     """Id of the last `<playcollect>`."""
     responses: list[MscmlResponse] = field(default_factory=list)
     """MSCML responses that no step has taken yet."""
+    keypresses: list[Keypress] = field(default_factory=list)
+    """Notifications of key presses that no step has taken yet."""
     trouble: str = ""
     """Why the last MSCML body could not be read."""
 
@@ -100,7 +103,10 @@ class Call:
         except MscmlError as problem:
             self.trouble = f"an MSCML body could not be read: {problem}"
             return
-        if isinstance(document, MscmlResponse):
-            self.responses.append(document)
-        else:
-            self.trouble = "the media server sent an MSCML request"
+        match document:
+            case MscmlResponse():
+                self.responses.append(document)
+            case Keypress():
+                self.keypresses.append(document)
+            case _:
+                self.trouble = "the media server sent an MSCML request"

@@ -49,7 +49,7 @@ def _service(request: Request, config: MediaConfig, fault: Fault | None) -> Anno
             early = isinstance(fault, faults.OkBeforeUrlfetch)
             return Announcement(uri, config.max_announcement_seconds * 1000, accept_early=early)
         case "ivr":
-            return IvrSession()
+            return IvrSession(config.recordings)
         case _:
             raise NotAdmittedError(488)  # RFC 4240 section 2
 

@@ -62,6 +62,12 @@ def parser() -> NodeParser:
         help="longest an announcement lasts, repetitions and silence counted (default: 3600)",
     )
     options.add_argument(
+        "--recordings",
+        type=setting(existing_folder),
+        metavar="DIR",
+        help="where recordings are written, and nowhere else (default: recording is refused)",
+    )
+    options.add_argument(
         "--resolve",
         metavar="RULE",
         action="append",
@@ -87,6 +93,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         listen=given.listen,
         rtp_ports=given.rtp_ports,
         imap=imap,
+        recordings=given.recordings,
         resolver=resolver,
         provisioned=given.provisioned,
         max_announcement_seconds=given.max_announcement,

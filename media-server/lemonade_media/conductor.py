@@ -34,6 +34,8 @@ from lemonade_media.service import (
     CancelFetch,
     FetchMedia,
     HangUp,
+    Notify,
+    PlayBeep,
     Refuse,
     Respond,
     SkipBy,
@@ -42,6 +44,7 @@ from lemonade_media.service import (
     StopPlaying,
     StopRecording,
 )
+from lemonade_media.tones import beep
 from lemonade_wire.faults import Fault
 from lemonade_wire.mscml.document import CONTENT_TYPE as MSCML
 from lemonade_wire.mscml.document import write_document
@@ -89,28 +92,12 @@ class Conductor:
                     self._fetch(call, action, now)
                 case CancelFetch():
                     self._abort_fetch(call)
-                case StartPlaying():
-                    self._play(call, action)
-                case SkipBy(by_ms):
-                    factor = self.fault.factor if isinstance(self.fault, faults.WrongSkip) else 1
-                    self.command(SeekMedia(call.id, round(by_ms * factor)))
-                case StopPlaying():
-                    self.command(StopMedia(call.id))
-                case StartRecording():
-                    self.command(
-                        RecordMedia(
-                            call.id,
-                            action.path,
-                            action.append,
-                            action.limit_ms,
-                            action.first_silence_ms,
-                            action.last_silence_ms,
-                        )
-                    )
-                case StopRecording():
-                    self.command(StopRecordingMedia(call.id))
                 case Respond(response):
                     self._respond(call, response, now)
+                case Notify(keypress):
+                    self.agent.info(call.id, write_document(keypress), MSCML, now=now)
+                case playing:
+                    self.command(self._media_command(call, playing))
 
     def fetched(self, job: int, media: EncodedMedia, now: float) -> None:
         """A fetch brought something to play."""
@@ -190,10 +177,26 @@ class Conductor:
         self.log(f"nothing to play: {failure.why} ({failure.kind.value})", call.id)
         self.carry_out(call, call.service.fetch_failed(failure, now), now)
 
-    def _play(self, call: Call, playing: StartPlaying) -> None:
-        call.media = {url: call.media[url] for url in playing.urls}
-        media = tuple(call.media[url].to(call.law) for url in playing.urls)
-        self.command(PlayMedia(call.id, media, playing.offset_ms, playing.limit_ms, playing.plays, playing.delay_ms))
+    def _media_command(
+        self, call: Call, action: StartPlaying | PlayBeep | SkipBy | StopPlaying | StartRecording | StopRecording
+    ) -> Command:
+        match action:
+            case StartPlaying(urls, offset_ms, limit_ms, plays, delay_ms, gains_db):
+                call.media = {url: call.media[url] for url in urls}
+                pieces = zip(urls, gains_db or (0.0,) * len(urls), strict=True)
+                media = tuple(call.media[url].to(call.law).amplified(gain_db) for url, gain_db in pieces)
+                return PlayMedia(call.id, media, offset_ms, limit_ms, plays, delay_ms)
+            case PlayBeep():
+                return PlayMedia(call.id, (beep(call.law),), 0, None)
+            case SkipBy(by_ms):
+                factor = self.fault.factor if isinstance(self.fault, faults.WrongSkip) else 1
+                return SeekMedia(call.id, round(by_ms * factor))
+            case StopPlaying():
+                return StopMedia(call.id)
+            case StartRecording(path, append, limit_ms, first_silence_ms, last_silence_ms):
+                return RecordMedia(call.id, path, append, limit_ms, first_silence_ms, last_silence_ms)
+            case StopRecording():
+                return StopRecordingMedia(call.id)
 
     def _respond(self, call: Call, response: Response, now: float) -> None:
         if call.silenced or isinstance(self.fault, faults.NoResponseInfo):

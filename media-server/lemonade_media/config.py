@@ -50,11 +50,13 @@ class MediaConfig:
     A call is ended after `max_call_seconds`, since a caller may be gone without a BYE, and an announcement after
     `max_announcement_seconds`, which bounds what `repeat=forever` asks for (RFC 4240 section 3).
     `provisioned` is the folder of `/provisioned/` content; None: there is none.
+    `recordings` is the folder below which `<playrecord>` writes; None: it is refused.
     """
 
     listen: Address
     rtp_ports: PortRange
     imap: ImapSettings = field(default_factory=ImapSettings)
+    recordings: Path | None = None
     resolver: Resolver = field(default_factory=Resolver)
     max_media_seconds: float = 3600.0
     max_announcement_seconds: int = 3600

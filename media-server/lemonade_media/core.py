@@ -136,16 +136,16 @@ class MediaServer:
             self._conductor.carry_out(call, call.service.recording_ended(recorded_ms, octets, why, now), now)
 
     def key_pressed(self, call_id: str, key: str, now: float) -> None:
-        """The caller pressed a key, by RFC 4733."""
+        """The caller pressed a key, by RFC 4733; `key_released` tells when it is up again."""
         if isinstance(self._conductor.fault, faults.RtpKeysIgnored):
             return
         if call := self._conductor.calls.get(call_id):
-            self._informing.pressed(call, key, "rtp", now)
+            self._informing.pressed(call, key, "rtp", now, held_ms=0)
 
     def key_released(self, call_id: str, key: str, now: float) -> None:
         """The key that the caller pressed by RFC 4733 is up again."""
         if call := self._conductor.calls.get(call_id):
-            call.keys.released(key, now)
+            self._informing.released(call, key, now)
 
     def next_timer(self) -> float | None:
         """Return when `handle_timer` is to be called; None: nothing to wait for."""

@@ -28,6 +28,7 @@ Law = Literal["PCMU", "PCMA"]
 """The two encodings this server sends: mu-law and A-law of G.711, 8 kHz, one octet per sample."""
 
 RATE = 8000
+MAX_GAIN_DB = 30.0
 _EXPAND = {"PCMU": g711.decode_ulaw, "PCMA": g711.decode_alaw}
 _ENCODE = {"PCMU": g711.encode_ulaw, "PCMA": g711.encode_alaw}
 _STORED: Mapping[str, Law] = {"pcm_mulaw": "PCMU", "pcm_alaw": "PCMA"}
@@ -90,6 +91,15 @@ class EncodedMedia:
             return self
         table = _ENCODE[law](_EXPAND[self.law](bytes(range(256))))
         return EncodedMedia(law, self.octets.translate(table), f"{self.key}>{law}")
+
+    def amplified(self, gain_db: float) -> EncodedMedia:
+        """Return it louder or softer by so many dB, at most 30 of them; what grows too loud is clipped."""
+        gain_db = max(-MAX_GAIN_DB, min(MAX_GAIN_DB, gain_db))
+        if not gain_db:
+            return self
+        levels = _EXPAND[self.law](bytes(range(256))).astype(np.float64) * 10 ** (gain_db / 20)
+        table = _ENCODE[self.law](np.clip(np.rint(levels), -32768, 32767).astype(np.int16))
+        return EncodedMedia(self.law, self.octets.translate(table), f"{self.key}{gain_db:+g}dB")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from lemonade_media.keys import Way
 from lemonade_media.service import Respond
 from lemonade_wire.mscml.document import CONTENT_TYPE as MSCML
 from lemonade_wire.mscml.document import MscmlError, Tolerance, parse_document
-from lemonade_wire.mscml.response import Response
+from lemonade_wire.mscml.response import Keypress, Response
 from lemonade_wire.sip.body import Entity, understood
 from lemonade_wire.sip.dtmf import DtmfRelay
 from lemonade_wire.sip.errors import SipParseError
@@ -49,21 +49,28 @@ class Informing:
         else:
             self._conductor.agent.respond(event.transaction, 488, now=now)  # an announcement takes no requests
 
-    def pressed(self, call: Call, key: str, way: Way, now: float) -> None:
-        """Take a key, by INFO or by RTP; one that comes both ways is pressed once."""
+    def pressed(self, call: Call, key: str, way: Way, now: float, held_ms: float) -> None:
+        """Take a key, by INFO or by RTP, and how long it was held; one that comes both ways is pressed once."""
         is_new = call.keys.pressed(key, way, now) or isinstance(self._conductor.fault, faults.KeysCountTwice)
         if is_new and isinstance(call.service, IvrSession):
-            self._conductor.carry_out(call, call.service.key(key, now), now)
+            self._conductor.carry_out(call, call.service.key(key, now, held_ms), now)
+
+    def released(self, call: Call, key: str, now: float) -> None:
+        """Take the end of a press that RTP told."""
+        call.keys.released(key, now)
+        if isinstance(call.service, IvrSession):
+            self._conductor.carry_out(call, call.service.key_released(key, now), now)
 
     def _press(self, event: InfoReceived, asked: Entity, call: Call, now: float) -> None:
         try:
             press = DtmfRelay.parse(asked.media.name, asked.content)
-        except ValueError as problem:
-            self._conductor.agent.respond(event.transaction, 400, now=now, reason=phrase(problem))
+        except ValueError:
+            # What was pressed may be a secret (RFC 5022 section 6.4.4), and so may be what is wrong with it.
+            self._conductor.agent.respond(event.transaction, 400, now=now, reason="A key press is expected")
             return
         self._conductor.agent.respond(event.transaction, 200, now=now)
         if press is not None:
-            self.pressed(call, press.key, "info", now)
+            self.pressed(call, press.key, "info", now, press.duration)
 
     def _requested(self, event: InfoReceived, asked: Entity, call: Call, session: IvrSession, now: float) -> None:
         charset = asked.media.param("charset")
@@ -78,7 +85,7 @@ class Informing:
             self._conductor.log(f"request not understood: {problem}", call.id)
             self._conductor.carry_out(call, [Respond(refusal)], now)
             return
-        if isinstance(document, Response):
+        if isinstance(document, Response | Keypress):
             self._conductor.agent.respond(event.transaction, 400, now=now, reason="A request is expected")
             return
         if isinstance(self._conductor.fault, faults.ResponseBeforeInfoOk):

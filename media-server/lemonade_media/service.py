@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from lemonade_media.failures import Failure
-from lemonade_wire.mscml.response import Response
+from lemonade_wire.mscml.response import Keypress, Response
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class StartPlaying:
     """Play what these URLs gave, as one content, from an offset; `playing_ended` answers.
 
     It is played `plays` times in all (None: for ever) with `delay_ms` of silence in between, exact to a packet, for at
-    most `limit_ms`, silence counted.
+    most `limit_ms`, silence counted. `gains_db` says by how much each URL's part is made louder; empty: none is.
     """
 
     urls: tuple[str, ...]
@@ -61,6 +61,12 @@ class StartPlaying:
     limit_ms: int | None
     plays: int | None = 1
     delay_ms: int = 0
+    gains_db: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class PlayBeep:
+    """Play the tone that goes before a recording; `playing_ended` answers."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +108,13 @@ class Respond:
     response: Response
 
 
+@dataclass(frozen=True)
+class Notify:
+    """Send this MSCML notification in an INFO of its own."""
+
+    keypress: Keypress
+
+
 Action = (
     Accept
     | Refuse
@@ -109,11 +122,13 @@ Action = (
     | FetchMedia
     | CancelFetch
     | StartPlaying
+    | PlayBeep
     | SkipBy
     | StopPlaying
     | StartRecording
     | StopRecording
     | Respond
+    | Notify
 )
 RecordingEnd = Literal["limit", "first-silence", "last-silence", "stopped", "error"]
 

@@ -71,6 +71,21 @@ def test_the_limit_counts_silence(make_bench: type[Bench], limit: int, ends: int
     assert (over(bench), len(bench.sent)) == (ends, packets)
 
 
+def test_a_skip_past_the_end_completes_one_repetition(make_bench: type[Bench]) -> None:
+    bench = make_bench()
+    serial = bench.play(plays=2, delay_ms=100)
+    bench.run(1)
+    heard = len(bench.sent)
+    bench.seek(20_000)
+    bench.run(1)
+    assert not any(isinstance(event, Finished) for event in bench.events)
+    assert slots(bench)[heard] == heard + 5
+    assert bench.packets()[heard].payload == MEDIA[:160].tobytes()
+    bench.seek(20_000)
+    bench.run(1)
+    assert bench.events[-1] == Finished(0, serial, 20 * len(bench.sent), 10_000)
+
+
 def test_nothing_is_not_repeated_for_ever(make_bench: type[Bench]) -> None:
     bench = make_bench(media=b"")
     serial = bench.play(plays=None)

@@ -21,7 +21,8 @@ so that a missing last one shows too) and `event`, one of:
          passed, struck (counts)
 `log`    level, text: everything else
 
-Addresses are written `ip:port`. Secrets never enter: tickets are redacted here, passwords by who traces.
+Addresses are written `ip:port`. Secrets never enter: tickets are redacted here, and so are the digits of calls that
+asked for it (`mscml/masking.py`); passwords by who traces.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TextIO, Union
 
+from lemonade_wire.mscml.masking import DigitMask
 from lemonade_wire.redact import Redactor
 
 Json = Union[str, int, float, bool, None, list["Json"], dict[str, "Json"]]  # noqa: UP007  recursive alias in 3.11
@@ -46,11 +48,14 @@ class Trace:
     redactor: Redactor
     clock: Callable[[], float] = time.time
     _count: int = field(default=0, init=False)
+    _mask: DigitMask = field(default_factory=DigitMask, init=False, repr=False)
 
     def emit(self, event: str, *, at: float | None = None, **fields: Json) -> None:
         """Write one event; `at` is its time where it is known better than now (a packet's arrival)."""
         if self.sink is None:
             return
+        if event == "sip" and isinstance(text := fields.get("text"), str):
+            fields["text"] = self._mask.text(text)
         self._count += 1
         head: dict[str, Json] = {
             "t": round(self.clock() if at is None else at, 6),

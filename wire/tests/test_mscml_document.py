@@ -9,19 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lemonade_wire.mscml.document import MscmlError, Tolerance, parse_document, write_document
+from lemonade_wire.mscml.document import Document, MscmlError, Tolerance, parse_document, write_document
+from lemonade_wire.mscml.dregex import DRegex
 from lemonade_wire.mscml.request import (
+    KEYS,
     Audio,
+    ConfigureLeg,
+    KeypressSubscription,
     Play,
     PlayCollect,
+    PlayRecord,
     Prompt,
     Regex,
     Stop,
     Unsupported,
-    Variable,
-    request_name,
 )
-from lemonade_wire.mscml.response import ErrorInfo, Response
+from lemonade_wire.mscml.response import ErrorInfo, Keypress, Response
 
 URL = "imap://joe@example.com/INBOX/;UID=20/;SECTION=2;URLAUTH=anonymous:INTERNAL:01ab"
 
@@ -29,12 +32,6 @@ URL = "imap://joe@example.com/INBOX/;UID=20/;SECTION=2;URLAUTH=anonymous:INTERNA
 def request(body: str) -> bytes:
     head = '<?xml version="1.0"?><MediaServerControl version="1.0">'
     return f"{head}<request>{body}</request></MediaServerControl>".encode()
-
-
-def collect(attributes: str = "", prompt: str = f'<prompt><audio url="{URL}"/></prompt>') -> PlayCollect:
-    read = parse_document(request(f"<playcollect {attributes}>{prompt}</playcollect>"))
-    assert isinstance(read, PlayCollect)
-    return read
 
 
 # draft-ietf-lemonade-streaming-07 section 2.7: `escape`, `repeat="0"`, <audio> not closed, the URL broken in lines
@@ -84,119 +81,6 @@ def test_the_drafts_example_gets_a_400_otherwise() -> None:
         parse_document(DRAFT, tolerance=Tolerance(close_audio=True))
 
 
-def test_defaults_of_rfc_5022() -> None:
-    read = parse_document(request("<playcollect/>"))
-    assert read == PlayCollect(None, None, False, True, "*", "#", 6000, None, None, None, 5000, 2000, 1000, None, False)
-    read = collect()
-    assert read.prompt == Prompt((Audio(URL),), 0, 0, math.inf, 1, False, None)
-
-
-def test_attributes_of_playcollect() -> None:
-    read = collect(
-        'id="x" cleardigits="yes" barge="1" escapekey="a" returnkey="9" skipinterval="4s" ffkey="6" rwkey="4" '
-        'maxdigits="3" firstdigittimer="infinite" interdigittimer="immediate" extradigittimer="1.5s" '
-        'interdigitcriticaltimer="7" maskdigits="true" unknown="1"',
-        '<pattern><regex value="x{4}" name="pin"/></pattern>',
-    )
-    assert read == PlayCollect(
-        None, "x", True, True, "A", "9", 4000, "6", "4", 3, math.inf, 0, 1500, 7, True, (Regex("x{4}", "pin"),)
-    )
-
-
-def test_without_barge_the_buffer_is_cleared() -> None:
-    assert collect('barge="no"').clear_digits
-
-
-@pytest.mark.parametrize("zero", ["0", "0ms", "0s", "immediate"])
-def test_zero_timers_in_every_spelling(zero: str) -> None:
-    assert collect(f'firstdigittimer="{zero}"').first_digit_ms == 0
-
-
-def test_escapekey_goes_before_its_misspelling() -> None:
-    assert collect('escapekey="1" escape="2"').escape_key == "1"
-    assert collect('escape="2"').escape_key == "2"
-
-
-def test_repeat_zero_means_once_only_for_one_imap_url_in_playcollect() -> None:
-    zero = f'<prompt repeat="0"><audio url="{URL}"/></prompt>'
-    assert collect("", zero).prompt == Prompt((Audio(URL),))
-    two = zero.replace("</prompt>", '<audio url="http://h/x"/></prompt>')
-    for body in (f"<playcollect>{two}</playcollect>", f"<play>{zero}</play>"):
-        read = parse_document(request(body))
-        assert isinstance(read, PlayCollect | Play)
-        assert read.prompt is not None
-        assert read.prompt.repeat == 0
-    strict = parse_document(
-        request(f"<playcollect>{zero}</playcollect>"), tolerance=Tolerance(repeat_zero_is_one=False)
-    )
-    assert isinstance(strict, PlayCollect)
-    assert strict.prompt == Prompt((Audio(URL),), repeat=0)
-
-
-def test_prompts() -> None:
-    read = parse_document(
-        request(
-            '<play id="p"><prompt baseurl="file:////p/" locale="en_US" offset="2s" delay="100" duration="9s" '
-            'repeat="infinite" stoponerror="yes" gain="3"><audio url="a.raw" encoding="alaw"/>'
-            f'<variable type="dat" subtype="mdy" value="01022026"/><audio url="{URL}"/></prompt></play>'
-        )
-    )
-    items = (Audio("file:////p/a.raw", "alaw"), Variable("dat", "mdy", "01022026"), Audio(URL))
-    assert read == Play(Prompt(items, 2000, 100, 9000, None, True, "en_US"), "p")
-
-
-def test_the_deprecated_prompturl() -> None:
-    read = parse_document(request('<play prompturl="file:///x" promptencoding="ulaw" offset="500"/>'))
-    assert read == Play(Prompt((Audio("file:///x", "ulaw"),), offset_ms=500))
-
-
-@pytest.mark.parametrize(
-    ("body", "name"),
-    [
-        ('<playrecord id="1" recurl="file:///x"/>', "playrecord"),
-        ('<managecontent id="1" src="x"/>', "managecontent"),
-        ('<configure_leg id="1"/>', "configure_leg"),
-        ('<playcollect id="1"><pattern><mgcpdigitmap value="x"/></pattern></playcollect>', "playcollect"),
-    ],
-)
-def test_requests_that_are_known_and_not_carried_out(body: str, name: str) -> None:
-    read = parse_document(request(body))
-    assert read == Unsupported(name, "1")
-    assert request_name(Unsupported(name, "1")) == name
-
-
-def test_stop() -> None:
-    assert parse_document(request("<stop/>")) == Stop()
-    assert parse_document(request('<stop id="7"/>')) == Stop("7")
-
-
-REFUSED = {
-    "same keys": '<playcollect id="1" ffkey="6" rwkey="6"/>',
-    "bad key": '<playcollect id="1" ffkey="66"/>',
-    "bad time": '<playcollect id="1" skipinterval="6 s"/>',
-    "endless skip": '<playcollect id="1" skipinterval="infinite"/>',
-    "bad switch": '<playcollect id="1" barge="maybe"/>',
-    "no digits wanted": '<playcollect id="1" maxdigits="0"/>',
-    "empty prompt": '<playcollect id="1"><prompt/></playcollect>',
-    "two prompts": f'<playcollect id="1" prompturl="x"><prompt><audio url="{URL}"/></prompt></playcollect>',
-    "no url": '<playcollect id="1"><prompt><audio/></prompt></playcollect>',
-    "blank in the url": '<playcollect id="1"><prompt><audio url="imap://h/x\n;y"/></prompt></playcollect>',
-    "gain twice": f'<playcollect id="1"><prompt gain="1" gaindelta="1"><audio url="{URL}"/></prompt></playcollect>',
-    "strange child": '<playcollect id="1"><video/></playcollect>',
-    "strange child of the prompt": '<playcollect id="1"><prompt><video/></prompt></playcollect>',
-    "bad repeat": f'<playcollect id="1"><prompt repeat="-1"><audio url="{URL}"/></prompt></playcollect>',
-    "bad variable": '<playcollect id="1"><prompt><variable type="x"/></prompt></playcollect>',
-    "not closed": '<playcollect id="1"><prompt>',
-}
-
-
-@pytest.mark.parametrize("name", REFUSED)
-def test_refused_with_a_response_that_names_the_request(name: str) -> None:
-    with pytest.raises(MscmlError) as caught:
-        parse_document(request(REFUSED[name]))
-    assert caught.value.response() == Response("playcollect", 400, "Bad Request", "1")
-
-
 UNREADABLE = {
     "empty": b"",
     "no XML": b"play please",
@@ -207,6 +91,12 @@ UNREADABLE = {
     "unknown request": request("<dance id='1'/>"),
     "DTD": b"<!DOCTYPE MediaServerControl>" + request("<stop/>")[21:],
     "notification": b'<MediaServerControl version="1.0"><notification/></MediaServerControl>',
+    "notification of a signal": (
+        b'<MediaServerControl version="1.0"><notification><signal type="busy"/></notification></MediaServerControl>'
+    ),
+    "key that is none": (
+        b'<MediaServerControl version="1.0"><notification><keypress digit="x"/></notification></MediaServerControl>'
+    ),
     "response without code": b'<MediaServerControl version="1.0"><response request="play"/></MediaServerControl>',
     "response without request": b'<MediaServerControl version="1.0"><response code="200"/></MediaServerControl>',
 }
@@ -263,12 +153,44 @@ def test_a_request_is_written_in_these_words() -> None:
     )
 
 
+def test_a_notification_is_written_in_these_words() -> None:
+    keypress = Keypress("#", "long", 200, "idle", 4)
+    assert write_document(keypress).decode() == (
+        '<?xml version="1.0" encoding="utf-8"?><MediaServerControl version="1.0"><notification>'
+        '<keypress digit="#" length="long" method="long" interdigittime="200ms">'
+        '<status command="idle" duration="4ms"/></keypress></notification></MediaServerControl>'
+    )
+
+
+def test_the_rfcs_notification_is_read() -> None:
+    read = parse_document(
+        b'<?xml version="1.0"?>\n<MediaServerControl version="1.0"><notification>'
+        b'<keypress digit="4" length="standard" method="standard"\ninterdigittime="0">'
+        b'<status command="play" duration="10"/></keypress></notification></MediaServerControl>'
+    )
+    assert read == Keypress("4", "standard", 0, "play", 10)
+
+
+def test_no_repr_tells_digits() -> None:
+    assert "8765" not in repr(Response("playcollect", digits="8765"))
+    assert "8" not in repr(Keypress("8"))
+
+
 IDS = st.none() | st.text("abc123", min_size=1, max_size=5)
 TIMES = st.integers(0, 10**6).map(float)
-KEYS = st.sampled_from("0123ABD#*")
+KEY = st.sampled_from("0123ABD#*")
 PROMPTS = st.none() | st.builds(
     Prompt,
-    st.lists(st.builds(Audio, st.just(URL) | st.just("http://h/a?b&c=<>")), min_size=1, max_size=3).map(tuple),
+    st.lists(
+        st.builds(
+            Audio,
+            st.just(URL) | st.just("http://h/a?b&c=<>"),
+            st.none() | st.just("alaw"),
+            st.sampled_from([0, -3, 1.5]),
+        ),
+        min_size=1,
+        max_size=3,
+    ).map(tuple),
     TIMES,
     TIMES,
     TIMES | st.just(math.inf),
@@ -278,27 +200,52 @@ PROMPTS = st.none() | st.builds(
 REQUESTS = st.one_of(
     st.builds(Play, PROMPTS, IDS),
     st.builds(Stop, IDS),
-    st.builds(Unsupported, st.sampled_from(["playrecord", "faxplay"]), IDS),
+    st.builds(Unsupported, st.sampled_from(["configure_conference", "faxplay", "faxrecord"]), IDS),
+    st.builds(
+        ConfigureLeg,
+        st.none()
+        | st.builds(KeypressSubscription, st.sampled_from(["standard", "long", "both", "none"]), st.booleans()),
+        st.dictionaries(st.sampled_from(["busy", "CED", "400"]), st.booleans()).map(lambda found: tuple(found.items())),
+        IDS,
+    ),
+    st.builds(
+        PlayRecord,
+        st.just("file:///a.wav"),
+        PROMPTS,
+        IDS,
+        clear_digits=st.booleans(),
+        escape_key=KEY,
+        encoding=st.sampled_from([None, "ulaw", "alaw", "msgsm"]),
+        append=st.booleans(),
+        limit_ms=TIMES | st.just(math.inf),
+        beep=st.booleans(),
+        first_silence_ms=TIMES | st.just(math.inf),
+        last_silence_ms=TIMES | st.just(math.inf),
+        stop_keys=st.sets(KEY).map(lambda found: "".join(key for key in KEYS if key in found)),
+    ),
     st.builds(
         PlayCollect,
         prompt=PROMPTS,
         id=IDS,
         clear_digits=st.booleans(),
-        escape_key=KEYS,
-        return_key=KEYS,
+        escape_key=KEY,
+        return_key=KEY,
         skip_interval_ms=TIMES,
         ff_key=st.none() | st.just("6"),
-        rw_key=st.none() | KEYS,
+        rw_key=st.none() | st.just("4"),
         max_digits=st.none() | st.integers(1, 20),
         first_digit_ms=TIMES | st.just(math.inf),
         interdigit_critical_ms=st.none() | TIMES,
         mask_digits=st.booleans(),
-        patterns=st.lists(st.builds(Regex, st.just("x{4}")), max_size=2).map(tuple),
+    ),
+    st.builds(
+        PlayCollect,
+        patterns=st.lists(st.builds(Regex, st.just(DRegex.parse("x{4}")), IDS), max_size=2).map(tuple),
     ),
 )
 RESPONSES = st.builds(
     Response,
-    request=st.just("playcollect"),
+    request=st.just("playrecord"),
     code=st.integers(200, 699),
     text=st.text("ab <&\"'", max_size=5),
     id=IDS,
@@ -306,12 +253,23 @@ RESPONSES = st.builds(
     play_duration_ms=TIMES,
     play_offset_ms=TIMES,
     digits=st.text("0123#*", max_size=4),
+    name=IDS,
+    record_octets=st.integers(0, 10**8),
+    record_duration_ms=TIMES,
     error_info=st.none() | st.builds(ErrorInfo, st.integers(400, 599), st.just("Bad"), st.just(URL)),
+)
+KEYPRESSES = st.builds(
+    Keypress,
+    KEY,
+    st.sampled_from(["standard", "long", "double"]),
+    TIMES,
+    st.sampled_from(["idle", "play", "collect", "record"]),
+    TIMES,
 )
 
 
-@given(REQUESTS | RESPONSES)
-def test_what_is_written_is_read_again(content: PlayCollect | Response) -> None:
+@given(REQUESTS | RESPONSES | KEYPRESSES)
+def test_what_is_written_is_read_again(content: Document) -> None:
     assert parse_document(write_document(content)) == content
 
 

@@ -253,7 +253,7 @@ class SenderEngine:
             table["base_tick"][stream] = table["slot"][stream]
         times = in_ms(table, stream, before), in_ms(table, stream, after)
         self._out.events.append(Sought(stream, int(table["play_serial"][stream]), *times))
-        if after == table["end"][stream]:
+        if after == table["end"][stream] and table["again"][stream] <= 0:
             self._end(stream, FINISHED)  # RFC 5022 section 6.4.2: past the end the sequence is complete
 
     def _end(self, stream: int, state: int) -> None:

@@ -20,6 +20,7 @@ from lemonade_testbed.capture.pcap import PcapError, read_pcap
 from lemonade_testbed.capture.sipsplit import split_sip
 from lemonade_testbed.capture.tshark import Frame, Stream, Tshark, TsharkError
 from lemonade_testbed.evidence import Event, Finding, World
+from lemonade_wire.mscml.masking import DigitMask
 from lemonade_wire.redact import Redactor
 
 _RTCP_KINDS = {200: "SR", 201: "RR", 202: "SDES", 203: "BYE"}
@@ -114,8 +115,11 @@ def read_capture(path: Path, world: World, tshark: Tshark) -> Reading:
 def _numbered(making: _Making) -> Iterator[Event]:
     """Yield the events in the order of the wire, each node's counted from 1 as in a trace."""
     counts: Counter[str] = Counter()
+    mask = DigitMask()
     for t, _, node, kind, fields in sorted(making.told, key=lambda entry: entry[:2]):
         counts[node] += 1
+        if kind == "sip":
+            fields["text"] = mask.text(fields["text"])
         yield Event(round(t, 6), node, counts[node], kind, redacted(fields, making.redactor))
 
 

@@ -12,13 +12,13 @@ from functools import lru_cache
 from urllib.parse import unquote
 
 from lemonade_testbed.ladder.model import Url
-from lemonade_wire.mscml.document import CONTENT_TYPE, MscmlError, Tolerance, parse_document
-from lemonade_wire.mscml.request import Audio, Play, PlayCollect, Request, Stop
-from lemonade_wire.mscml.response import Response
+from lemonade_wire.mscml.document import CONTENT_TYPE, Document, MscmlError, Tolerance, parse_document
+from lemonade_wire.mscml.request import Audio, Play, PlayCollect, PlayRecord, request_name
+from lemonade_wire.mscml.response import Keypress, Response
 
 _COMPACT = {"v": "via", "i": "call-id", "m": "contact", "f": "from", "t": "to", "l": "content-length",
             "c": "content-type"}  # fmt: skip
-_SIGNAL = re.compile(r"signal[ \t]*=[ \t]*([0-9A-Da-d*#]+)", re.IGNORECASE)
+_SIGNAL = re.compile(r"signal[ \t]*=[ \t]*([0-9A-Da-d*#]+|-)", re.IGNORECASE)
 _SIGNAL_NUMBERS = {"10": "*", "11": "#", "12": "A", "13": "B", "14": "C", "15": "D"}
 _TOLERANT = Tolerance(close_audio=True)
 
@@ -116,7 +116,7 @@ def read_sip(text: str) -> SipText:
 
 
 @lru_cache(maxsize=1024)
-def _read_mscml(content_type: str, body: str) -> Request | Response | None:
+def _read_mscml(content_type: str, body: str) -> Document | None:
     if content_type != CONTENT_TYPE:
         return None
     try:
@@ -125,19 +125,19 @@ def _read_mscml(content_type: str, body: str) -> Request | Response | None:
         return None
 
 
-def mscml_of(message: SipText) -> Request | Response | None:
+def mscml_of(message: SipText) -> Document | None:
     """Return the MSCML content of a message, or None where there is none that can be read."""
     return _read_mscml(message.content_type, message.body)
 
 
-def prompt_url(request: Request | Response | None) -> str | None:
+def prompt_url(request: Document | None) -> str | None:
     """Return the URL of the first `<audio>` of a request, or None."""
-    prompt = request.prompt if isinstance(request, Play | PlayCollect) else None
+    prompt = request.prompt if isinstance(request, Play | PlayCollect | PlayRecord) else None
     return next((item.url for item in prompt.items if isinstance(item, Audio)), None) if prompt else None
 
 
 def pressed_key(message: SipText) -> str | None:
-    """Return the key of a DTMF INFO, or None."""
+    """Return the key of a DTMF INFO, `-` where it is masked, or None."""
     if message.content_type == "application/dtmf":
         return message.body.strip() or None
     match = _SIGNAL.search(message.body) if message.content_type == "application/dtmf-relay" else None
@@ -170,10 +170,8 @@ def _info_words(message: SipText) -> tuple[str | Url, ...]:
         case Response() as response:
             plain = response.reason or ("" if response.code == 200 else str(response.code))
             return ("response", plain or response.request)
-        case Stop():
-            return ("stop",)
-        case Play() | PlayCollect() as request:
-            url = prompt_url(request)
-            return ("playcollect" if isinstance(request, PlayCollect) else "play", *([Url.parse(url)] if url else ()))
+        case Keypress(digit, method):
+            return ("keypress", digit, method)
         case request:
-            return (request.name,)
+            url = prompt_url(request)
+            return (request_name(request), *([Url.parse(url)] if url else ()))

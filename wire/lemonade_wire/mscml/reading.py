@@ -1,74 +1,68 @@
-"""From XML elements to MSCML requests and responses: types, defaults, rules (RFC 5022 section 11)."""
+"""From XML elements to MSCML requests, responses and notifications (RFC 5022 section 11): types, defaults, rules."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from typing import cast
 
+from lemonade_wire.mscml.attributes import Attributes, key, keys, milliseconds, number, word, yes_no
+from lemonade_wire.mscml.dregex import DRegex
+from lemonade_wire.mscml.prompts import Tolerance, prompt_of
 from lemonade_wire.mscml.request import (
-    Audio,
+    ConfigureLeg,
+    KeypressSubscription,
     Play,
     PlayCollect,
-    Prompt,
+    PlayRecord,
     Regex,
+    Report,
     Request,
     Stop,
     Unsupported,
-    Variable,
 )
-from lemonade_wire.mscml.response import ErrorInfo, Response
+from lemonade_wire.mscml.response import Command, ErrorInfo, Keypress, Method, Response
 from lemonade_wire.mscml.timevalue import parse_time
 from lemonade_wire.mscml.xmltree import Element
 
-REQUESTS = frozenset(
-    [
-        "configure_conference",
-        "configure_leg",
-        "play",
-        "playcollect",
-        "playrecord",
-        "managecontent",
-        "faxplay",
-        "faxrecord",
-        "stop",
-    ]
-)
-_YES_NO = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
-_KEY = re.compile(r"[0-9A-Da-d#*]")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
-_SPACES = re.compile(r"[ \t\r\n]+")
-_DIGITS = re.compile(r"[0-9]{1,9}")
-_VARIABLES = frozenset(["dat", "dig", "dur", "mth", "mny", "num", "sil", "str", "tme", "wkd"])
-
-
-@dataclass(frozen=True)
-class Tolerance:
-    """What is taken in spite of RFC 5022, because the draft's example does it.
-
-    `repeat_zero_is_one`: a playcollect of one imap URL with `repeat="0"` plays once (E-22). `close_audio`: an
-    `<audio ...>` without an end before `</prompt>` is closed (E-23). `strip_url_spaces`: line breaks within an imap URL
-    go (E-24); without it such a URL is refused.
-    """
-
-    repeat_zero_is_one: bool = True
-    close_audio: bool = False
-    strip_url_spaces: bool = False
+# Each request and the children that it may have.
+REQUESTS: dict[str, frozenset[str]] = {
+    "configure_conference": frozenset({"subscribe"}),
+    "configure_leg": frozenset({"inputgain", "outputgain", "configure_team", "subscribe"}),
+    "play": frozenset({"prompt"}),
+    "playcollect": frozenset({"prompt", "pattern"}),
+    "playrecord": frozenset({"prompt"}),
+    "managecontent": frozenset(),
+    "faxplay": frozenset({"prompt"}),
+    "faxrecord": frozenset({"prompt"}),
+    "stop": frozenset(),
+}
+_SIGNALS = ("busy", "ring", "CED", "CNG", "400")
+_ENCODINGS = ("ulaw", "alaw", "msgsm")
 
 
 def read_request(element: Element, tolerance: Tolerance) -> Request:
     """Return the request of an element within `<request>`; raises ValueError. Unknown attributes are passed over."""
+    if element.name not in REQUESTS:
+        raise ValueError(f"no request <{element.name}>")
+    for child in element.children:
+        if child.name not in REQUESTS[element.name]:
+            raise ValueError(f"<{child.name}> does not belong into <{element.name}>")
     name = element.attributes.get("id")
-    if element.name == "stop":
-        return Stop(name)
-    if element.name == "play":
-        return Play(_prompt_of(element, tolerance, collect=False), name)
-    if element.name == "playcollect":
-        if any(child.name != "regex" for part in _named(element, "pattern") for child in part.children):
-            return Unsupported(element.name, name)  # MGCP and Megaco digit maps
-        return _playcollect(element, tolerance)
-    if element.name in REQUESTS:
-        return Unsupported(element.name, name)
-    raise ValueError(f"no request <{element.name}>")
+    match element.name:
+        case "stop":
+            return Stop(name)
+        case "play":
+            return Play(prompt_of(element, tolerance), name)
+        case "playcollect":
+            return _playcollect(element, tolerance)
+        case "playrecord":
+            return _playrecord(element, tolerance)
+        case "configure_leg":
+            return _configure_leg(element)
+        case "managecontent":
+            _check_managecontent(element.attributes)
+    return Unsupported(element.name, name)
 
 
 def read_response(element: Element) -> Response:
@@ -91,152 +85,176 @@ def read_response(element: Element) -> Response:
         play_offset_ms=_loose_time(found.get("playoffset")),
         digits=found.get("digits"),
         name=found.get("name"),
+        record_octets=_loose_number(found.get("reclength")),
+        record_duration_ms=_loose_time(found.get("recduration")),
         error_info=error,
     )
 
 
-def _playcollect(element: Element, tolerance: Tolerance) -> PlayCollect:
+def read_notification(element: Element) -> Keypress:
+    """Return a notification of a key press; raises ValueError for any other kind."""
+    if len(element.children) != 1 or element.children[0].name != "keypress":
+        raise ValueError("no notification of a key press")
+    found = element.children[0].attributes
+    status = next((child.attributes for child in _named(element.children[0], "status")), {})
+    digit = key(found, "digit")
+    if digit is None:
+        raise ValueError("<keypress> without digit")
+    method = word(found, "method", ("standard", "long", "double"), found.get("length"))
+    command = word(status, "command", ("idle", "play", "collect", "record"), "idle")
+    return Keypress(
+        digit,
+        cast("Method", method),
+        _loose_time(found.get("interdigittime")) or 0,
+        cast("Command", command),
+        _loose_time(status.get("duration")) or 0,
+    )
+
+
+def _playcollect(element: Element, tolerance: Tolerance) -> PlayCollect | Unsupported:
     found = element.attributes
-    plain = PlayCollect()
-    ff, rw = _key(found, "ffkey"), _key(found, "rwkey")
+    ff, rw = key(found, "ffkey"), key(found, "rwkey")
     if ff is not None and ff == rw:
         raise ValueError("ffkey and rwkey are the same")  # RFC 5022 section 6.4.2
+    patterns = _patterns(element)
+    if patterns is not None and "maxdigits" in found:
+        raise ValueError("maxdigits and <pattern> exclude each other")  # section 6.4.5
+    if patterns == ():  # MGCP and Megaco digit maps
+        return Unsupported(element.name, found.get("id"))
     critical = found.get("interdigitcriticaltimer")
-    barge = _yes(found, "barge", plain.barge)
+    barge = yes_no(found, "barge", PlayCollect.barge)
     return PlayCollect(
-        prompt=_prompt_of(element, tolerance, collect=True),
+        prompt=prompt_of(element, tolerance),
         id=found.get("id"),
-        # RFC 5022 section 6.4.1: without barge, what was typed before counts for nothing
-        clear_digits=_yes(found, "cleardigits", plain.clear_digits) or not barge,
+        clear_digits=_clear_digits(found, barge),
         barge=barge,
         # E-21: the draft's example calls it `escape`
-        escape_key=_key(found, "escapekey") or _key(found, "escape") or plain.escape_key,
-        return_key=_key(found, "returnkey") or plain.return_key,
-        skip_interval_ms=_time(found, "skipinterval", plain.skip_interval_ms),
+        escape_key=key(found, "escapekey") or key(found, "escape") or PlayCollect.escape_key,
+        return_key=key(found, "returnkey") or PlayCollect.return_key,
+        skip_interval_ms=milliseconds(found, "skipinterval", PlayCollect.skip_interval_ms),
         ff_key=ff,
         rw_key=rw,
         max_digits=_max_digits(found.get("maxdigits")),
-        first_digit_ms=_time(found, "firstdigittimer", plain.first_digit_ms, infinite=True),
-        interdigit_ms=_time(found, "interdigittimer", plain.interdigit_ms, infinite=True),
-        extra_digit_ms=_time(found, "extradigittimer", plain.extra_digit_ms, infinite=True),
+        first_digit_ms=milliseconds(found, "firstdigittimer", PlayCollect.first_digit_ms, infinite=True),
+        interdigit_ms=milliseconds(found, "interdigittimer", PlayCollect.interdigit_ms, infinite=True),
+        extra_digit_ms=milliseconds(found, "extradigittimer", PlayCollect.extra_digit_ms, infinite=True),
         interdigit_critical_ms=None if critical is None else parse_time(critical, infinite=True),
-        mask_digits=_yes(found, "maskdigits", plain.mask_digits),
-        patterns=tuple(
-            Regex(child.attributes["value"], child.attributes.get("name"))
-            for part in _named(element, "pattern")
-            for child in part.children
-            if "value" in child.attributes
-        ),
+        mask_digits=yes_no(found, "maskdigits", PlayCollect.mask_digits),
+        patterns=patterns or (),
     )
 
 
-def _prompt_of(element: Element, tolerance: Tolerance, *, collect: bool) -> Prompt | None:
-    """Return the prompt of a play or playcollect, from `<prompt>` or from the deprecated `prompturl`."""
-    known = ("prompt", "pattern") if collect else ("prompt",)
-    extra = [child.name for child in element.children if child.name not in known]
-    if extra:
-        raise ValueError(f"<{extra[0]}> does not belong into <{element.name}>")
-    prompts, url = _named(element, "prompt"), element.attributes.get("prompturl")
-    if len(prompts) + (url is not None) > 1:
-        raise ValueError("more than one prompt")
-    if url is not None:
-        audio = Audio(_url(url, "", tolerance), element.attributes.get("promptencoding"))
-        return Prompt((audio,), offset_ms=_time(element.attributes, "offset", 0))
-    return _prompt(prompts[0], tolerance, collect=collect) if prompts else None
+def _patterns(element: Element) -> tuple[Regex, ...] | None:
+    """Return the regexes of `<pattern>`, empty where it holds a digit map, None where there is no such element."""
+    found = _named(element, "pattern")
+    if not found:
+        return None
+    grammars = found[0].children
+    kinds = {child.name for child in grammars}
+    if len(found) > 1 or len(kinds) != 1 or not kinds <= {"regex", "mgcpdigitmap", "megacodigitmap"}:
+        raise ValueError("a <pattern> has grammars of one kind")
+    if any("value" not in child.attributes for child in grammars):
+        raise ValueError("a grammar without value")
+    if kinds == {"regex"}:
+        return tuple(Regex(DRegex.parse(child.attributes["value"]), child.attributes.get("name")) for child in grammars)
+    if len(grammars) > 1:
+        raise ValueError("a <pattern> has one digit map")
+    return ()
 
 
-def _prompt(element: Element, tolerance: Tolerance, *, collect: bool) -> Prompt:
+def _playrecord(element: Element, tolerance: Tolerance) -> PlayRecord:
     found = element.attributes
-    for pair in (("gain", "gaindelta"), ("rate", "ratedelta")):
-        if all(name in found for name in pair):
-            raise ValueError(f"{pair[0]} and {pair[1]} exclude each other")
-    base = found.get("baseurl", "")
-    items = tuple(_item(child, base, tolerance) for child in element.children)
-    if not items:
-        raise ValueError("<prompt> without content")
-    repeat: int | None = None
-    if found.get("repeat") != "infinite":
-        repeat = _number(found.get("repeat", "1"), "repeat")
-    single = len(items) == 1 and isinstance(items[0], Audio) and items[0].url.lower().startswith("imap:")
-    if repeat == 0 and collect and single and tolerance.repeat_zero_is_one:
-        repeat = 1
-    return Prompt(
-        items,
-        offset_ms=_time(found, "offset", 0),
-        delay_ms=_time(found, "delay", 0),
-        duration_ms=parse_time(found.get("duration", "infinite"), infinite=True),
-        repeat=repeat,
-        stop_on_error=_yes(found, "stoponerror", False),
-        locale=found.get("locale"),
+    if "recurl" not in found:
+        raise ValueError("<playrecord> without recurl")
+    barge = yes_no(found, "barge", PlayRecord.barge)
+    return PlayRecord(
+        record_url=found["recurl"],
+        prompt=prompt_of(element, tolerance),
+        id=found.get("id"),
+        clear_digits=_clear_digits(found, barge),
+        barge=barge,
+        escape_key=key(found, "escapekey") or PlayRecord.escape_key,
+        encoding=word(found, "recencoding", _ENCODINGS) if "recencoding" in found else None,
+        append=word(found, "mode", ("overwrite", "append"), "overwrite") == "append",
+        limit_ms=milliseconds(found, "duration", PlayRecord.limit_ms, infinite=True),
+        beep=yes_no(found, "beep", PlayRecord.beep),
+        first_silence_ms=milliseconds(found, "initsilence", PlayRecord.first_silence_ms, infinite=True),
+        last_silence_ms=milliseconds(found, "endsilence", PlayRecord.last_silence_ms, infinite=True),
+        stop_keys=keys(found, "recstopmask", PlayRecord.stop_keys),
     )
 
 
-def _item(element: Element, base: str, tolerance: Tolerance) -> Audio | Variable:
-    found = element.attributes
-    if element.name == "audio":
-        if "url" not in found:
-            raise ValueError("<audio> without url")
-        return Audio(_url(found["url"], base, tolerance), found.get("encoding"))
-    if element.name == "variable":
-        if found.get("type") not in _VARIABLES:
-            raise ValueError(f"no variable of type {found.get('type')!r}")
-        return Variable(found["type"], found.get("subtype"), found.get("value"))
-    raise ValueError(f"<{element.name}> does not belong into <prompt>")
+def _clear_digits(found: Attributes, barge: bool) -> bool:
+    # RFC 5022 section 6.4.1: without barge, what was typed before counts for nothing.
+    return yes_no(found, "cleardigits", False) or not barge
 
 
-def _url(text: str, base: str, tolerance: Tolerance) -> str:
-    url = text if _SCHEME.match(text) else base + text
-    if url.lower().startswith("imap:") and _SPACES.search(url):
-        # A line break in an attribute has become a space (XML 1.0 section 3.3.3), which is never legal in a URL.
-        if not tolerance.strip_url_spaces:
-            raise ValueError("a blank within an imap URL")
-        url = _SPACES.sub("", url)
-    return url
+def _configure_leg(element: Element) -> ConfigureLeg:
+    """Read the subscriptions; all that concerns conferences is passed over (RFC 5022 section 7)."""
+    events = list(_only(_only([element], "subscribe"), "events"))
+    keypresses = [child.attributes for one in events for child in _named(one, "keypress")]
+    signals = [child.attributes for one in events for child in _named(one, "signal")]
+    if len(keypresses) > 1 or any(len(keypresses) + len(signals) != len(one.children) for one in events):
+        raise ValueError("<events> has at most one <keypress>, and <signal>s")
+    keypress = None
+    if keypresses:
+        report = word(keypresses[0], "report", ("standard", "long", "both", "none"))
+        keypress = KeypressSubscription(cast("Report", report), yes_no(keypresses[0], "maskdigits", False))
+    asked = {word(one, "type", _SIGNALS): _report(one) for one in signals}  # the last of a type counts (section 7.2)
+    return ConfigureLeg(keypress, tuple(asked.items()), element.attributes.get("id"))
+
+
+def _report(found: Attributes) -> bool:
+    if "report" not in found:
+        raise ValueError("<signal> without report")
+    return yes_no(found, "report", False)
+
+
+def _check_managecontent(found: Attributes) -> None:
+    """Raise ValueError for what section 8 calls ambiguous."""
+    action = word(found, "action", ("move", "delete"), "move")
+    method = word(found, "httpmethod", ("post", "put"), "post")
+    milliseconds(found, "fetchtimeout", 0)
+    if not found.get("src", "").lower().startswith("file:"):
+        raise ValueError("src is a file URL")
+    if action == "move" and not found.get("dest", "").lower().startswith(("http:", "https:")):
+        raise ValueError("dest is an http URL")
+    if action == "move" and method == "post" and "name" not in found:
+        raise ValueError("post wants the name of the form's field")
+
+
+def _only(elements: Iterable[Element], name: str) -> list[Element]:
+    """Return the children of this name, of which each element has one at most."""
+    found = [_named(element, name) for element in elements]
+    if any(len(children) > 1 for children in found):
+        raise ValueError(f"more than one <{name}>")
+    return [child for children in found for child in children]
 
 
 def _named(element: Element, name: str) -> list[Element]:
     return [child for child in element.children if child.name == name]
 
 
-def _yes(found: dict[str, str], name: str, default: bool) -> bool:
-    if name not in found:
-        return default
-    if found[name] not in _YES_NO:
-        raise ValueError(f"{name} is yes or no, not {found[name]!r}")
-    return _YES_NO[found[name]]
-
-
-def _key(found: dict[str, str], name: str) -> str | None:
-    if name not in found:
-        return None
-    if not _KEY.fullmatch(found[name]):
-        raise ValueError(f"{name}={found[name]!r} is no key")
-    return found[name].upper()
-
-
-def _time(found: dict[str, str], name: str, default: float, *, infinite: bool = False) -> float:
-    return parse_time(found[name], infinite=infinite) if name in found else default
-
-
 def _max_digits(text: str | None) -> int | None:
     if text is None:
         return None
-    number = _number(text, "maxdigits")
-    if number < 1:
+    count = number(text, "maxdigits")
+    if count < 1:
         raise ValueError("maxdigits of 0")
-    return number
-
-
-def _number(text: str, name: str) -> int:
-    if not _DIGITS.fullmatch(text):
-        raise ValueError(f"{name}={text!r} is no number")
-    return int(text)
+    return count
 
 
 def _loose_time(text: str | None) -> float | None:
     # What a server says of the past must not make its whole response unreadable.
     try:
         return None if text is None else parse_time(text)
+    except ValueError:
+        return None
+
+
+def _loose_number(text: str | None) -> int | None:
+    try:
+        return None if text is None else number(text, "reclength")
     except ValueError:
         return None
 

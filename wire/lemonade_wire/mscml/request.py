@@ -1,18 +1,27 @@
-"""MSCML requests as value objects with the defaults of RFC 5022 section 6. Times are milliseconds."""
+"""MSCML requests as value objects with the defaults of RFC 5022 sections 6 to 8. Times are milliseconds."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Union
+from typing import Literal, Union
+
+from lemonade_wire.mscml.dregex import DRegex
+
+KEYS = "0123456789ABCD#*"
+"""The keys of a telephone, as MSCML writes them."""
 
 
 @dataclass(frozen=True)
 class Audio:
-    """A piece of a prompt: its URL, behind the prompt's `baseurl` where it is relative; `encoding` as it stands."""
+    """A piece of a prompt: its URL, behind the prompt's `baseurl` where it is relative; `encoding` as it stands.
+
+    `gain_db` is what gain and gaindelta of prompt and piece come to.
+    """
 
     url: str
     encoding: str | None = None
+    gain_db: float = 0
 
 
 @dataclass(frozen=True)
@@ -21,7 +30,7 @@ class Variable:
 
     kind: str
     subtype: str | None
-    value: str | None
+    value: str
 
 
 @dataclass(frozen=True)
@@ -47,9 +56,9 @@ class Play:
 
 @dataclass(frozen=True)
 class Regex:
-    """A digit pattern (RFC 5022 section 6.4.4) and its name."""
+    """A digit pattern (RFC 5022 section 6.4.5) and its name."""
 
-    value: str
+    value: DRegex
     name: str | None = None
 
 
@@ -76,23 +85,73 @@ class PlayCollect:
 
 
 @dataclass(frozen=True)
+class PlayRecord:
+    """`<playrecord>`: a prompt, a beep, a recording. `stop_keys` (of KEYS, in its order) end the recording.
+
+    `encoding` None: as the URL's name says, else ulaw.
+    """
+
+    record_url: str
+    prompt: Prompt | None = None
+    id: str | None = None
+    clear_digits: bool = False
+    barge: bool = True
+    escape_key: str = "*"
+    encoding: str | None = None
+    append: bool = False
+    limit_ms: float = math.inf
+    beep: bool = True
+    first_silence_ms: float = 3000
+    last_silence_ms: float = 4000
+    stop_keys: str = KEYS
+
+
+@dataclass(frozen=True)
 class Stop:
     """`<stop>`: ends the running request."""
 
     id: str | None = None
 
 
+Report = Literal["standard", "long", "both", "none"]
+
+
+@dataclass(frozen=True)
+class KeypressSubscription:
+    """Which key presses a leg wants to be told: each (`standard`), long ones, both, or no more."""
+
+    report: Report
+    mask_digits: bool = False
+
+
+@dataclass(frozen=True)
+class ConfigureLeg:
+    """`<configure_leg>`, as far as it concerns an IVR leg: its subscriptions. `signals` are (type, report)."""
+
+    keypress: KeypressSubscription | None = None
+    signals: tuple[tuple[str, bool], ...] = ()
+    id: str | None = None
+
+
 @dataclass(frozen=True)
 class Unsupported:
-    """A request of RFC 5022 that this server does not carry out: answered with 501."""
+    """A request of RFC 5022 that is known, well made, and not carried out by anyone here; all but this is dropped."""
 
     name: str
     id: str | None = None
 
 
-Request = Union[Play, PlayCollect, Stop, Unsupported]  # noqa: UP007  runtime alias
+Request = Union[Play, PlayCollect, PlayRecord, Stop, ConfigureLeg, Unsupported]  # noqa: UP007  runtime alias
+
+_NAMES = {
+    Play: "play",
+    PlayCollect: "playcollect",
+    PlayRecord: "playrecord",
+    Stop: "stop",
+    ConfigureLeg: "configure_leg",
+}
 
 
 def request_name(request: Request) -> str:
     """Return the element's name, which a response repeats."""
-    return request.name if isinstance(request, Unsupported) else type(request).__name__.lower()
+    return request.name if isinstance(request, Unsupported) else _NAMES[type(request)]

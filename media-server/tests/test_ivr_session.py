@@ -83,10 +83,15 @@ def test_escape_while_fetching_gives_the_fetch_up() -> None:
     assert session.media_fetched(12000, 0.3) == []
 
 
-def test_escape_works_without_barge() -> None:
+def test_without_barge_the_escape_key_ends_a_prompt_and_no_other_key_does() -> None:
     session = playing(collect(barge=False))
     assert session.key("5", 1) == []
     assert session.key("*", 2) == [StopPlaying()]
+    session = playing(collect(barge=False))
+    assert session.key("5", 1) == []
+    assert session.key("#", 2) == []
+    response = answer(session.playing_ended(12000, 12000, 12))
+    assert (response.reason, response.digits) == ("returnkey", "5")
 
 
 def test_key_given_both_meanings_seeks() -> None:
@@ -160,15 +165,49 @@ def test_stop_with_nothing_running_is_answered() -> None:
     assert answer(IvrSession().receive(Stop("2"), 0)) == Response("stop", id="2")
 
 
+def test_stop_goes_before_the_collection_that_a_key_asked_for() -> None:
+    session = playing(collect(first_digit_ms=5000.0, interdigit_ms=2000.0))
+    session.key("5", 2)
+    assert session.receive(Stop("2"), 2.001) == []
+    first, second = session.playing_ended(1900, 1900, 2.01)
+    assert (answer([first]).reason, answer([second]).request) == ("stopped", "stop")
+
+
+def test_the_first_reason_counts() -> None:
+    session = playing(collect())
+    assert session.key("*", 5) == [StopPlaying()]
+    assert session.receive(Stop("2"), 5.001) == []
+    assert [one.response.reason for one in session.playing_ended(5000, 5000, 5.01)] == ["escapekey", None]  # type: ignore[union-attr]
+
+
+def test_what_was_typed_behind_a_count_is_there_for_the_next_request() -> None:
+    session = playing(collect(first_digit_ms=5000.0, interdigit_ms=2000.0, max_digits=2, extra_digit_ms=1000.0))
+    session.playing_ended(12000, 12000, 12)
+    session.key("1", 13)
+    session.key("2", 13)
+    assert answer(session.key("3", 13)).digits == "12"
+    response = answer(session.receive(collect(clear_digits=False), 14))
+    assert (response.digits, response.play_duration_ms) == ("3", 0)
+
+
+def test_keys_are_not_kept_without_end() -> None:
+    session = IvrSession()
+    for number in range(200):
+        session.key(str(number % 10), number)
+    assert (
+        answer(session.receive(collect(clear_digits=False, interdigit_ms=math.inf, max_digits=63), 200)).digits
+        == ("0123456789" * 20)[-64:-1]
+    )
+
+
 def test_new_request_stops_the_old_one_and_is_carried_out_after_its_response() -> None:
     session = playing(collect())
     assert session.receive(collect(id="2"), 5) == [StopPlaying()]
     assert session.receive(collect(id="3"), 5) == []
-    first, fetch, cancel, second, again = session.playing_ended(5000, 5000, 5.01)
+    first, second, fetch = session.playing_ended(5000, 5000, 5.01)
     assert (answer([first]).id, answer([first]).reason) == ("1", "stopped")
-    assert (fetch, cancel) == (FetchMedia(URL), CancelFetch())
     assert (answer([second]).id, answer([second]).reason) == ("2", "stopped")
-    assert again == FetchMedia(URL)
+    assert fetch == FetchMedia(URL)
 
 
 def test_end_that_crosses_a_stop_counts_as_stopped() -> None:
@@ -237,19 +276,40 @@ def test_offset_past_the_end_wraps() -> None:
     assert session.media_fetched(12000, 1) == [StartPlaying((URL,), 3000, None)]
 
 
-def test_repetitions_pause_and_add_up() -> None:
-    session = playing(collect(prompt(repeat=2, delay_ms=1000, offset_ms=2000)))
-    assert session.playing_ended(10000, 12000, 10) == []
-    assert session.next_timer() == 11
-    assert session.handle_timer(11) == [StartPlaying((URL,), 0, None)]
-    response = answer(session.playing_ended(12000, 12000, 23))
-    assert (response.play_duration_ms, response.play_offset_ms) == (22000, 12000)
+def test_repetitions_silence_and_duration_are_the_players_to_keep() -> None:
+    session = IvrSession()
+    session.receive(collect(prompt(repeat=2, delay_ms=1000, offset_ms=2000, duration_ms=20000)), 0)
+    assert session.media_fetched(12000, 0.1) == [StartPlaying((URL,), 2000, 20000, 2, 1000)]
+    response = answer(session.playing_ended(19000, 9000, 20))
+    assert (response.play_duration_ms, response.play_offset_ms) == (19000, 9000)
+    session.receive(collect(prompt(repeat=None)), 30)
+    assert session.media_fetched(12000, 30.1) == [StartPlaying((URL,), 0, None, None)]
 
 
-def test_duration_caps_the_repetitions() -> None:
-    session = playing(collect(prompt(repeat=None, duration_ms=20000)))
-    assert session.playing_ended(12000, 12000, 12) == [StartPlaying((URL,), 0, 8000)]
-    assert answer(session.playing_ended(8000, 8000, 20)).play_offset_ms == 8000
+def test_who_is_stopped_while_fetching_resumes_where_he_wanted_to_begin() -> None:
+    session = IvrSession()
+    session.receive(collect(prompt(offset_ms=15000)), 0)
+    cancel, first, _ = session.receive(Stop(), 0.1)
+    assert cancel == CancelFetch()
+    assert (answer([first]).play_duration_ms, answer([first]).play_offset_ms) == (0, 15000)
+
+
+def test_resumed_at_its_last_offset_a_prompt_goes_on_where_it_stopped() -> None:
+    session = playing(collect())
+    session.key("6", 1)
+    session.key("*", 5)
+    stopped = answer(session.playing_ended(5000, 9000, 5.01))
+    assert stopped.play_offset_ms == 9000
+    session.receive(collect(prompt(offset_ms=stopped.play_offset_ms)), 6)
+    assert session.media_fetched(12000, 6.1) == [StartPlaying((URL,), 9000, None)]
+
+
+def test_several_pieces_are_one_sequence_with_gains_of_their_own() -> None:
+    session = IvrSession()
+    items = (Audio("imap://one"), Audio("imap://two", gain_db=-6))
+    session.receive(collect(prompt(items=items, offset_ms=4000)), 0)
+    assert session.media_fetched(3000, 1) == [FetchMedia("imap://two")]
+    assert session.media_fetched(3000, 2) == [StartPlaying(("imap://one", "imap://two"), 4000, None, gains_db=(0, -6))]
 
 
 @pytest.mark.parametrize("silent", [prompt(repeat=0), prompt(duration_ms=0), Prompt(())])
@@ -268,9 +328,11 @@ def test_play_ends_with_eof_and_keeps_keys_for_later() -> None:
 
 def test_other_requests_are_not_implemented_and_disturb_nothing() -> None:
     session = playing(collect())
-    assert answer(session.receive(Unsupported("playrecord", "r"), 1)) == Response(
-        "playrecord", 501, "Not Implemented", "r"
-    )
+    for name in ("configure_conference", "faxplay", "faxrecord", "playcollect"):
+        assert answer(session.receive(Unsupported(name, "r"), 1)) == Response(name, 501, "Not Implemented", "r")
+    refused = answer(session.receive(Unsupported("managecontent", "r"), 1))
+    assert (refused.code, refused.text) == (500, "Server Error")
+    assert refused.reason
     assert session.phase is Phase.PLAYING
 
 

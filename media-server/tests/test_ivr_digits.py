@@ -1,0 +1,126 @@
+"""Collecting digits: count, timers, patterns (RFC 5022 section 6.4)."""
+
+from __future__ import annotations
+
+import math
+
+from lemonade_media.ivr.digits import MAX_DIGITS, Collector
+from lemonade_media.ivr.leg import Press
+from lemonade_wire.mscml.dregex import DRegex
+from lemonade_wire.mscml.request import PlayCollect, Regex
+
+
+def collector(*patterns: tuple[str, str | None], **more: float | str | None) -> Collector:
+    found = tuple(Regex(DRegex.parse(text), name) for text, name in patterns)
+    made = Collector(PlayCollect(patterns=found, **more))  # type: ignore[arg-type]  the fields of PlayCollect
+    made.begin(0)
+    return made
+
+
+def keys(made: Collector, text: str, now: float = 1) -> str | None:
+    """Press keys; returns the reason, which only the last one may give."""
+    reason = None
+    for key in text:
+        assert reason is None
+        reason = made.press(Press(key), now)
+    return reason
+
+
+def test_the_timers_of_a_count() -> None:
+    made = collector(max_digits=2, interdigit_ms=2500, extra_digit_ms=1500)
+    assert made.deadline == 5
+    assert keys(made, "1", 1) is None
+    assert (made.deadline, made.on_deadline()) == (3.5, "timeout")
+    assert keys(made, "2", 2) is None
+    assert (made.deadline, made.on_deadline()) == (3.5, "match")
+
+
+def test_what_follows_a_full_count_belongs_to_the_next_request() -> None:
+    made = collector(max_digits=1)
+    assert keys(made, "12") == "match"
+    assert (made.digits, made.left_over) == ("1", [Press("2")])
+
+
+def test_the_return_key_behind_a_full_count_belongs_to_it() -> None:
+    made = collector(max_digits=3)
+    assert keys(made, "123#") == "returnkey"
+    assert (made.digits, made.left_over) == ("123", [])
+
+
+def test_a_match_that_cannot_grow_ends_at_once() -> None:
+    made = collector(("x{4}", "pin"))
+    assert keys(made, "1234") == "match"
+    assert (made.digits, made.pattern_name) == ("1234", "pin")
+
+
+def test_a_match_that_can_grow_waits_for_the_critical_time() -> None:
+    made = collector(("1", "one"), ("12", "twelve"), interdigit_critical_ms=500)
+    assert keys(made, "1", 1) is None
+    assert (made.deadline, made.on_deadline(), made.pattern_name) == (1.5, "match", "one")
+    assert keys(made, "2", 1.2) == "match"
+    assert made.pattern_name == "twelve"
+
+
+def test_without_a_critical_time_it_is_that_between_digits() -> None:
+    made = collector(("x{1,2}", None), interdigit_ms=700)
+    assert keys(made, "1", 1) is None
+    assert made.deadline == 1.7
+
+
+def test_an_immediate_critical_timer_takes_the_shortest_match() -> None:
+    made = collector(("x{1,9}", None), interdigit_critical_ms=0)
+    assert keys(made, "5", 1) is None
+    assert (made.deadline, made.on_deadline(), made.digits) == (1, "match", "5")
+
+
+def test_the_longest_match_counts_and_the_rest_is_left_over() -> None:
+    made = collector(("1", "one"), ("1234", "all"))
+    assert keys(made, "12", 1) is None
+    assert made.on_deadline() == "match"
+    assert (made.digits, made.pattern_name, made.left_over) == ("1", "one", [Press("2")])
+    made = collector(("1", "one"), ("1234", "all"))
+    assert keys(made, "125") == "match"
+    assert (made.digits, made.left_over) == ("1", [Press("2"), Press("5")])
+
+
+def test_what_matches_nothing_waits_for_its_end() -> None:
+    made = collector(("1234", None), interdigit_ms=700)
+    assert keys(made, "99", 1) is None
+    assert (made.deadline, made.on_deadline(), made.digits) == (1.7, "timeout", "99")
+    assert keys(made, "#") == "returnkey"
+
+
+def test_the_first_pattern_that_matches_gives_the_name() -> None:
+    made = collector((".", "any"), ("5", "five"))
+    assert keys(made, "5") == "match"
+    assert made.pattern_name == "any"
+
+
+def test_long_digits() -> None:
+    made = collector(("L5", "long"))
+    assert made.press(Press("5", long=True), 1) == "match"
+    made = collector(("L5", "long"))
+    assert keys(made, "5") is None
+    assert made.press(Press("5", double=True), 2) == "match"
+    assert made.digits == "55"
+    made = collector(("L5", "long"))
+    assert keys(made, "5") is None
+    assert made.lengthen(Press("5", long=True), 2.5) == "match"
+    made = collector(max_digits=1)
+    assert keys(made, "5", 1) is None
+    assert made.lengthen(Press("5", long=True), 1.9) is None
+    assert made.deadline == 2
+
+
+def test_special_keys_go_before_patterns() -> None:
+    assert keys(collector((".", None)), "*") == "escapekey"
+    assert keys(collector((".", None)), "#") == "returnkey"
+    assert keys(collector(("*", None), escape_key="9"), "*") == "match"
+
+
+def test_digits_without_end_have_one() -> None:
+    made = collector(interdigit_ms=math.inf)
+    assert keys(made, "1" * MAX_DIGITS) is None
+    assert made.deadline == math.inf
+    assert keys(made, "2") == "timeout"
+    assert (len(made.digits), made.left_over) == (MAX_DIGITS, [Press("2")])

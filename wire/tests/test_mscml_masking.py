@@ -1,0 +1,97 @@
+"""Digits under maskdigits, in messages as they are traced."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lemonade_wire.mscml.masking import DigitMask
+
+MSCML = "application/mediaservercontrol+xml"
+RELAY = "application/dtmf-relay"
+
+
+def info(body: str, kind: str = MSCML, call: str = "a@host") -> str:
+    head = f"INFO sip:ivr@host SIP/2.0\r\nCall-ID: {call}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}"
+    return f"{head}\r\n\r\n{body}"
+
+
+def asked(attribute: str = 'maskdigits="yes"', request: str = "playcollect") -> str:
+    return info(f'<MediaServerControl version="1.0"><request><{request} {attribute}/></request></MediaServerControl>')
+
+
+def mask(attribute: str = 'maskdigits="yes"') -> DigitMask:
+    made = DigitMask()
+    assert made.text(asked(attribute)) == asked(attribute)
+    return made
+
+
+BODIES = {
+    "relay": (RELAY, "Signal=5\r\nDuration=160\r\n", "Signal=-\r\nDuration=160\r\n"),
+    "relay with blanks": (RELAY, "signal = 11\nduration= 250", "signal = --\nduration= 250"),
+    "relay with parameters": (RELAY + ";x=y", "Signal=#", "Signal=-"),
+    "relay that is none": (RELAY, "5\r\nKey=55", "-\r\nKey=--"),
+    "plain": ("application/dtmf", "5", "-"),
+    "plain, in the form of the other": ("application/dtmf", "Signal=5", "Signal=-"),
+    "response": (MSCML, '<response digits="12#" reason="timeout"/>', '<response digits="---" reason="timeout"/>'),
+    "response without digits": (MSCML, '<response digits="" code="200"/>', '<response digits="" code="200"/>'),
+    "quoted otherwise": (MSCML, "<response digits = '12'/>", "<response digits = '--'/>"),
+    "notification": (MSCML, '<keypress digit="4" length="long"/>', '<keypress digit="-" length="long"/>'),
+    "request": (
+        MSCML,
+        '<playcollect cleardigits="yes" maxdigits="4"/>',
+        '<playcollect cleardigits="yes" maxdigits="4"/>',
+    ),
+    "several parts": ("multipart/mixed;boundary=x", "--x\r\n\r\nNQ==\r\n--x--", "---\r\n\r\n----\r\n-----"),
+    "two octets for each": (MSCML, "d\0=\0", "----"),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_a_masked_call_shows_no_digits(name: str) -> None:
+    kind, body, masked = BODIES[name]
+    assert mask().text(info(body, kind)).partition("\r\n\r\n")[2] == masked
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_other_calls_stay_as_they_are(name: str) -> None:
+    kind, body, _ = BODIES[name]
+    assert mask().text(info(body, kind, call="b@host")) == info(body, kind, call="b@host")
+    assert DigitMask().text(info(body, kind)) == info(body, kind)
+
+
+@pytest.mark.parametrize(
+    "attribute",
+    ['maskdigits="yes"', "maskdigits='1'", 'maskdigits = "true"', 'maskdigits="&#121;es"', 'maskdigits="&#x79;es"'],
+)
+def test_every_way_of_asking(attribute: str) -> None:
+    assert "5" not in mask(attribute).text(info("Signal=5", RELAY)).partition("\r\n\r\n")[2]
+
+
+@pytest.mark.parametrize("attribute", ['maskdigits="no"', 'maskdigits="0"', 'xmaskdigits="yes"', ""])
+def test_what_does_not_ask(attribute: str) -> None:
+    assert mask(attribute).text(info("Signal=5", RELAY)) == info("Signal=5", RELAY)
+
+
+def test_a_request_in_two_octets_for_each_character_asks_too() -> None:
+    made = DigitMask()
+    made.text(info("\0".join('<playcollect maskdigits="yes"/>')))
+    assert made.text(info("5", "application/dtmf")).endswith("\r\n\r\n-")
+
+
+def test_a_call_stays_masked() -> None:
+    made = mask()
+    made.text(asked('maskdigits="no"'))
+    assert made.text(info("5", "application/dtmf")).endswith("\r\n\r\n-")
+
+
+def test_compact_headers_are_read() -> None:
+    made = mask()
+    compact = info("5", "application/dtmf").replace("Call-ID:", "i:").replace("Content-Type:", "c :")
+    assert made.text(compact).endswith("\r\n\r\n-")
+
+
+@given(st.text(max_size=60), st.sampled_from([MSCML, RELAY, "application/dtmf", "text/plain"]))
+def test_lengths_agree(body: str, kind: str) -> None:
+    assert len(mask().text(info(body, kind))) == len(info(body, kind))
