@@ -26,3 +26,17 @@ def test_events_are_numbered_redacted_lines() -> None:
 
 def test_without_a_sink_nothing_is_written() -> None:
     Trace("imap", None, Redactor("s"), clock=lambda: 1 // 0).emit("log", text="x")
+
+
+def test_digits_of_a_masked_call_are_not_written() -> None:
+    sink = io.StringIO()
+    trace = Trace("media", sink, Redactor("s"))
+    head = "INFO sip:ivr@h SIP/2.0\r\nCall-ID: 1\r\nContent-Type: "
+    for text in (
+        head + "application/dtmf\r\n\r\n5",
+        head + 'application/mediaservercontrol+xml\r\n\r\n<playcollect maskdigits="yes"/>',
+        head + "application/dtmf\r\n\r\n7",
+    ):
+        trace.emit("sip", way="received", text=text)
+    bodies = [json.loads(line)["text"].partition("\r\n\r\n")[2] for line in sink.getvalue().splitlines()]
+    assert bodies == ["5", '<playcollect maskdigits="yes"/>', "-"]

@@ -1,0 +1,135 @@
+"""All that the IVR service says is valid by the schema: every failure, and whatever happens in whatever order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lemonade_media.failures import Failure, FailureKind
+from lemonade_media.ivr import IvrSession, Phase
+from lemonade_media.service import Action, FetchMedia, Notify, Respond, StartPlaying
+from lemonade_wire.mscml.document import write_document
+from lemonade_wire.mscml.dregex import DRegex
+from lemonade_wire.mscml.reading import REQUESTS
+from lemonade_wire.mscml.request import (
+    Audio,
+    ConfigureLeg,
+    KeypressSubscription,
+    Play,
+    PlayCollect,
+    PlayRecord,
+    Prompt,
+    Regex,
+    Request,
+    Stop,
+    Unsupported,
+)
+from lemonade_wire.mscml.response import Response
+
+Check = Callable[[bytes], None]
+PROMPT = Prompt((Audio("imap://h/one"), Audio("imap://h/two")), stop_on_error=True)
+FOLDER = Path("/srv/recordings")
+
+
+@pytest.mark.parametrize("kind", FailureKind)
+@pytest.mark.parametrize("asked", [Play(PROMPT), PlayCollect(PROMPT, "1"), PlayRecord("file:///a.wav", PROMPT)])
+def test_every_failure(kind: FailureKind, asked: Request, valid_mscml: Check) -> None:
+    session = IvrSession(FOLDER)
+    session.receive(asked, 0)
+    (answered,) = session.fetch_failed(Failure(kind, "because"), 1)
+    assert isinstance(answered, Respond)
+    assert answered.response.code >= 400
+    valid_mscml(write_document(answered.response))
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_every_refusal(name: str, valid_mscml: Check) -> None:
+    valid_mscml(write_document(Response(name, 400, "Bad Request", "1")))
+    (answered,) = IvrSession().receive(Unsupported(name, "1"), 0)
+    assert isinstance(answered, Respond)
+    valid_mscml(write_document(answered.response))
+
+
+QUICK = {"first_digit_ms": 0.0, "interdigit_ms": 0.0, "extra_digit_ms": 0.0}
+ASKED: list[Request] = [
+    Play(PROMPT, "play"),
+    Play(None, "nothing"),
+    PlayCollect(PROMPT, "collect", clear_digits=True, ff_key="6", rw_key="4", **QUICK),
+    PlayCollect(None, "count", max_digits=2),
+    PlayCollect(PROMPT, "pattern", barge=False, clear_digits=True, patterns=(Regex(DRegex.parse("1x"), "pin"),)),
+    PlayCollect(PROMPT, "endless", first_digit_ms=math.inf, interdigit_ms=math.inf),
+    PlayRecord("file:///a.wav", PROMPT, "record"),
+    PlayRecord("file:///a.wav", None, "at once", beep=False, stop_keys="#"),
+    PlayRecord("file:///../a.wav", None, "nowhere"),
+    Stop("stop"),
+    Stop(),
+    ConfigureLeg(KeypressSubscription("both"), (), "leg"),
+    Unsupported("faxplay", "fax"),
+]
+EVENTS = st.one_of(
+    st.sampled_from(ASKED).map(lambda request: ("ask", request)),
+    st.sampled_from("0124569*#A").map(lambda key: ("key", key)),
+    st.sampled_from([Failure(kind, "because") for kind in FailureKind]).map(lambda failure: ("failed", failure)),
+    st.sampled_from(["limit", "first-silence", "last-silence", "stopped", "error"]).map(lambda why: ("recorded", why)),
+    st.sampled_from(["fetched", "played", "released", "timer", "stop"]).map(lambda name: (name, None)),
+)
+
+
+def happens(session: IvrSession, event: tuple[str, object], now: float) -> list[Action]:
+    match event:
+        case ("ask", request):
+            return session.receive(request, now)  # type: ignore[arg-type]
+        case ("key", key):
+            return session.key(str(key), now, held_ms=0)
+        case ("failed", failure):
+            return session.fetch_failed(failure, now)  # type: ignore[arg-type]
+        case ("recorded", why):
+            return session.recording_ended(1000, 8058, why, now)  # type: ignore[arg-type]
+        case ("fetched", _):
+            return session.media_fetched(5000, now)
+        case ("played", _):
+            return session.playing_ended(2500, 2500, now)
+        case ("released", _):
+            return session.key_released("4", now)
+        case ("timer", _):
+            return session.handle_timer(now)
+    return session.stop(now)
+
+
+@settings(max_examples=300)
+@given(events=st.lists(st.tuples(EVENTS, st.sampled_from([0.0, 0.02, 0.5, 3.0])), max_size=25))
+def test_each_request_gets_one_valid_response_in_its_order(
+    events: list[tuple[tuple[str, object], float]], valid_mscml: Check
+) -> None:
+    session, now = IvrSession(FOLDER), 0.0
+    asked: list[str | None] = []
+    answered: list[str | None] = []
+    at_once: list[str | None] = []
+    endings = [(("stop", None), 0.1), (("played", None), 0.1), (("recorded", "stopped"), 0.1), (("played", None), 0.1)]
+    for event, wait in [*events, *endings]:
+        now += wait
+        if event[0] == "ask":
+            request: Request = event[1]  # type: ignore[assignment]
+            (at_once if isinstance(request, ConfigureLeg | Unsupported) else asked).append(request.id)
+        actions = happens(session, event, now)
+        assert sum(isinstance(action, FetchMedia | StartPlaying) for action in actions) <= 1
+        for action in actions:
+            if isinstance(action, Respond):
+                valid_mscml(write_document(action.response))
+                other = action.response.request in {"configure_leg", "faxplay"}
+                assert not other or at_once.pop(0) == action.response.id
+                answered += [] if other else [action.response.id]
+            elif isinstance(action, Notify):
+                valid_mscml(write_document(action.keypress))
+        assert answered == asked[: len(answered)]
+        assert session.phase is not Phase.OVER
+        due = session.next_timer()
+        assert due is None or session.phase is Phase.COLLECTING
+    assert answered == asked
+    assert session.phase is None
+    assert at_once == []
