@@ -110,7 +110,8 @@ def test_each_request_gets_one_valid_response_in_its_order(
     asked: list[str | None] = []
     answered: list[str | None] = []
     at_once: list[str | None] = []
-    endings = [(("stop", None), 0.1), (("played", None), 0.1), (("recorded", "stopped"), 0.1), (("played", None), 0.1)]
+    over: list[tuple[str, object]] = [("stop", None), ("played", None), ("recorded", "stopped"), ("played", None)]
+    endings = [(event, 0.1) for event in [*over, *over]]  # what runs, and what waits behind it
     for event, wait in [*events, *endings]:
         now += wait
         if event[0] == "ask":
