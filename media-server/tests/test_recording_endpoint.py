@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pytest
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
@@ -32,10 +33,12 @@ def packet(number: int) -> bytes:
 
 
 class TestRecordingEndpoint(TestCase):
-    def setUp(self) -> None:
-        self.folder = Path(self.mktemp())
-        self.folder.mkdir()
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path: Path) -> None:
+        self.folder = tmp_path
         self.path = self.folder / "a.wav"
+
+    def setUp(self) -> None:
         self.sink = io.StringIO()
         self.told: Deferred[tuple[Any, ...]] = Deferred()
         self.caller = Caller("a@caller", PEER[0], CODECS)
