@@ -62,6 +62,76 @@ def test_part_comes_in_every_shape(data: bytes) -> None:
     assert sent == b'a1 URLFETCH ("' + URL.encode() + b'" BODYPARTSTRUCTURE BINARY)\r\n'
 
 
+DOVECOT = b'("audio" "basic" ("rate" "8000") NIL NIL "base64" 5)'
+CYRUS = b'("AUDIO" "BASIC" ("RATE" "8000") NIL NIL "BINARY" 0 NIL ("INLINE" ("FILENAME" "a.au")) NIL NIL)'
+CONTENT = b"BINARY ~{5}\r\na\0b\r\n"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"* URLFETCH " + URL.encode() + b" (BODYPARTSTRUCTURE " + DOVECOT + b" " + CONTENT + b")\r\n",
+        b"* URLFETCH " + QUOTED + b" (BODYPARTSTRUCTURE " + CYRUS + b") (" + CONTENT + b")\r\n",
+        b"* URLFETCH {%d}\r\n%s (%s) (BODYPARTSTRUCTURE %s)\r\n" % (len(URL), URL.encode(), CONTENT, STRUCTURE),
+        b"* NO [ALERT] over quota\r\n* BAD what\r\n* 3 EXISTS\r\n* CAPABILITY IMAP4rev1\r\n* URLFETCH "
+        + QUOTED
+        + b" (bodypartstructure "
+        + STRUCTURE
+        + b") (binary ~{5}\r\na\0b\r\n)\r\n* 4 EXISTS\r\n",
+        b'* URLFETCH "imap://joe@h/x/;UID=1" NIL "imap://joe@h/x/;UID=2" (BINARY "other") '
+        + QUOTED
+        + b" ("
+        + CONTENT
+        + b") (BODYPARTSTRUCTURE "
+        + STRUCTURE
+        + b")\r\n",
+        b'* URLFETCH "imap://joe@h/x/;UID=1" (BINARY "other")\r\n* URLFETCH '
+        + QUOTED
+        + b" ("
+        + CONTENT
+        + b") (BODYPARTSTRUCTURE "
+        + STRUCTURE
+        + b")\r\n",
+        b"* URLFETCH " + QUOTED + b"(" + CONTENT + b")(BODYPARTSTRUCTURE " + STRUCTURE + b") \r\n",
+    ],
+    ids=[
+        "dovecot-2.3-says-base64",
+        "cyrus-says-0-and-more",
+        "url-as-literal",
+        "among-other-responses",
+        "one-of-several-urls",
+        "one-of-several-lines",
+        "no-blanks",
+    ],
+)
+def test_what_servers_say_besides_the_content_changes_nothing(data: bytes) -> None:
+    part, _ = play(data + DONE)
+    assert part == MediaPart("audio/basic", {"rate": "8000"}, b"a\0b\r\n")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"(BINARY {0}\r\n)\r\n",
+        b"(BINARY {0}\r\n\r\n",
+        b"(BINARY {0}\r\n",
+        b"(BINARY ~{0}\r\n) (BODYPARTSTRUCTURE NIL)\r\n",
+        b'(BINARY "")\r\n',
+        b'(BODYPARTSTRUCTURE NIL BINARY "")\r\n',
+    ],
+    ids=["right", "no-parenthesis", "nothing-at-all", "literal8", "quoted", "merged"],
+)
+def test_empty_part_in_every_shape(data: bytes) -> None:
+    part, _ = play(b"* URLFETCH " + URL.encode() + b" " + data + DONE)
+    assert part.octets == b""
+
+
+def test_content_that_looks_like_answers_is_content() -> None:
+    tricky = b"a1 OK done\r\n* BYE {3}\r\n)\0"
+    part, _ = play(b"* URLFETCH " + QUOTED + b" (BINARY ~{%d}\r\n%s)\r\n" % (len(tricky), tricky) + DONE)
+    assert part.octets == tricky
+
+
 def test_quoted_content_without_a_structure_is_taken() -> None:
     part, _ = play(b"* URLFETCH " + QUOTED + b' (BINARY "sound")\r\n' + DONE)
     assert part == MediaPart("application/octet-stream", {}, b"sound")
@@ -79,11 +149,29 @@ def test_quoted_content_without_a_structure_is_taken() -> None:
         (b"* URLFETCH " + QUOTED + b" (BODYPARTSTRUCTURE " + STRUCTURE + b")\r\na1 OK x\r\n", FailureKind.REFUSED),
         (b"* URLFETCH " + QUOTED + b" (BINARY NIL)\r\na1 OK done\r\n", FailureKind.UNDECODABLE_ENCODING),
         (
+            b"* URLFETCH " + URL.encode() + b" (BODYPARTSTRUCTURE NIL BINARY NIL)\r\na1 OK done\r\n",
+            FailureKind.UNDECODABLE_ENCODING,
+        ),
+        (b"* URLFETCH " + QUOTED + b" {5}\r\nsound\r\na1 OK done\r\n", FailureKind.REFUSED),
+        (b"* NO [UNAVAILABLE] " + QUOTED + b"\r\na1 OK done\r\n", FailureKind.REFUSED),
+        (b"* BAD what\r\na1 BAD what\r\n", FailureKind.REFUSED),
+        (b"* NO too bad\r\n* URLFETCH " + QUOTED + b" NIL\r\na1 OK done\r\n", FailureKind.NOT_FOUND),
+        (
             b"* URLFETCH " + QUOTED + b" (BINARY ~{1001}\r\n" + b"x" * 1001 + b")\r\na1 OK done\r\n",
             FailureKind.TOO_LARGE,
         ),
     ],
-    ids=["nil", "nil-atom", "no", "bad", "silent-ok", "other-url", "no-binary-item", "binary-nil", "too-large"],
+    ids=[
+        *("nil", "nil-atom", "no", "bad", "silent-ok", "other-url", "no-binary-item", "binary-nil"),
+        *(
+            "dovecot-with-an-undecodable-sibling",
+            "plain-answer",
+            "untagged-no",
+            "untagged-bad",
+            "no-and-nil",
+            "too-large",
+        ),
+    ],
 )
 def test_refused_fetch(data: bytes, kind: FailureKind) -> None:
     assert failure(data) is kind

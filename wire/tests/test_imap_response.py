@@ -152,6 +152,30 @@ def test_urlfetch_with_structure_and_content(data: bytes) -> None:
     assert not fetched.body_came
 
 
+@pytest.mark.parametrize(
+    "structure",
+    [
+        b'("audio" "basic" ("rate" "8000") NIL NIL "base64" 5)',
+        b'("AUDIO" "BASIC" ("RATE" "8000") NIL NIL "BINARY" 0 NIL ("INLINE" ("FILENAME" "a.au")) NIL NIL)',
+        b'("AUDIO" "BASIC" ("Rate" {4}\r\n8000) NIL "a sound" "binary" 5 "md5" ("attachment" NIL) ("en" "de") "loc" 1)',
+    ],
+    ids=["Dovecot 2.3", "Cyrus", "all extension fields"],
+)
+def test_urlfetch_with_structures_of_other_makers(structure: bytes) -> None:
+    [urlfetch] = read(b"* URLFETCH u (BODYPARTSTRUCTURE " + structure + b" BINARY ~{5}\r\n\0\1\2\3\4)\r\n")
+    assert isinstance(urlfetch, UrlFetch)
+    [fetched] = urlfetch.fetched
+    assert fetched.binary == b"\0\1\2\3\4"
+    assert fetched.structure is not None
+    assert fetched.structure.content_type == "audio/basic"
+    assert [(name.lower(), value) for name, value in fetched.structure.params] == [("rate", "8000")]
+
+
+def test_urlfetch_of_a_url_that_is_echoed_as_a_literal() -> None:
+    [urlfetch] = read(b"* URLFETCH {%d}\r\n%s NIL\r\n" % (len(URL), URL))
+    assert urlfetch == UrlFetch((FetchedUrl(TEXT, refused=True, body_came=True),))
+
+
 def test_urlfetch_that_could_not_decode() -> None:
     octets = b'* URLFETCH "u" (BINARY NIL) (BODYPARTSTRUCTURE ("IMAGE" "PNG" () NIL NIL "X-BLURDYBLOOP" 123))\r\n'
     [urlfetch] = read(octets)
