@@ -255,7 +255,9 @@ class Naming(Promised):
     def change(self, client: imaplib.IMAP4) -> None:
         free = [name for name in (f"n/{number}" for number in range(6)) if name not in self.texts]
         taken = [*self.texts]
-        what = self.random.choice(["create"] * bool(free) + ["delete", "rename"] * bool(taken and free))
+        what = self.random.choice(
+            ["create"] * bool(free) + ["delete"] * bool(taken) + ["rename"] * bool(taken and free)
+        )
         self.allowed = [dict(self.texts)]
         after = dict(self.texts)
         if what == "create":

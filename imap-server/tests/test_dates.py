@@ -1,10 +1,12 @@
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from lemonade_imap.grammar.dates import read_date, read_date_time
+from lemonade_imap.grammar.dates import read_date, read_date_time, write_date_time
 from lemonade_wire.imap.errors import ImapParseError
 
 
@@ -47,3 +49,43 @@ def test_days() -> None:
     for text in ("", "1-Feb-94", "30-Feb-1994", "1 Feb 1994", "1-February-1994", "-1-Feb-1994"):
         with pytest.raises(ImapParseError):
             read_date(text)
+
+
+@pytest.mark.parametrize(
+    ("moment", "written"),
+    [
+        # RFC 3501, 9: date-day-fixed has a space or two digits
+        (datetime(2026, 1, 1, tzinfo=UTC), b" 1-Jan-2026 00:00:00 +0000"),
+        (datetime(1994, 2, 7, 21, 52, 25, tzinfo=timezone(-timedelta(hours=8))), b" 7-Feb-1994 21:52:25 -0800"),
+        (
+            datetime(2026, 12, 31, 23, 59, 59, tzinfo=timezone(timedelta(hours=5, minutes=45))),
+            b"31-Dec-2026 23:59:59 +0545",
+        ),
+        (datetime(33, 4, 3, 15, tzinfo=UTC), b" 3-Apr-0033 15:00:00 +0000"),
+    ],
+)
+def test_moments_are_written_at_one_length(moment: datetime, written: bytes) -> None:
+    assert write_date_time(moment) == written
+    assert read_date_time(written) == moment
+
+
+ZONES = st.integers(-23 * 60 - 59, 23 * 60 + 59).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+
+
+@given(st.datetimes(timezones=ZONES))
+def test_what_is_written_is_read_as_it_was_with_its_zone(moment: datetime) -> None:
+    moment = moment.replace(microsecond=0)
+    read = read_date_time(write_date_time(moment))
+    assert (read, read.utcoffset()) == (moment, moment.utcoffset())
+
+
+@given(
+    st.text(alphabet="0123456789 -+:JanFebDec", max_size=30)
+    | st.binary(max_size=30).map(lambda octets: octets.decode("latin-1"))
+)
+def test_what_is_read_is_written_the_same_way_or_no_moment(text: str) -> None:
+    try:
+        moment = read_date_time(text.encode("latin-1"))
+    except ImapParseError:
+        return
+    assert read_date_time(write_date_time(moment)) == moment
