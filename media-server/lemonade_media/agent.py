@@ -21,6 +21,10 @@ class Agent:
         self._ua = ua
         self._note = note
 
+    def take_calls(self, retry_after: int | None) -> None:
+        """Have new calls refused by 503 until further notice, with this Retry-After; None: take them."""
+        self._ua.retry_after = retry_after
+
     def accept(self, call: str, body: bytes, *, now: float) -> None:
         """Answer 200."""
         self._try(lambda: self._ua.accept(call, body, now=now))

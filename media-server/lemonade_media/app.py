@@ -57,6 +57,8 @@ class MediaApp:
             product="lemonade-media",
             accept=ACCEPTED,
             supported=(TIMER,),
+            max_body=config.limits.body,
+            max_transactions=config.limits.transactions,
             users=frozenset({"annc", "ivr"}),
             resolver=config.resolver,
         )

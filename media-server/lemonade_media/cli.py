@@ -16,6 +16,8 @@ from lemonade_media.config import MediaConfig, PortRange, existing_folder, whole
 from lemonade_media.faults import FAULTS
 from lemonade_media.imap_options import add_options as add_imap_options
 from lemonade_media.imap_options import imap_from
+from lemonade_media.limits import add_options as add_limits
+from lemonade_media.limits import limits_from
 from lemonade_wire.address import Address, Resolver
 from lemonade_wire.nodecli import NodeOptions, NodeParser, setting
 
@@ -74,6 +76,7 @@ def parser() -> NodeParser:
         default=[],
         help="NAME[:PORT]=ADDRESS[:PORT]: where a name is (repeatable)",
     )
+    add_limits(options)
     return options
 
 
@@ -97,6 +100,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         resolver=resolver,
         provisioned=given.provisioned,
         max_announcement_seconds=given.max_announcement,
+        limits=limits_from(given),
     )
     sys.exit(_run(config, NodeOptions.from_namespace("media", given)))
 

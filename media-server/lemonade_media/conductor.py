@@ -26,6 +26,7 @@ from lemonade_media.config import MediaConfig
 from lemonade_media.decode import EncodedMedia
 from lemonade_media.failures import Failure, FetchError
 from lemonade_media.fetch import FetchPlan, plan_fetch
+from lemonade_media.limits import FULL_SECONDS, STOPPING_SECONDS
 from lemonade_media.negotiation import stream_for
 from lemonade_media.provisioned import ProvisionedPlan, is_provisioned, plan_provisioned
 from lemonade_media.service import (
@@ -61,6 +62,7 @@ class Conductor:
         self.address = address
         self.fault = fault
         self.calls: dict[str, Call] = {}
+        self.stopping = False
         self._jobs: dict[int, Call] = {}
         self._numbers = itertools.count(1)
         self._commands: list[Command] = []
@@ -77,6 +79,22 @@ class Conductor:
     def log(self, text: str, call_id: str) -> None:
         """Note an event of a call."""
         self.command(LogLine(f"call {call_id}: {text}"))
+
+    def take(self, call: Call) -> None:
+        """Have one more call."""
+        self.calls[call.id] = call
+        self.show_health()
+
+    @property
+    def full(self) -> int | None:
+        """Seconds after which callers may try again; None: calls are taken."""
+        if self.stopping:
+            return STOPPING_SECONDS
+        return FULL_SECONDS if len(self.calls) >= self.config.limits.calls else None
+
+    def show_health(self) -> None:
+        """Tell the user agent whether calls are taken: OPTIONS is answered as an INVITE would be (section 11.2)."""
+        self.agent.take_calls(self.full)
 
     def carry_out(self, call: Call, actions: list[Action], now: float) -> None:
         """Do what a service wants, in order."""
@@ -232,6 +250,7 @@ class Conductor:
         call = self.calls.pop(call_id, None)
         if call is None:
             return
+        self.show_health()
         self.log(why, call_id)
         call.service.close()
         self._abort_fetch(call)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from lemonade_media.imap_settings import ImapSettings
+from lemonade_media.limits import Limits
 from lemonade_wire.address import Address, Resolver
 
 
@@ -61,5 +62,5 @@ class MediaConfig:
     max_media_seconds: float = 3600.0
     max_announcement_seconds: int = 3600
     provisioned: Path | None = None
-    max_calls: int = 1000
+    limits: Limits = field(default_factory=Limits)
     max_call_seconds: float = 4 * 3600.0

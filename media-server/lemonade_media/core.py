@@ -19,6 +19,7 @@ from lemonade_media.config import MediaConfig
 from lemonade_media.decode import EncodedMedia
 from lemonade_media.failures import Failure, FailureKind
 from lemonade_media.informing import DTMF, Informing
+from lemonade_media.limits import FULL_SECONDS, CallRate, retry_after
 from lemonade_media.negotiation import describe, take_answer
 from lemonade_media.service import RecordingEnd
 from lemonade_wire.faults import Fault
@@ -67,7 +68,7 @@ class MediaServer:
         self._informing = Informing(self._conductor, tolerance)
         self._changing = Changing(self._conductor)
         self._sessions = itertools.count(session_id)
-        self._stopping = False
+        self._rate = CallRate(config.limits.calls_per_minute)
 
     # -- in ----------------------------------------------------------------------------------------------------------
 
@@ -115,7 +116,7 @@ class MediaServer:
     def media_refused(self, call_id: str, now: float) -> None:
         """No RTP ports are free."""
         if call := self._conductor.calls.get(call_id):
-            self._conductor.refuse_with(call, 486, "", now)
+            self._conductor.refuse_with(call, 486, "", now, retry_after(FULL_SECONDS))
 
     def fetched(self, job: int, media: EncodedMedia, now: float) -> None:
         """A fetch brought something to play."""
@@ -165,7 +166,8 @@ class MediaServer:
 
     def shut_down(self, now: float) -> None:
         """Refuse what is not answered and hang up the rest; `idle` tells when all calls are over."""
-        self._stopping = True
+        self._conductor.stopping = True
+        self._conductor.show_health()
         for call in list(self._conductor.calls.values()):
             self._conductor.end(call, 503, "Shutting down", now)
 
@@ -187,10 +189,8 @@ class MediaServer:
         self._conductor.log(f"INVITE {request.target} from {event.source}", event.call)
         if isinstance(self._conductor.fault, faults.TicketInLog):
             self._conductor.command(LogLine(f"INVITE was for {request.target}", raw=True))
-        if self._stopping or len(self._conductor.calls) >= self._conductor.config.max_calls:
-            self._conductor.agent.refuse(event.call, 503 if self._stopping else 486, now=now)
-            return
         try:
+            self._limit(event, now)
             call = admit(event, self._conductor.config, now, self._conductor.fault)
         except NotAdmittedError as refusal:
             self._conductor.log(f"refused {refusal}", event.call)
@@ -198,8 +198,14 @@ class MediaServer:
                 event.call, refusal.status, now=now, reason=refusal.reason, headers=refusal.headers
             )
             return
-        self._conductor.calls[call.id] = call
+        self._conductor.take(call)
         self._conductor.command(OpenMedia(call.id, request.call_id))
+
+    def _limit(self, event: InviteReceived, now: float) -> None:
+        """Raise NotAdmittedError where this is one call too many."""
+        seconds = self._conductor.full or self._rate.wait(event.source.host, now)
+        if seconds:
+            raise NotAdmittedError(503, "", retry_after(seconds))
 
     def _acknowledged(self, call_id: str, ack: Request, now: float) -> None:
         call = self._conductor.calls.get(call_id)

@@ -247,6 +247,38 @@ def test_more_than_it_can_hold() -> None:
     give(ua, INVITE)
     (answer,) = give(ua, INVITE.replace("z9hG4bK1", "z9hG4bK2").replace("c1", "c2"))
     assert (answer.status, answer.headers.get("Retry-After")) == (503, "5")
+    (answer,) = give(ua, other(INVITE, "BYE", to_tag="x"))
+    assert answer.status == 481, "what is inside a dialog has room of its own"
+    (answer,) = give(ua, other(INVITE, "BYE", 9, "9", to_tag="x"))
+    assert answer.status == 503
+
+
+def test_health_is_told_by_options_and_is_that_of_an_invite() -> None:
+    ua = peer()
+    _, ok = accepted(ua)
+    ua.retry_after = 10
+    for text in (other(INVITE, "OPTIONS"), INVITE.replace("z9hG4bK1", "z9hG4bK3").replace("c1", "c3")):
+        (answer,) = give(ua, text)
+        assert (answer.status, answer.headers.get("Retry-After")) == (503, "10")
+    assert ua.events() == []
+    (answer,) = give(ua, other(INVITE, "OPTIONS", 9, "4", ok.to.tag or ""))
+    assert answer.status == 200, "inside a call it asks for what the call can do"
+    ua.retry_after = None
+    (answer,) = give(ua, other(INVITE, "OPTIONS", branch="5"))
+    assert answer.status == 200
+
+
+def test_a_body_that_is_too_large() -> None:
+    ua = peer(max_body=10)
+    text = other(INVITE, "INFO", to_tag="x")
+    for octets, status in ((10, 481), (11, 413)):
+        ((answer, _),) = _said_to(ua, text.replace("z9hG4bK2", f"z9hG4bK{octets}"), b"x" * octets)
+        assert answer.status == status  # type: ignore[union-attr]
+
+
+def _said_to(ua: UserAgent, text: str, body: bytes) -> list[tuple[Request | Response, Address]]:
+    ua.datagram_received(text.replace("Content-Length: 0", f"Content-Length: {len(body)}").encode() + body, PEER, 0.0)
+    return said(ua)
 
 
 def test_other_methods_go_to_the_application() -> None:

@@ -264,7 +264,8 @@ class TransactionLayer:
         if entry is not None:
             self._run(entry, Input.REQUEST, now)
             return
-        if len(self._entries) >= self.settings.max_transactions:
+        inside = request.to.tag is not None or request.method == "CANCEL"
+        if len(self._entries) >= self.settings.max_transactions * (2 if inside else 1):
             refusal = respond_to(request, 503, tag=self._tag(), headers=[("Retry-After", "5")])
             self._transmit(flow, bytes(refusal), False, now)
             return

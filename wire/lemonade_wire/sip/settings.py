@@ -45,8 +45,8 @@ class UaSettings:
     max_head: int = 65536
     """Octets of start line and headers on a stream; more is refused and the stream closed."""
     max_body: int = 1 << 20
-    """Octets of a body on a stream; more gets 413 and the stream closed."""
+    """Octets of a body; more gets 413, and on a stream the stream is closed."""
     max_transactions: int = 10000
-    """Transactions alive; above it new requests get 503."""
+    """Transactions alive; above it new requests get 503: those inside a dialog at twice as many, so that calls end."""
     stream_idle: float = 120.0
     """Seconds after which a stream without traffic is closed."""
