@@ -27,7 +27,7 @@ from lemonade_wire.sip.uri import SipUri
 
 CALLER = Address("192.0.2.3", 5060)
 SERVER = Address("192.0.2.2", 5060)
-CONFIG = MediaConfig(SERVER, PortRange(16384, 16484), ImapSettings((AllowedHost("imap.example.com"),)))
+CONFIG = MediaConfig(SERVER, PortRange(16384, 16484), imap=ImapSettings((AllowedHost("imap.example.com"),)))
 
 
 class Replay:

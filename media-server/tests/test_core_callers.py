@@ -22,7 +22,7 @@ REQUEST = f'<?xml version="1.0"?><MediaServerControl version="1.0"><request>{PLA
 
 def replay(trusted: str) -> Replay:
     imap = ImapSettings((AllowedHost("imap.example.com"),), Identity("mediaserver", "secret"), (read_network(trusted),))
-    return Replay(config=MediaConfig(SERVER, PortRange(16384, 16484), imap))
+    return Replay(config=MediaConfig(SERVER, PortRange(16384, 16484), imap=imap))
 
 
 OFFER = bytes(make_offer(CALLER.host, 20000, [PCMU]))

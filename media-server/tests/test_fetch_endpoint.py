@@ -220,8 +220,8 @@ class PooledTests(TestCase):
         config = MediaConfig(
             Address("127.0.0.1", 5060),
             PortRange(20000, 20100),
-            ImapSettings((AllowedHost("imap.example.com"),), fetch_seconds=5, pool=pool),
-            Resolver.parse([f"imap.example.com:143=127.0.0.1:{self.port}"]),
+            imap=ImapSettings((AllowedHost("imap.example.com"),), fetch_seconds=5, pool=pool),
+            resolver=Resolver.parse([f"imap.example.com:143=127.0.0.1:{self.port}"]),
         )
         trace = Trace("media", io.StringIO(), Redactor("salt"))
         return FetchEndpoint(reactor, config, trace, self.outcomes.__setitem__, bind="127.0.0.1")

@@ -174,7 +174,7 @@ class Memory:
         settings = UaSettings(MEDIA, accept=ACCEPTED, users=frozenset({"annc", "ivr"}))
         self.callee = UserAgent(settings, random.Random(1))
         imap = ImapSettings((AllowedHost("imap.example.com"),), identity, (read_network(CLIENT.host),))
-        config = MediaConfig(MEDIA, PortRange(16384, 16484), imap)
+        config = MediaConfig(MEDIA, PortRange(16384, 16484), imap=imap)
         self.config, self.cache = config, MediaCache(max_seconds=100)
         self.media = MediaServer(self.callee, config, MEDIA.host)
         self.sender = SenderEngine(np.zeros(4, ROW), seed=1)
