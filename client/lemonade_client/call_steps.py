@@ -13,7 +13,7 @@ from lemonade_wire.script import verbs
 from lemonade_wire.sdp.codec import Codec, SdpError
 from lemonade_wire.sdp.description import Connection, Direction, SessionDescription
 from lemonade_wire.sdp.offer import make_offer, read_answer
-from lemonade_wire.sip.body import session_description
+from lemonade_wire.sip.body import answer_in
 from lemonade_wire.sip.dtmf import DtmfRelay
 from lemonade_wire.sip.errors import SipParseError
 from lemonade_wire.sip.event import EndReason
@@ -73,8 +73,8 @@ def dial(
     yield from session.until(lambda: current.settled, "the final response to INVITE")
     if current.up and current.final is not None:
         try:
-            streams = read_answer(description, SessionDescription.parse(session_description(current.final) or b""))
-        except (SdpError, SipParseError) as problem:
+            streams = read_answer(description, SessionDescription.parse(answer_in(current.final)))
+        except SdpError as problem:
             raise StepError(f"the answer's SDP: {problem}") from problem
         if not any(stream.media == "audio" for stream in streams):
             raise StepError("the answer accepts no audio")
@@ -135,7 +135,7 @@ def reinvite(session: Session, args: verbs.Reinvite) -> Steps:
         raise StepError(f"the re-INVITE got {final.status} {final.reason}; {args.expect} is expected")
     if final.status < 300:
         try:
-            session.media.expect(read_answer(offer, SessionDescription.parse(final.body)))
+            session.media.expect(read_answer(offer, SessionDescription.parse(answer_in(final))))
         except SdpError as problem:
             raise StepError(f"the answer's SDP: {problem}") from problem
 

@@ -10,6 +10,7 @@ from lemonade_media.ivr import IvrSession
 from lemonade_media.negotiation import change, change_for, offer_again, take_answer_again
 from lemonade_wire.sdp.codec import SdpError
 from lemonade_wire.sdp.offer import NegotiatedStream, NoCommonCodec
+from lemonade_wire.sip.body import answer_in
 from lemonade_wire.sip.event import ReinviteAnswered, ReinviteConfirmed, ReinviteReceived
 from lemonade_wire.sip.message import Request
 
@@ -42,7 +43,7 @@ class Changing:
             return
         offered, call.offered = call.offered, None
         try:
-            stream = take_answer_again(call, offered, event.ack.body)
+            stream = take_answer_again(call, offered, answer_in(event.ack))
         except SdpError as problem:
             self._conductor.end(call, 488, "No usable answer", now)
             self._conductor.log(f"the ACK holds no usable answer: {problem}", call.id)
@@ -59,7 +60,7 @@ class Changing:
             return
         try:
             if call.ours is not None and response.body:
-                self._go_on(call, take_answer_again(call, call.ours, response.body), now)
+                self._go_on(call, take_answer_again(call, call.ours, answer_in(response)), now)
         except SdpError as problem:
             self._conductor.log(f"the answer to a refresh cannot be used: {problem}", call.id)
 

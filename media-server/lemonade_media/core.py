@@ -28,8 +28,7 @@ from lemonade_wire.mscml.document import Tolerance
 from lemonade_wire.profile import DRAFT_07, Profile
 from lemonade_wire.sdp.codec import SdpError
 from lemonade_wire.sdp.offer import NoCommonCodec
-from lemonade_wire.sip.body import SDP, session_description
-from lemonade_wire.sip.errors import SipParseError
+from lemonade_wire.sip.body import SDP, answer_in
 from lemonade_wire.sip.event import (
     ByeReceived,
     CallConfirmed,
@@ -213,8 +212,8 @@ class MediaServer:
             return
         if call.stream is None:
             try:
-                take_answer(call, session_description(ack) or b"")
-            except (SdpError, SipParseError) as problem:
+                take_answer(call, answer_in(ack))
+            except SdpError as problem:
                 self._conductor.end(call, 488, "No usable answer", now)
                 self._conductor.log(f"the ACK holds no usable answer: {problem}", call_id)
                 return

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lemonade_wire.sip.body import MAX_DEPTH, MAX_PARTS, Entity, session_description, understood
+from lemonade_wire.sdp.codec import SdpError
+from lemonade_wire.sip.body import MAX_DEPTH, MAX_PARTS, Entity, answer_in, session_description, understood
 from lemonade_wire.sip.errors import SipParseError
 from lemonade_wire.sip.message import Request, build
 
@@ -192,6 +193,13 @@ def test_no_mime(body: bytes, content_type: str, reason: str) -> None:
     with pytest.raises(SipParseError, match=reason) as caught:
         session_description(request(body, content_type))
     assert caught.value.status == 400
+
+
+def test_an_answer_that_cannot_be_refused() -> None:
+    assert answer_in(mixed(OPTIONAL_PNG, SDP_PART)) == SDP
+    for missing in (request(b"", ""), request(SDP, "text/plain"), mixed(OPTIONAL_PNG), request(SDP, "multipart/mixed")):
+        with pytest.raises(SdpError):
+            answer_in(missing)
 
 
 def test_all_that_is_understood_is_returned_in_order() -> None:

@@ -1,6 +1,6 @@
 """Message bodies: one entity or a tree of parts, each octet as it came (RFC 2046, RFC 3261 section 7.4, RFC 5621).
 
-All of it raises SipParseError alone: 400 for what is no MIME, 415 for what is not understood and would have to be.
+What reads bodies raises SipParseError: 400 for what is no MIME, 415 for what is not understood and would have to be.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
 
+from lemonade_wire.sdp.codec import SdpError
 from lemonade_wire.sip.errors import SipParseError
 from lemonade_wire.sip.header import MediaType
 from lemonade_wire.sip.headers import Headers
@@ -172,3 +173,14 @@ def session_description(message: Message) -> bytes | None:
     if len(found) > 1:
         raise SipParseError("More than one session description", status=415)
     return found[0].content if found else None
+
+
+def answer_in(message: Message) -> bytes:
+    """Return the SDP of a message that is to hold an answer, and cannot be refused; raises SdpError."""
+    try:
+        found = session_description(message)
+    except SipParseError as problem:
+        raise SdpError(problem.reason) from problem
+    if found is None:
+        raise SdpError("there is none")
+    return found
