@@ -182,6 +182,8 @@ def test_unsupported(parts: list[bytes]) -> None:
         (multipart(b"hello"), "multipart/mixed;boundary=b", "header line in a part"),
         (multipart(part(b"a", "Content-Type: x")), "multipart/mixed;boundary=b", "Bad Content-Type"),
         (multipart(part(b"a", "Content-Disposition: x;;")), "multipart/mixed;boundary=b", "Bad Content-Disposition"),
+        # Handling says what to do with what is not understood, not with what is broken.
+        (multipart(part(b"a", "Content-Type: multipart/mixed", OPTIONAL)), "multipart/mixed;boundary=b", "boundary"),
         (
             multipart(part(b"a", "Content-Type: application/sdp", "Content-Transfer-Encoding: base64")),
             "multipart/mixed;boundary=b",

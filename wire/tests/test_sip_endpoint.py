@@ -150,6 +150,23 @@ class EndpointTest(TestCase):
         client.endpoint.act(lambda ua, now: ua.request("OPTIONS", URI, next_hop=media.endpoint.address, now=now))
         assert (await answered).response.status == 200
 
+    async def test_keep_alives_are_answered_and_no_messages(self) -> None:
+        """RFC 5626 section 4.4.1."""
+        _, media = await self.nodes()
+        peer: Deferred[_Raw] = Deferred()
+        host, port = media.endpoint.address
+        reactor.connectTCP(host, port, _RawFactory(peer))
+        raw = await peer.addTimeout(5, reactor)
+        raw.write(b"\r\n\r\n")
+        raw.write(b"OPTIONS sip:h SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\n")
+        raw.write(b"To: <sip:h>\r\nCall-ID: c\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n" + b"rubbish\r\n\r\n")
+        await raw.lost.addTimeout(5, reactor)
+        assert raw.data.startswith(b"\r\nSIP/2.0 200 OK\r\n")
+        assert [(event["way"], event["text"].partition(" ")[0]) for event in media.traced()] == [
+            ("received", "OPTIONS"),
+            ("sent", "SIP/2.0"),
+        ]
+
     async def test_a_failing_application_stops_nothing(self) -> None:
         client, media = await self.nodes()
 

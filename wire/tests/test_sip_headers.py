@@ -33,7 +33,7 @@ def test_lists_are_split_where_the_rfc_allows() -> None:
     assert headers.items("WWW-Authenticate") == ['Digest realm="a", nonce="b"']
 
 
-@pytest.mark.parametrize("name", ["Via", "Contact", "Route", "Record-Route", "Require"])
+@pytest.mark.parametrize("name", ["Via", "Contact", "Route", "Record-Route"])
 @pytest.mark.parametrize("value", ["a,,b", "a,", ",", ""])
 def test_lists_that_want_every_element(name: str, value: str) -> None:
     with pytest.raises(SipParseError):

@@ -1,3 +1,6 @@
+from contextlib import suppress
+from time import process_time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -63,6 +66,7 @@ def test_every_contact_is_read() -> None:
         (b"Contact", b"Route: <tel:1>\r\nContact", "Bad Route: Unsupported URI Scheme"),
         (b"Contact", b"Record-Route: <sip:h\r\nContact", "Bad Record-Route: unterminated angle bracket"),
         (b"Contact", b'Require: "a\r\nContact', "Bad Require: unterminated quoted string"),
+        (b"Contact", b'k: a, "\r\nContact', "Bad Supported: unterminated quoted string"),
         (b"Contact", b"Accept: sdp\r\nContact", "Bad Accept: no type/subtype"),
         (b"Contact", b'Content-Encoding: a, "\r\nContact', "Bad Content-Encoding: unterminated quoted string"),
         (b"a84b4c76e66710", b"two words", "Bad Call-ID: a blank in it"),
@@ -186,3 +190,31 @@ def test_any_message_written_is_read_back(data: st.DataObject) -> None:
     ):
         assert parse_datagram(bytes(message)) == message
         assert StreamParser().receive(bytes(message)) == [Framed(message, bytes(message))]
+
+
+SIZE = 60_000
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"Via: ", b"Via: " + b"SIP/2.0/UDP h," * (SIZE // 14)),
+        (b";tag=1928301774", b";a=b" * (SIZE // 4)),
+        (b"Alice", b'"a"' * (SIZE // 3)),
+        (b"Alice", b'"' + b"\\a" * (SIZE // 2)),
+        (b"Contact: ", b'Contact: "a"<sip:a@h>' + b",<sip:a@h>" * (SIZE // 10) + b","),
+        (b"sip:bob@biloxi.com SIP", b"sip:a@h" + b";p" * (SIZE // 2) + b" SIP"),
+        (b"SIP/2.0/UDP", b"SIP" + b" " * SIZE + b"/2.0/UDP"),
+        (b"pc33.atlanta.com;", b"a" + b"-" * SIZE + b";"),
+        (b"Max-Forwards: 70", b"X:\r\n" + b" y\r\n" * (SIZE // 4) + b"Max-Forwards: 70"),
+        (b"Max-Forwards: 70", b"x:y\r\n" * (SIZE // 5) + b"Max-Forwards: 70"),
+        (b"application/sdp", b"application" + b" " * SIZE + b"sdp"),
+    ],
+)
+def test_no_message_of_a_datagram_takes_long(old: bytes, new: bytes) -> None:
+    """Each takes some 0.03 s; what grew with the square of the size would take many seconds."""
+    data = INVITE.replace(old, new, 1)
+    began = process_time()
+    with suppress(SipParseError):
+        parse_datagram(data)
+    assert process_time() - began < 1

@@ -42,7 +42,7 @@ LISTS = frozenset(
     | {"require", "route", "supported", "unsupported", "via", "warning"}
 )
 # Those of them that may not have an empty element, as `a,,b`, or be empty.
-_FULL_LISTS = frozenset({"contact", "record-route", "require", "route", "via"})
+_FULL_LISTS = frozenset({"contact", "record-route", "route", "via"})
 _FOLD = re.compile(r"(?:\r\n|\n)[ \t]+")
 _LINE_END = re.compile(r"\r\n|\n")
 _LINE = re.compile(r"([^\s:]+)[ \t]*:([^\r]*)")

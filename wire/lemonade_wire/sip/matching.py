@@ -8,6 +8,7 @@ from typing import Literal
 from lemonade_wire.address import Address, Resolver
 from lemonade_wire.sip.errors import SipParseError
 from lemonade_wire.sip.header import CSeq
+from lemonade_wire.sip.headers import Headers
 from lemonade_wire.sip.message import Request, Response
 from lemonade_wire.sip.transaction import Input
 from lemonade_wire.sip.uri import SipUri
@@ -44,9 +45,8 @@ def received_from(request: Request, source: Address, datagram: bool) -> tuple[Re
         port = source.port
     elif via.host.strip("[]").lower() != source.host.lower():
         via = via.with_param("received", source.host)
-    headers = request.headers.without("Via")
-    for value in (*reversed(others), via):
-        headers = headers.with_top("Via", str(value))
+    lines = request.headers.without("Via")
+    headers = Headers.of([*(("Via", str(value)) for value in (via, *others)), *lines])
     return request.with_headers(headers), Address(source.host, port)
 
 

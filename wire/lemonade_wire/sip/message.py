@@ -27,7 +27,10 @@ METHODS = frozenset(
 _ONCE = ("From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Length", "Content-Type")
 _STATUS = re.compile(r"(SIP/[0-9]+\.[0-9]+) ([0-9]{3})(?: (.*))?", re.IGNORECASE | re.DOTALL)
 # The properties that a user agent relies on, so that they are read before it gets the message.
-_NEEDED = ("from_", "to", "call_id", "cseq", "contacts", "routes", "record_routes", "require", "codings", "accept")
+_NEEDED = (
+    *("from_", "to", "call_id", "cseq", "contacts", "routes", "record_routes"),
+    *("require", "supported", "codings", "accept"),
+)
 _BLANK_LINE = re.compile(rb"(\r?\n)(\r?\n)")
 _NUMBER = re.compile(r"[0-9]{1,10}")
 _CALL_ID = re.compile(r"\S+")
@@ -91,6 +94,11 @@ class Message:
     def require(self) -> list[str]:
         """The option tags of Require; raises SipParseError."""
         return self._each("Require", str)
+
+    @cached_property
+    def supported(self) -> list[str]:
+        """The option tags of Supported; raises SipParseError."""
+        return self._each("Supported", str)
 
     @cached_property
     def codings(self) -> list[str]:

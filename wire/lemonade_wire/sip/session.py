@@ -19,7 +19,7 @@ _SECONDS = re.compile(r"[0-9]{1,9}")
 
 def supports_timers(message: Message) -> bool:
     """Whether the sender does session timers itself."""
-    return any(tag.lower() == TIMER for tag in message.headers.items("Supported"))
+    return any(tag.lower() == TIMER for tag in message.supported)
 
 
 def interval_of(message: Message) -> tuple[int, str] | None:
