@@ -295,6 +295,21 @@ def test_provisioned_content_needs_no_imap_server(tmp_path: Path) -> None:
             assert (refused.status, refused.reason) == (404, "Announcement content not found")
 
 
+def test_a_kept_connection_serves_the_next_call_and_is_left_on_sigterm(tmp_path: Path) -> None:
+    with mail(CONTENT) as imap:
+        options = ("--allow-imap", "imap.example.com", "--resolve", f"imap.example.com=127.0.0.1:{imap}")
+        with media(tmp_path, *options, "--imap-idle", "60") as (run, peer):
+            peer.ask_options()
+            for number in (1, 2):
+                peer.call()
+                peer.run(lambda n=number: sum(isinstance(event, ByeReceived) for event in peer.events) == n)
+            run.send_signal(signal.SIGTERM)
+            assert run.wait(10) == 0
+    traced = [json.loads(line) for line in (tmp_path / "trace.jsonl").read_text().splitlines()]
+    said = [event["text"].split()[1] for event in traced if event["event"] == "imap" and event["way"] == "sent"]
+    assert said == ["AUTHENTICATE", "URLFETCH", "URLFETCH", "LOGOUT"]
+
+
 def test_sigterm_hangs_up_a_call_that_plays(tmp_path: Path) -> None:
     with (
         mail(CONTENT * 100) as imap,

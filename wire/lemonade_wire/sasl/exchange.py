@@ -14,6 +14,7 @@ import binascii
 import hmac
 import re
 import secrets
+from functools import lru_cache
 from typing import Protocol
 
 from lemonade_wire.sasl.keys import ScramKeys, mask, sign
@@ -104,7 +105,7 @@ class ScramSha256:
             )
         # ValueError: PrepError too
         try:
-            keys = ScramKeys.make(self._password, _decoded(found["salt"]), iterations)
+            keys = _keys(self._password, _decoded(found["salt"]), iterations)
         except ValueError as problem:
             raise SaslError(f"the password cannot be used: {problem}") from None
         bare = f"c=biws,r={nonce}".encode("ascii")  # biws: `n,,` again, so that nobody changes it on the way
@@ -118,6 +119,12 @@ class ScramSha256:
             raise SaslError("the server does not prove that it knows the password")
         self.complete = True
         return b""
+
+
+@lru_cache(maxsize=32)
+def _keys(password: str, salt: bytes, iterations: int) -> ScramKeys:
+    """Make the keys of a password, or have them still (RFC 5802, 5.1 allows it): each login would cost milliseconds."""
+    return ScramKeys.make(password, salt, iterations)
 
 
 def _decoded(text: str) -> bytes:
