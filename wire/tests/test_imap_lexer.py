@@ -170,6 +170,13 @@ def test_values_of_a_response() -> None:
     ]
 
 
+def test_a_section_may_name_fields_with_brackets_and_quotes() -> None:
+    (value,) = lexer(rb'(BODY[HEADER.FIELDS ("X-a]b\"c" To)]<0> "x" UID 3)').values()
+    assert value == ListValue(
+        (Atom(r'BODY[HEADER.FIELDS ("X-a]b\"c" To)]<0>'), Quoted(b"x"), Atom("UID"), Atom("3")),
+    )
+
+
 def test_an_unclosed_list_ends_with_its_line() -> None:
     assert lexer(b"(BINARY ", Literal.of(b""), b"").values() == [ListValue((Atom("BINARY"), Literal.of(b"")))]
 

@@ -25,7 +25,10 @@ _ITEM_NAME = re.compile(rb"[A-Za-z0-9.]+")
 _SECTION_TEXT = re.compile(rb"[A-Za-z0-9.]*")
 _PARTIAL = re.compile(rb"<([0-9]{1,18})(?:\.([0-9]{1,18}))?>")
 # In responses an atom is whatever is neither blank nor bracket: flags, sequence sets, Dovecot's unquoted URLs.
-_LOOSE_ATOM = re.compile(rb'(?:BODY|BINARY)(?:\.[A-Z]+)?\[[^\]\r\n]*\](?:<[0-9.]+>)?|[^\x00-\x20()"]+', re.IGNORECASE)
+# A section is taken whole: the names in it may be strings, and have blanks, parentheses and brackets in them.
+_LOOSE_ATOM = re.compile(
+    rb'(?:BODY|BINARY)(?:\.[A-Z]+)?\[(?:"(?:[^"\\]|\\.)*"|[^\]"\r\n])*+\](?:<[0-9.]+>)?|[^\x00-\x20()"]+', re.IGNORECASE
+)
 _SPACES = re.compile(rb" +")
 _PLAIN = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-\x7f]*")
 
