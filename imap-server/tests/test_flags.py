@@ -173,6 +173,14 @@ def test_messages_that_are_gone_answer_as_such(world: Any) -> None:
     )
     assert other.receive_data(b"t STORE 1:2 +FLAGS.SILENT \\Draft\r\n").startswith(b"t OK [EXPUNGEISSUED] ")
     assert other.receive_data(b"t COPY 1:2 INBOX\r\n").startswith(b"t NO [EXPUNGEISSUED] ")
+    for items in ("UID", "(UID BODY.PEEK[TEXT])"):
+        # RFC 2180, 4.1.2
+        told = other.receive_data(f"t FETCH 1:2 {items}\r\n".encode())
+        assert told.startswith(b"* 2 FETCH (UID 2"), told
+        assert told.count(b"FETCH") == 1
+        assert told.endswith(b"\r\nt NO [EXPUNGEISSUED] some of the messages are there no more\r\n")
+    assert b"t OK FETCH" in other.receive_data(b"t FETCH 2 UID\r\n")
+    assert b"t OK FETCH" in other.receive_data(b"t FETCH 2 (UID) (CHANGEDSINCE 1)\r\n")
     assert b"[COPYUID" in other.receive_data(b"t UID COPY 1:2 INBOX\r\n")
     assert b"MESSAGES 2" in said(one, "STATUS INBOX (MESSAGES)")
 

@@ -51,7 +51,6 @@ def test_encoding_and_disposition() -> None:
         ("joe@example.com", [(None, "joe", "example.com")]),
         ('"Doe, Joe" <joe@example.com>, ann@x', [("Doe, Joe", "joe", "example.com"), (None, "ann", "x")]),
         ("joe@example.com (Joe Doe)", [("Joe Doe", "joe", "example.com")]),
-        ("<@a,@b:joe@c>", [(None, "joe", "c")]),
         ("joe@[IPv6:::1]", [(None, "joe", "[IPv6:::1]")]),
         ("friends: a@x, b@y;", [(None, "friends", None), (None, "a", "x"), (None, "b", "y"), (None, None, None)]),
         ("nobody", [(None, "nobody", "")]),
@@ -60,6 +59,41 @@ def test_encoding_and_disposition() -> None:
 )
 def test_addresses(value: str, expected: list[tuple[str | None, str | None, str | None]]) -> None:
     assert addresses(value) == tuple(MailAddress(name, None, local, domain) for name, local, domain in expected)
+
+
+@pytest.mark.parametrize("value", ["J <@a,@b:joe@c>", "J < @a,@b : joe@c >", "J <@a,@b(x):joe@c>"])
+def test_a_source_route_has_its_place(value: str) -> None:
+    assert addresses(value) == (MailAddress("J", "@a,@b", "joe", "c"),)
+
+
+def test_what_is_no_route_is_left_in_the_address() -> None:
+    assert addresses("<@joe>") == (MailAddress(None, None, "", "joe"),)
+
+
+@pytest.mark.parametrize(
+    ("written", "params"),
+    [
+        # RFC 2231, 3
+        (
+            'URL*0="ftp://"; URL*1="cs.utk.edu/pub/moore/bulk-mailer/bulk-mailer.tar"',
+            (("URL", "ftp://cs.utk.edu/pub/moore/bulk-mailer/bulk-mailer.tar"),),
+        ),
+        # RFC 2231, 4.1
+        (
+            "title*0*=us-ascii'en'This%20is%20even%20more%20; title*1*=%2A%2A%2Afun%2A%2A%2A%20; title*2=\"isn't it!\"",
+            (("TITLE*", "us-ascii'en'This%20is%20even%20more%20%2A%2A%2Afun%2A%2A%2A%20isn%27t%20it!"),),
+        ),
+        ("x=1; a*1=two; y=2; a*0=one; z=3", (("X", "1"), ("A", "onetwo"), ("Y", "2"), ("Z", "3"))),
+        ("title*=us-ascii'en'one", (("TITLE*", "us-ascii'en'one"),)),
+        ("a*0=one; a*2=three", (("A*0", "one"), ("A*2", "three"))),
+        ("a*1=two", (("A*1", "two"),)),
+        ("a*0=one; a*1*=%20two", (("A*0", "one"), ("A*1*", "%20two"))),
+        ("a*0=one; a*0=again; a*1=two", (("A", "onetwo"),)),
+        ("a*00=x; a*-1=y; a*x=z", (("A*00", "x"), ("A*-1", "y"), ("A*X", "z"))),
+    ],
+)
+def test_values_in_pieces_are_put_together(written: str, params: object) -> None:
+    assert Header.parse(f"Content-Type: a/b; {written}\r\n".encode()).content_type() == ("A", "B", params)
 
 
 def test_absent_sender_and_reply_to_are_the_from() -> None:

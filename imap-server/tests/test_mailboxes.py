@@ -90,6 +90,11 @@ def test_lsub_lists_names_and_what_a_percent_sign_stops_at(world: Any) -> None:
         ("CREATE /x", "NO [CANNOT]"),
         ("CREATE x//y", "NO [CANNOT]"),
         ('CREATE "x&AAc-"', "NO [CANNOT]"),
+        ('CREATE "x&AGE-"', "BAD"),  # RFC 3501, 5.1.3: encodes what represents itself
+        ('CREATE "&AOQ-&APY-"', "BAD"),  # a shift that is not needed
+        ('CREATE "x&APY-&"', "BAD"),
+        ("CREATE {4+}\r\nGr\xfc", "BAD"),  # 5.1: names are 7-bit
+        ('RENAME a "x&AGE-"', "BAD"),
         (f"CREATE {'x' * 1001}", "NO [LIMIT]"),
         ("DELETE nowhere", "NO [NONEXISTENT]"),
         ("DELETE inbox", "NO [CANNOT]"),

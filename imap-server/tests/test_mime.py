@@ -67,8 +67,8 @@ def test_a_message_without_mime_is_text() -> None:
         (("CHARSET", "us-ascii"),),
         "7BIT",
     )
-    assert (root.header_length, root.body_offset, root.length, root.lines) == (14, 14, 18, 2)
-    assert (root.decoded_length, root.decoded_lines) == (18, 2)
+    assert (root.header_length, root.body_offset, root.length, root.lines) == (14, 14, 18, 1)
+    assert (root.decoded_length, root.decoded_lines) == (18, 1)
     assert root.envelope is not None
     assert root.envelope.subject == "x"
 
@@ -80,7 +80,7 @@ def test_nested_parts() -> None:
     assert body(NESTED, plain) == b"plain\r\n"
     assert (plain.lines, plain.header_length) == (1, 2)
     assert body(NESTED, html) == b"<p>=20a=\r\nb</p>"
-    assert (html.lines, html.decoded_length, html.decoded_lines) == (2, len("<p> ab</p>"), 1)
+    assert (html.lines, html.decoded_length, html.decoded_lines) == (1, len("<p> ab</p>"), 0)
     assert body(NESTED, alternative).endswith(b"--in--\r\nepilogue of the inner")
     inner = forwarded.children[0]
     assert forwarded.is_message
@@ -88,9 +88,17 @@ def test_nested_parts() -> None:
     assert inner.envelope is not None
     assert inner.envelope.subject == "inner"
     assert (body(NESTED, inner), inner.decoded_length, inner.has_nul) == (b"AAEC\r\nAwQ=", 5, True)
-    assert forwarded.lines == 7
+    assert forwarded.lines == 6
     assert (empty.length, empty.lines, empty.decoded_length) == (0, 0, 0)
     assert body(NESTED, root).endswith(b"epilogue\r\n")
+
+
+def test_line_ends_are_counted_as_in_the_example_of_rfc_3501() -> None:
+    # 7.4.2: "BASE64" 4554 73; lines of 60 characters, and one of 28 whose line end is the boundary's
+    encoded = (b"x" * 60 + b"\r\n") * 73 + b"x" * 28
+    message = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\n%s\r\n--b--\r\n"
+    (part,) = index([message % encoded]).children
+    assert (part.length, part.lines) == (4554, 73)
 
 
 def test_offsets_are_those_of_the_text() -> None:
@@ -153,7 +161,7 @@ def test_endless_nesting_ends() -> None:
 def test_a_line_longer_than_memory_likes_is_no_boundary_and_is_counted() -> None:
     long = b"x" * 200_000
     root = index([b"Content-Type: text/plain\r\n\r\n", long, b"\r\n", long])
-    assert (root.length, root.lines, root.decoded_length) == (400_002, 2, 400_002)
+    assert (root.length, root.lines, root.decoded_length) == (400_002, 1, 400_002)
 
 
 @settings(max_examples=80, deadline=None)

@@ -42,6 +42,13 @@ def ticket(world: Any, section: str, uid: int = 2) -> str:
     return url
 
 
+def test_a_whole_message_has_the_lines_of_header_and_body(world: Any) -> None:
+    # RFC 3501, 7.4.2: the size in text lines of the encapsulated message
+    world.append(FORWARD)
+    told = world.fetch(world.joe, ticket(world, ""), "BODYPARTSTRUCTURE")
+    assert told.endswith(b" %d NIL NIL NIL NIL))" % FORWARD.count(b"\n")), told
+
+
 @pytest.mark.parametrize(
     ("section", "stored", "decoded"),
     [
@@ -89,7 +96,7 @@ def test_a_section_that_is_not_there_is_nil(world: Any, section: str) -> None:
 @pytest.mark.parametrize(
     ("section", "stored", "decoded"),
     [
-        ("1", b'("TEXT" "PLAIN" ("CHARSET" "utf-8") NIL NIL "QUOTED-PRINTABLE" 12 1 ', b'"BINARY" 5 1 '),
+        ("1", b'("TEXT" "PLAIN" ("CHARSET" "utf-8") NIL NIL "QUOTED-PRINTABLE" 12 1 ', b'"BINARY" 5 0 '),
         ("2.1", b'("AUDIO" "BASIC" NIL NIL NIL "BASE64" 4 ', b'"BINARY" 3 '),
         ("2", b'("MESSAGE" "RFC822" NIL NIL NIL "7BIT" %d (' % (len(INNER) - 2), b'"BINARY" %d (' % (len(INNER) - 2)),
         ("", b'("MESSAGE" "RFC822" NIL NIL NIL "8BIT" %d (' % len(FORWARD), b'"BINARY" %d (' % len(FORWARD)),

@@ -157,7 +157,7 @@ def test_messages(world: Any, sound: bytes) -> None:
     }
     ((_, _, items), _) = told(joe, b"a FETCH 1 BODYSTRUCTURE")
     assert items["BODYSTRUCTURE"] == [
-        [b"TEXT", b"PLAIN", [b"CHARSET", b"us-ascii"], "NIL", "NIL", b"7BIT", "9", "1", *["NIL"] * 4],
+        [b"TEXT", b"PLAIN", [b"CHARSET", b"us-ascii"], "NIL", "NIL", b"7BIT", "9", "0", *["NIL"] * 4],
         [b"AUDIO", b"BASIC", "NIL", "NIL", "NIL", b"BASE64", "700", *["NIL"] * 4],
         [b"AUDIO", b"BASIC", "NIL", "NIL", "NIL", b"X-UNKNOWN", "4", *["NIL"] * 4],
         b"MIXED",

@@ -42,7 +42,7 @@ def test_greeting_to_logout(world: Any) -> None:
     )
     assert client.receive_data(b"f UID SEARCH ALL\r\ng UID FETCH 1 (BODYSTRUCTURE)\r\n") == (
         b"* SEARCH 1\r\nf OK SEARCH completed\r\n"
-        b'* 1 FETCH (UID 1 BODYSTRUCTURE (("TEXT" "PLAIN" ("CHARSET" "us-ascii") NIL NIL "7BIT" 9 1 NIL NIL NIL NIL)'
+        b'* 1 FETCH (UID 1 BODYSTRUCTURE (("TEXT" "PLAIN" ("CHARSET" "us-ascii") NIL NIL "7BIT" 9 0 NIL NIL NIL NIL)'
         b'("AUDIO" "BASIC" NIL NIL NIL "BASE64" 700 NIL NIL NIL NIL)'
         b'("AUDIO" "BASIC" NIL NIL NIL "X-UNKNOWN" 4 NIL NIL NIL NIL)'
         b' "MIXED" ("BOUNDARY" "b1") NIL NIL NIL))\r\n'
@@ -184,8 +184,21 @@ def test_close_expunges_and_unselect_and_examine_do_not(world: Any) -> None:
     assert world.joe.receive_data(b"s EXAMINE INBOX\r\nx STORE 1 FLAGS x\r\n").endswith(b"read-only\r\n")
 
 
+@pytest.mark.parametrize("word", [b"SELECT", b"EXAMINE"])
+def test_a_mailbox_that_is_left_for_another_is_told_to_be_closed(world: Any, word: bytes) -> None:
+    # RFC 7162, 3.2.11: the boundary between what is said of the one and of the other
+    assert b"[CLOSED]" not in world.joe.receive_data(b"s %s INBOX\r\n" % word)
+    assert world.joe.receive_data(b"s %s INBOX\r\n" % word).startswith(
+        b"* OK [CLOSED] the mailbox before is left\r\n* FLAGS"
+    )
+    assert b"[CLOSED]" not in world.joe.receive_data(b"u UNSELECT\r\ns %s INBOX\r\n" % word)
+
+
 def test_a_failed_select_leaves_nothing_selected(world: Any) -> None:
-    world.joe.receive_data(b"s SELECT INBOX\r\nt SELECT nowhere\r\n")
+    world.joe.receive_data(b"s SELECT INBOX\r\n")
+    assert world.joe.receive_data(b"t SELECT nowhere\r\n").startswith(
+        b"* OK [CLOSED] the mailbox before is left\r\nt NO "
+    )
     assert world.joe.receive_data(b"f FETCH 1 UID\r\n").startswith(b"f BAD ")
 
 

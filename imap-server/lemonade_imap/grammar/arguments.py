@@ -12,8 +12,12 @@ INBOX = "INBOX"
 
 
 def mailbox_name(lexer: Lexer) -> str:
-    """Read the name of a mailbox, from modified UTF-7 (RFC 3501, 5.1.3); INBOX has no case, below it either."""
-    name = mutf7.decode(lexer.astring())
+    """Read the name of a mailbox, from modified UTF-7 (RFC 3501, 5.1.3)."""
+    return with_inbox(mutf7.decode(lexer.astring()))
+
+
+def with_inbox(name: str) -> str:
+    """Return a name with INBOX in capitals: it has no case, below it either (RFC 3501, 5.1)."""
     return f"{INBOX}{name[len(INBOX) :]}" if name.upper().startswith(f"{INBOX}/") else name
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lemonade_imap.grammar.arguments import mailbox_name, parenthesised
+from lemonade_imap.grammar.arguments import INBOX, mailbox_name, parenthesised, with_inbox
 from lemonade_imap.grammar.command import Command, Reader
 from lemonade_wire.imap import mutf7
 from lemonade_wire.imap.errors import ImapParseError
@@ -132,9 +132,16 @@ def _named(made: Callable[[str], Command]) -> Reader:
 
 
 def _new_name(lexer: Lexer) -> str:
-    """Read the name of a mailbox to be; a trailing separator says that names will be made below it, and is no part."""
+    """Read the name of a mailbox to be; a trailing separator says that names will be made below it, and is no part.
+
+    It must be written as it will be listed: 7-bit, without a shift that is not needed (RFC 3501, 5.1 and 5.1.3).
+    """
     lexer.space()
-    return mailbox_name(lexer).removesuffix("/")
+    octets = lexer.astring()
+    plain = mutf7.decode(octets)
+    if plain != INBOX and mutf7.encode(plain) != octets:
+        raise ImapParseError("a new name is in modified UTF-7, and shifts no more than it must")
+    return with_inbox(plain).removesuffix("/")
 
 
 def _rename(lexer: Lexer) -> Command:

@@ -6,6 +6,7 @@ Text keeps octets that are no UTF-8 as surrogate escapes, so that what came in g
 from __future__ import annotations
 
 import re
+import string
 from dataclasses import dataclass
 from typing import Self
 
@@ -16,6 +17,8 @@ _FOLD = re.compile(rb"\r?\n(?=[ \t])")
 _TOKEN = re.compile(r"[^\s()<>@,;:\\\"/\[\]?=]+")
 # a quoted string that is not closed goes on to the end
 _PARAMETER = re.compile(r'\s*;\s*([^\s()<>@,;:\\"/\[\]?=]+)\s*=\s*("(?:[^"\\]|\\.)*(?:"|\Z)|[^;]*)', re.DOTALL)
+_PIECE = re.compile(r"([^*]+)\*(0|[1-9][0-9]{0,2})(\*?)")
+_ATTRIBUTE = frozenset(string.ascii_letters + string.digits + "!#$&+-.^_`{|}~")
 _INNERMOST = re.compile(r"\((?:[^()\\]|\\.)*+\)", re.DOTALL)
 _MOST_COMMENTS = 100
 _MEDIA = re.compile(r"\s*([^\s()<>@,;:\\\"/\[\]?=]+)\s*/\s*([^\s()<>@,;:\\\"/\[\]?=]+)\s*")
@@ -106,7 +109,38 @@ def parameters(text: str) -> Params:
         if value.startswith('"'):
             value = re.sub(r'\\(.)|"', lambda pair: pair[1] or "", value[1:], flags=re.DOTALL)
         found.append((match[1].upper(), value))
-    return tuple(found)
+    return _joined(found)
+
+
+def _joined(found: list[tuple[str, str]]) -> Params:
+    """Put values together that came in pieces (RFC 2231, 3 and 6); the name keeps its `*` where one is encoded.
+
+    Pieces among which one is missing, or which begin without the charset that later ones need, stay pieces.
+    """
+    pieces: dict[str, dict[int, tuple[str, bool]]] = {}
+    for name, value in found:
+        if match := _PIECE.fullmatch(name):
+            pieces.setdefault(match[1], {}).setdefault(int(match[2]), (value, bool(match[3])))
+    whole: dict[str, tuple[str, str]] = {}
+    for name, numbered in pieces.items():
+        in_order = [numbered[at] for at in sorted(numbered)]
+        encoded = any(one for _, one in in_order)
+        if sorted(numbered) == list(range(len(numbered))) and in_order[0][1] == encoded:
+            texts = (value if one or not encoded else _percent(value) for value, one in in_order)
+            whole[name] = (name + "*" * encoded, "".join(texts))
+    params: list[tuple[str, str]] = []
+    for name, value in found:
+        match = _PIECE.fullmatch(name)
+        param = whole.get(match[1], (name, value)) if match else (name, value)
+        if match is None or param not in params:
+            params.append(param)
+    return tuple(params)
+
+
+def _percent(value: str) -> str:
+    """Write a piece that is not encoded for a value that is (RFC 2231, 7: attribute-char stays)."""
+    octets = value.encode("utf-8", "surrogateescape")
+    return "".join(chr(octet) if chr(octet) in _ATTRIBUTE else f"%{octet:02X}" for octet in octets)
 
 
 _COMMENT = r"\((?:[^()\\]|\\.|{})*+\)"
@@ -151,12 +185,13 @@ def _phrase(words: list[str]) -> str:
 
 def _mailbox(words: list[str], angle: str | None, comment: str | None) -> MailAddress:
     if angle is None:
-        address, name = "".join("".join(words).split()), comment
+        route, address, name = "", "".join("".join(words).split()), comment
     else:
-        # a source route before the address goes (RFC 5322, 4.4)
-        address, name = angle.rpartition(":")[2].strip() if angle.startswith("@") else angle.strip(), _phrase(words)
+        # an obsolete route stands before the address (RFC 5322, 4.4), and has a place of its own (RFC 3501, 7.4.2)
+        route, _, address = angle.rpartition(":") if angle.startswith("@") else ("", "", angle)
+        address, name = address.strip(), _phrase(words)
     local, at, domain = address.rpartition("@")
-    return MailAddress(name or None, None, local if at else address, domain if at else "")
+    return MailAddress(name or None, route.strip() or None, local if at else address, domain if at else "")
 
 
 def envelope_of(header: Header) -> Envelope:

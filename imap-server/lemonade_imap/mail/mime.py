@@ -82,7 +82,6 @@ class _Open:
     decoded_length: int = 0
     decoded_lines: int = 0
     has_nul: bool = False
-    last_octet: bytes = b"\n"
     children: list[Part] = field(default_factory=list)
 
     def media(self) -> tuple[str, str, Params]:
@@ -102,7 +101,6 @@ class _Open:
             self.decoded_length += len(octets)
             self.decoded_lines += octets.count(b"\n")
             self.has_nul = self.has_nul or b"\0" in octets
-            self.last_octet = octets[-1:]
 
 
 class Indexer:
@@ -114,7 +112,6 @@ class Indexer:
         self._parts = 1
         self._held = b""
         self._line_end = b""
-        self._last_line_empty = True
         self._at_line_start = True
         self._open: list[_Open] = [_Open(0, is_message=True)]
         self._root = Part()
@@ -151,7 +148,7 @@ class Indexer:
         self._newlines += self._at_line_start
         part = self._open[-1]
         if not part.in_header:
-            self._content(line, starts=starts)
+            self._content(line)
         elif starts and line in {b"\r\n", b"\n"}:
             self._end_header(part, self._offset)
         elif len(part.head) < MAX_HEADER:
@@ -168,7 +165,6 @@ class Indexer:
             self._end_parts(depth + 1, start - len(self._line_end))
             # what ends the last boundary of a multipart may belong to the boundary of one around it
             self._line_end = line[len(line.rstrip(b"\r\n")) :] if text != boundary else b""
-            self._last_line_empty = False
             multipart.parts_ended = text != boundary or self._parts >= MAX_PARTS
             if not multipart.parts_ended:
                 in_digest = multipart.media()[1] == "DIGEST"
@@ -201,13 +197,12 @@ class Indexer:
         except Undecodable:
             part.decodes = False
 
-    def _content(self, line: bytes, *, starts: bool) -> None:
+    def _content(self, line: bytes) -> None:
         # the line end before a boundary belongs to the boundary (RFC 2046, 5.1.1): it waits for the next line
         bare = line
         if line.endswith(b"\n"):
             bare = line[:-2] if line.endswith(b"\r\n") else line[:-1]
         self._line_end = line[len(bare) :]
-        self._last_line_empty = starts and not bare
         self._decode(bare)
 
     def _flush_line_end(self) -> None:
@@ -242,13 +237,9 @@ class Indexer:
                 self._root = finished
 
     def _lines_of(self, part: _Open, length: int) -> int:
-        """Return the lines of a part's body; one without a line end is a line too."""
-        if not length:
-            return 0
-        newlines = self._newlines - part.lines_before
-        if self._line_end:
-            return newlines - self._last_line_empty
-        return newlines + (not self._at_line_start)
+        """Return the lines of a part's body: its line ends are counted, as the example of RFC 3501, 7.4.2 does."""
+        # the line end that waits is the boundary's, and no more of the body
+        return self._newlines - part.lines_before - bool(self._line_end) if length else 0
 
     def _finish(self, part: _Open, end: int) -> Part:
         """Return the index of a part whose content ends at octet `end`."""
@@ -268,7 +259,7 @@ class Indexer:
         length = max(0, end - part.body_offset)
         lines = self._lines_of(part, length)
         decoded_length: int | None = part.decoded_length
-        decoded_lines = part.decoded_lines + (part.last_octet != b"\n")
+        decoded_lines = part.decoded_lines
         if decoder is None:
             decoded_length, decoded_lines = (length if encoding in IDENTITY else None), lines
         return Part(

@@ -40,16 +40,24 @@ def structure_of(part: Part) -> BodyStructure:
     )
 
 
-def returned_structure(root: Part, extent: Extent, decoded_size: int | None) -> BodyStructure:
+def is_whole(root: Part, extent: Extent) -> bool:
+    """Tell whether octets are a whole message, its header too."""
+    return extent.part is None and extent.offset == 0 and extent.length == root.body_offset + root.length
+
+
+def returned_structure(
+    root: Part, extent: Extent, decoded_size: int | None, header_lines: int | None = None
+) -> BodyStructure:
     """Return the structure of what URLFETCH returns (RFC 5524, 3.2): `decoded_size` is None where it is as stored.
 
-    A section that is no part has no structure of its own: the whole message is a message/rfc822, the rest octets.
+    `header_lines`: of the message, where it is returned whole. A section that is no part has no structure of its own:
+    the whole message is a message/rfc822, the rest octets.
     """
     part = extent.part
     identity = "BINARY" if decoded_size is not None else "8BIT"
     if part is None:
-        if extent.offset == 0 and extent.length == root.body_offset + root.length:
-            lines = root.lines + 1
+        if header_lines is not None:
+            lines = header_lines + root.lines
             inner = structure_of(root)
             return BodyStructure(
                 "MESSAGE", "RFC822", (), None, None, identity, extent.length, lines, root.envelope, inner

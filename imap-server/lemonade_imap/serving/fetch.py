@@ -27,15 +27,24 @@ async def fetch(context: Context, command: c.Fetch) -> Replies:
         yield Batch(enable_condstore(context))
     wish = _wish(context, command)
     listed: dict[int, Summary] | None = None
+    gone = False
     if command.changed_since is not None or (wish.is_summary and len(uids) * _SPARSE > len(view.uids)):
         summaries = await backend.call(backend.store.summaries, view.mailbox, command.changed_since or 0)
         listed = {summary.uid: summary for summary in summaries}
-        uids = [uid for uid in uids if uid in listed]
+        there = [uid for uid in uids if uid in listed]
+        # where changes are asked for, who is not listed may just not have changed
+        gone = command.changed_since is None and len(there) < len(uids)
+        uids = there
     if listed is not None and wish.is_summary:
         yield Batch([_summary(view, listed[uid], wish) for uid in uids])
     else:
-        async for reply in _lines(context, uids, wish):
+        lines = Lines(backend.store, view.mailbox, [(view.number(uid), uid) for uid in uids], wish)
+        async for reply in _written(context, lines):
             yield reply
+        gone = gone or lines.gone
+    if gone and not command.by_uid:
+        # RFC 2180, 4.1.2: a client that was not told yet hears that not all of them are here
+        raise Refused("NO", "[EXPUNGEISSUED] some of the messages are there no more")
     yield Done(f"{'UID ' * command.by_uid}FETCH completed")
 
 
@@ -53,10 +62,9 @@ def _wish(context: Context, command: c.Fetch) -> Wish:
     return Wish(items, marks, context.view.modseqs, context.view.recent)
 
 
-async def _lines(context: Context, uids: list[int], wish: Wish) -> AsyncIterator[Reply]:
+async def _written(context: Context, lines: Lines) -> AsyncIterator[Reply]:
     """Yield the lines of messages whose indexes or octets are wanted; raises Refused at the end for BINARY's sake."""
     backend, view = context.backend, context.view
-    lines = Lines(backend.store, view.mailbox, [(view.number(uid), uid) for uid in uids], wish)
     try:
         while some := await backend.call(lines.some):
             for reply in some:

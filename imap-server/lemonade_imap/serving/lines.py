@@ -57,7 +57,7 @@ class Lines:
     """Writes the lines of messages, given as (number, UID); every method runs where the store lives.
 
     `marked`: the messages that were marked as seen. `undecoded`: an item was left out since its encoding does not
-    come off.
+    come off. `gone`: messages were passed over that are there no more.
     """
 
     def __init__(self, store: Store, mailbox: Mailbox, numbered: Iterable[tuple[int, int]], wish: Wish) -> None:
@@ -68,6 +68,7 @@ class Lines:
         self._ready: deque[tuple[int, Message, bool]] = deque()
         self.marked: list[Summary] = []
         self.undecoded = False
+        self.gone = False
 
     def some(self) -> list[Reply]:
         """Return the next lines; none when all are written. Messages that are gone are passed over."""
@@ -87,6 +88,7 @@ class Lines:
         batch = [self._waiting.popleft() for _ in range(min(_MOST_MESSAGES, len(self._waiting)))]
         found = [(number, self._store.message(self._mailbox, uid)) for number, uid in batch]
         there = [(number, message) for number, message in found if message is not None]
+        self.gone = self.gone or len(there) < len(found)
         unseen = [message.uid for _, message in there if SEEN not in message.flags] if self._wish.marks_seen else []
         changed: dict[int, Summary] = {}
         if unseen:

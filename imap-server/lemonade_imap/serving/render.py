@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from lemonade_imap.mail.decode import cut, decoded
 from lemonade_imap.mail.mime import Part
 from lemonade_imap.mail.sections import Extent, chosen_fields
-from lemonade_imap.mail.structure import returned_structure
+from lemonade_imap.mail.structure import is_whole, returned_structure
 from lemonade_imap.reply import Piece
 from lemonade_imap.serving.backend import EMPTY, Backend, Wanted, content_of, within
 from lemonade_imap.serving.verify import Target
@@ -44,21 +44,24 @@ def render(backend: Backend, target: Target, params: tuple[str, ...]) -> list[Pi
         return [octets]
     elements: list[list[Piece]] = []
     if "BODYPARTSTRUCTURE" in params and backend.behaviour.shows_structure():
-        elements.append([b"(BODYPARTSTRUCTURE ", *_structure(target, params, content), b")"])
+        elements.append([b"(BODYPARTSTRUCTURE ", *_structure(backend, target, params, content), b")"])
     elements += [[b"(%s " % item.encode("ascii"), octets, b")"] for item in ("BODY", "BINARY") if item in params]
     return [piece for index, element in enumerate(elements) for piece in ([b" ", *element] if index else element)]
 
 
-def _structure(target: Target, params: tuple[str, ...], content: _Content | None) -> list[Piece]:
+def _structure(backend: Backend, target: Target, params: tuple[str, ...], content: _Content | None) -> list[Piece]:
     """Describe what is returned: decoded where BINARY is asked for and possible, else as it is stored.
 
     The size is the section's, with PARTIAL too.
     """
-    extent = target.extent
+    extent, message = target.extent, target.message
+    header_lines = None
+    if is_whole(message.root, extent):
+        header_lines = sum(chunk.count(b"\n") for chunk in backend.store.read(message, 0, message.root.body_offset))
     if extent.fields and content is not None:
         extent = replace(extent, length=content.size)
     decoded_size = content.size if "BINARY" in params and content is not None else None
-    return list(returned_structure(target.message.root, extent, decoded_size).write())
+    return list(returned_structure(message.root, extent, decoded_size, header_lines).write())
 
 
 def _content(backend: Backend, target: Target, *, binary: bool) -> _Content | None:

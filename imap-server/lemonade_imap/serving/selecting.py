@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from lemonade_imap.grammar import commands as c
 from lemonade_imap.reply import Batch
 from lemonade_imap.serving.backend import Done, Refused
-from lemonade_imap.serving.context import Context, Handlers, Replies
+from lemonade_imap.serving.context import Context, Handlers, Replies, line
 from lemonade_imap.serving.enabling import CONDSTORE
 from lemonade_imap.serving.mirror import Look, Question, look
 from lemonade_imap.serving.news import claim
@@ -29,7 +29,9 @@ class _Opened:
 async def _select(context: Context, command: c.Select) -> Replies:
     backend, session = context.backend, context.session
     # the old mailbox is left even where the new one cannot be had (RFC 3501, 6.3.1)
-    session.select(None)
+    if session.view is not None:
+        session.select(None)
+        yield line("* OK [CLOSED] the mailbox before is left")  # RFC 7162, 3.2.11
     if command.condstore:
         session.enabled.add(CONDSTORE)
     named = await backend.mailbox(context.user, command.mailbox)
