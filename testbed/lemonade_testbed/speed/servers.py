@@ -26,7 +26,8 @@ BIG, SMALL = 10_000_000, 20_000
 """Octets of the decoded parts that are fetched: both a multiple of nothing, as attachments are."""
 CROWD = 100_000
 """Messages in the crowded mailbox."""
-_COPIED = 100
+_FEW, _TOGETHER = 1000, 100
+"""Messages that are copied into it at once, and those that one APPEND stores."""
 
 
 @dataclass
@@ -108,20 +109,21 @@ def _fill(server: Server, crowd: int) -> None:
     with connection:
         for size in (BIG, SMALL):
             connection.run(_append("INBOX", _mail(size)))
-        connection.run(b"CREATE Crowd")
+        if not crowd:
+            return
         note = b"From: joe@example.com\r\nTo: joe@example.com\r\nSubject: note\r\n\r\nOne of many.\r\n"
-        have = min(_COPIED, crowd)
-        for _ in range(have):
-            connection.run(_append("Crowd", note))
-        connection.run(b"SELECT Crowd")
-        while have < crowd:
-            more = min(have, crowd - have)
-            connection.run(b"COPY 1:%d Crowd" % more)
-            have += more
+        connection.run(b"CREATE Few")
+        connection.run(b"CREATE Crowd")
+        for _ in range(_FEW // _TOGETHER):
+            connection.run(_append("Few", note, _TOGETHER))
+        # from another mailbox: a Maildir is slow in copying what is in the midst of growing
+        connection.run(b"SELECT Few")
+        for _ in range(crowd // _FEW):
+            connection.run(b"COPY 1:%d Crowd" % _FEW)
 
 
-def _append(mailbox: str, message: bytes) -> bytes:
-    return b"APPEND %s {%d+}\r\n%s" % (mailbox.encode(), len(message), message)
+def _append(mailbox: str, message: bytes, times: int = 1) -> bytes:
+    return b"APPEND %s%s" % (mailbox.encode(), b" {%d+}\r\n%s" % (len(message), message) * times)
 
 
 def _mail(size: int) -> bytes:
