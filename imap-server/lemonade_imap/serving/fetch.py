@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 
 from lemonade_imap.grammar import commands as c
 from lemonade_imap.reply import Batch, Reply
@@ -10,9 +10,11 @@ from lemonade_imap.serving.backend import Done, Refused
 from lemonade_imap.serving.context import Context, Handlers, Replies
 from lemonade_imap.serving.enabling import enable_condstore
 from lemonade_imap.serving.lines import Lines, Wish, marks_seen, summary_item
+from lemonade_imap.serving.mirror import Mirror
+from lemonade_imap.serving.news import current
 from lemonade_imap.serving.selection import chosen
 from lemonade_imap.store.base import Summary
-from lemonade_imap.view import View
+from lemonade_imap.view import View, flag_list
 from lemonade_wire.imap.section import FetchItem
 
 _SPARSE = 8
@@ -26,6 +28,11 @@ async def fetch(context: Context, command: c.Fetch) -> Replies:
     if command.changed_since is not None or any(item.name == "MODSEQ" for item in command.items):
         yield Batch(enable_condstore(context))
     wish = _wish(context, command)
+    if command.changed_since is None and wish.is_remembered:
+        mirror = await current(backend, view.mailbox)
+        yield Batch(_remembered(view, mirror, uids, wish))
+        yield Done(f"{'UID ' * command.by_uid}FETCH completed")
+        return
     listed: dict[int, Summary] | None = None
     gone = False
     if command.changed_since is not None or (wish.is_summary and len(uids) * _SPARSE > len(view.uids)):
@@ -46,6 +53,25 @@ async def fetch(context: Context, command: c.Fetch) -> Replies:
         # RFC 2180, 4.1.2: a client that was not told yet hears that not all of them are here
         raise Refused("NO", "[EXPUNGEISSUED] some of the messages are there no more")
     yield Done(f"{'UID ' * command.by_uid}FETCH completed")
+
+
+def _remembered(view: View, mirror: Mirror, uids: list[int], wish: Wish) -> list[bytes]:
+    """Write lines column by column: mail programs ask for the flags of all messages at once."""
+    everyone = uids == mirror.uids
+    places = range(len(uids)) if everyone else [at for uid in uids if (at := mirror.find(uid)) is not None]
+    there = uids if everyone else [mirror.uids[at] for at in places]
+    numbers = range(1, len(there) + 1) if there == view.uids else map(view.number, there)
+    columns: dict[str, tuple[bytes, Callable[[], Iterable[int | bytes]]]] = {
+        "UID": (b"UID %d", lambda: there),
+        "FLAGS": (
+            b"FLAGS %s",
+            lambda: (flag_list(uid, mirror.flags[at], wish.recent) for at, uid in zip(places, there, strict=True)),
+        ),
+        "MODSEQ": (b"MODSEQ (%d)", lambda: (mirror.modseqs[at] for at in places)),
+    }
+    wanted = [columns[item.name] for item in wish.items]
+    template = b"* %%d FETCH (%s)" % b" ".join(form for form, _ in wanted)
+    return [template % row for row in zip(numbers, *(column() for _, column in wanted), strict=True)]
 
 
 def _summary(view: View, message: Summary, wish: Wish) -> bytes:

@@ -27,7 +27,8 @@ SEEN = "\\Seen"
 _MOST_MESSAGES = 64
 _MOST_OCTETS = 2 * CHUNK
 _OLD_FORMS = {"RFC822": Section(), "RFC822.HEADER": Section(text="HEADER"), "RFC822.TEXT": Section(text="TEXT")}
-_SUMMARISED = {"UID", "FLAGS", "INTERNALDATE", "RFC822.SIZE", "MODSEQ"}
+_REMEMBERED = {"UID", "FLAGS", "MODSEQ"}
+_SUMMARISED = {*_REMEMBERED, "INTERNALDATE", "RFC822.SIZE"}
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,11 @@ class Wish:
     marks_seen: bool = False
     tells_modseq: bool = False
     recent: frozenset[int] = frozenset()
+
+    @property
+    def is_remembered(self) -> bool:
+        """Whether the mailbox's mirror holds all of it."""
+        return all(item.name in _REMEMBERED for item in self.items)
 
     @property
     def is_summary(self) -> bool:

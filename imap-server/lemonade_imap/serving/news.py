@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from lemonade_imap.reply import Batch, Reply
 from lemonade_imap.serving.backend import Backend
-from lemonade_imap.serving.mirror import Look, Question, look
+from lemonade_imap.serving.mirror import Look, Mirror, Question, look
 from lemonade_imap.session import ImapSession
 from lemonade_imap.store.base import Mailbox, Store
 from lemonade_imap.view import View
@@ -48,6 +48,15 @@ async def news(backend: Backend, session: ImapSession, *, numbers_stay: bool = F
         view.seen = seen
     if lines:
         yield Batch(lines)
+
+
+async def current(backend: Backend, mailbox: Mailbox) -> Mirror:
+    """Return the mirror of a mailbox, up to date; nobody is told anything."""
+    seen, removals = backend.hub.count(mailbox.ident), backend.hub.removals(mailbox.ident)
+    mirror = backend.hub.mirrors.of(mailbox.ident)
+    if mirror.count != seen:
+        mirror.take(await backend.call(look, backend.store, mirror.question(mailbox, removals)), seen, removals)
+    return mirror
 
 
 def _look_and_claim(store: Store, question: Question, view: View, *, arrived: bool) -> tuple[Look, frozenset[int]]:
