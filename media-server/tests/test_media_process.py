@@ -93,7 +93,9 @@ class Peer:
                 if isinstance(output, SendDatagram):
                     self.sip.sendto(output.data, self.server)
             self.events += self.ua.events()
-            for ready in select.select([self.sip, self.rtp], [], [], 0.02)[0]:
+            waiting = select.select([self.sip, self.rtp], [], [], 0.02)[0]
+            # a BYE is no reason to leave packets that came before it unread
+            for ready in [self.rtp] if self.rtp in waiting else waiting:
                 data = ready.recv(65536)
                 if ready is self.rtp:
                     self.packets.append(RtpPacket.parse(data))
@@ -227,8 +229,10 @@ def payloads(rtp: socket.socket) -> list[tuple[int, bytes]]:
     held = []
     with suppress(BlockingIOError):
         while True:
-            packet = RtpPacket.parse(rtp.recv(65536))
-            held.append((packet.sequence, packet.payload))
+            data = rtp.recv(65536)
+            if not 192 <= data[1] <= 223:  # RTCP, meant for the port above a neighbour's (RFC 5761, 4)
+                packet = RtpPacket.parse(data)
+                held.append((packet.sequence, packet.payload))
     return held
 
 
