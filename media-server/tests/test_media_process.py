@@ -15,6 +15,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from lemonade_wire.address import Address
 from lemonade_wire.rtp.packet import RtpPacket
@@ -29,6 +32,7 @@ COMMAND = [sys.executable, "-c", "from lemonade_media.cli import main; main()"]
 NUMBERS = itertools.count(2)
 TOKEN = "0a" * 32
 URL = f"imap://joe@imap.example.com/INBOX/;UID=20/;SECTION=2;URLAUTH=anonymous:INTERNAL:{TOKEN}"
+LEADS_TO = "--allow-imap imap.example.com --resolve imap.example.com=127.0.0.1:{}"
 CONTENT = bytes(range(160, 320 - 64)) * 40  # 3840 octets: 24 packets, 0.48 s
 OPTIONS = (
     "OPTIONS sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bK{number};rport\r\nMax-Forwards: 70\r\n"
@@ -314,22 +318,39 @@ def test_a_kept_connection_serves_the_next_call_and_is_left_on_sigterm(tmp_path:
     assert said == ["AUTHENTICATE", "URLFETCH", "URLFETCH", "LOGOUT"]
 
 
-def test_sigterm_hangs_up_a_call_that_plays(tmp_path: Path) -> None:
+def ending(folder: Path) -> tuple[float, list[dict[str, Any]]]:
+    """Return how many seconds a server's end took, and what it traced meanwhile."""
+    traced = [json.loads(line) for line in (folder / "trace.jsonl").read_text().splitlines()]
+    states = {event["state"]: index for index, event in enumerate(traced) if event["event"] == "node"}
+    last = traced[states["stopping"] : states["stopped"] + 1]
+    return last[-1]["t"] - last[0]["t"], last
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_sigterm_hangs_up_every_call_and_logs_out_within_two_seconds(tmp_path: Path, answers: bool) -> None:
+    """A caller that answers nothing any more is not waited for."""
     with (
         mail(CONTENT * 100) as imap,
-        media(tmp_path, "--allow-imap", "imap.example.com", "--resolve", f"imap.example.com=127.0.0.1:{imap}") as (
-            run,
-            peer,
-        ),
+        media(tmp_path, *LEADS_TO.format(imap).split(), "--imap-idle", "30") as (run, peer),
     ):
         peer.ask_options()
-        peer.call()
+        for number in range(1, 11):
+            peer.call()
+            peer.run(lambda up=number: sum(isinstance(event, CallAnswered) for event in peer.events) == up)
         peer.run(lambda: len(peer.packets) > 3)
-        assert any(isinstance(event, CallAnswered) for event in peer.events)
+        senders = children(run.pid)
         run.send_signal(signal.SIGTERM)
-        peer.run(lambda: any(isinstance(event, ByeReceived) for event in peer.events), 10)
-        peer.run(lambda: run.poll() is not None, 10)
-        assert run.returncode == 0
+        if answers:
+            peer.run(lambda: sum(isinstance(event, ByeReceived) for event in peer.events) == 10)
+            peer.run(lambda: run.poll() is not None)
+        assert run.wait(10) == 0
+        assert not any(alive(sender) for sender in senders)
+    seconds, traced = ending(tmp_path)
+    assert seconds < 2
+    byes = [event for event in traced if event["event"] == "sip" and event["text"].startswith("BYE ")]
+    assert len({event["text"].partition("Call-ID: ")[2].partition("\r\n")[0] for event in byes}) == 10
+    assert any(event["event"] == "imap" and "LOGOUT" in json.dumps(event) for event in traced)
+    assert "Traceback" not in (tmp_path / "media.log").read_text()
 
 
 def test_killed_server_takes_its_sender_with_it(tmp_path: Path) -> None:
