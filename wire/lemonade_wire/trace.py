@@ -54,8 +54,7 @@ class Trace:
         """Write one event; `at` is its time where it is known better than now (a packet's arrival)."""
         if self.sink is None:
             return
-        if event == "sip" and isinstance(text := fields.get("text"), str):
-            fields["text"] = self._mask.text(text)
+        mask_digits(self._mask, event, fields)
         self._count += 1
         head: dict[str, Json] = {
             "t": round(self.clock() if at is None else at, 6),
@@ -75,3 +74,12 @@ class Trace:
         if isinstance(value, dict):
             return {name: self._clean(item) for name, item in value.items()}
         return value
+
+
+def mask_digits(mask: DigitMask, event: str, fields: dict[str, Json]) -> None:
+    """Mask the digits that an event of a trace holds, where its call asks for it."""
+    match event, fields:
+        case "sip", {"text": str(text)}:
+            fields["text"] = mask.text(text)
+        case "rtp", {"pt": int(payload_type), "payload": str(payload)}:
+            fields["payload"] = mask.packet(payload_type, payload)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -90,6 +92,21 @@ def test_compact_headers_are_read() -> None:
     made = mask()
     compact = info("5", "application/dtmf").replace("Call-ID:", "i:").replace("Content-Type:", "c :")
     assert made.text(compact).endswith("\r\n\r\n-")
+
+
+def payload(octets: str) -> str:
+    return base64.b64encode(bytes.fromhex(octets)).decode()
+
+
+def test_keys_in_rtp() -> None:
+    assert mask().packet(101, payload("068a0640")) == payload("ff8a0640")
+    assert mask().packet(101, payload("068a064007000320")) == payload("ff8a0640ff000320")
+    assert DigitMask().packet(101, payload("068a0640")) == payload("068a0640")
+
+
+@pytest.mark.parametrize(("kind", "octets"), [(0, "068a0640"), (101, "068a06"), (101, "06" * 160), (101, "")])
+def test_sound_stays_as_it_is(kind: int, octets: str) -> None:
+    assert mask().packet(kind, payload(octets)) == payload(octets)
 
 
 @given(st.text(max_size=60), st.sampled_from([MSCML, RELAY, "application/dtmf", "text/plain"]))

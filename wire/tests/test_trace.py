@@ -40,3 +40,5 @@ def test_digits_of_a_masked_call_are_not_written() -> None:
         trace.emit("sip", way="received", text=text)
     bodies = [json.loads(line)["text"].partition("\r\n\r\n")[2] for line in sink.getvalue().splitlines()]
     assert bodies == ["5", '<playcollect maskdigits="yes"/>', "-"]
+    trace.emit("rtp", pt=101, payload="BooGQA==")
+    assert json.loads(sink.getvalue().splitlines()[-1])["payload"] == "/4oGQA=="

@@ -22,6 +22,7 @@ from lemonade_testbed.capture.tshark import Frame, Stream, Tshark, TsharkError
 from lemonade_testbed.evidence import Event, Finding, World
 from lemonade_wire.mscml.masking import DigitMask
 from lemonade_wire.redact import Redactor
+from lemonade_wire.trace import mask_digits
 
 _RTCP_KINDS = {200: "SR", 201: "RR", 202: "SDES", 203: "BYE"}
 _CSEQ = re.compile(rb"^cseq[ \t]*:[ \t]*(.*?)\r?$", re.IGNORECASE | re.MULTILINE)
@@ -118,8 +119,7 @@ def _numbered(making: _Making) -> Iterator[Event]:
     mask = DigitMask()
     for t, _, node, kind, fields in sorted(making.told, key=lambda entry: entry[:2]):
         counts[node] += 1
-        if kind == "sip":
-            fields["text"] = mask.text(fields["text"])
+        mask_digits(mask, kind, fields)
         yield Event(round(t, 6), node, counts[node], kind, redacted(fields, making.redactor))
 
 

@@ -3,16 +3,20 @@
 Every node traces the same messages, so that all of them mask by what the messages themselves say. A call is masked from
 the first INFO with `maskdigits="yes"` on, request or subscription, until it ends: keys that are pressed late still
 belong to what was asked, and a response may cross the next request. A masked octet becomes a minus, so that lengths
-still agree.
+still agree; a key in RTP (RFC 4733) becomes an event that is none, in all streams, since packets name no call.
 """
 
 from __future__ import annotations
 
+import base64
 import html
 import re
 from collections import OrderedDict
 
 MAX_CALLS = 10_000
+_FIRST_DYNAMIC = 96
+_MAX_EVENTS = 56
+"""Longer payloads, in BASE64, are sound: a packet tells of ten keys at most."""
 _CALL_ID = re.compile(r"^(?:call-id|i)[ \t]*:[ \t]*(\S+)", re.IGNORECASE | re.MULTILINE)
 _CONTENT_TYPE = re.compile(r"^(?:content-type|c)[ \t]*:[ \t]*(\S[^;\r\n]*)", re.IGNORECASE | re.MULTILINE)
 _ASKED = re.compile(r"\bmaskdigits\s*=\s*([\"'])\s*(?:yes|true|1)\s*\1")
@@ -41,6 +45,16 @@ class DigitMask:
             if len(self._calls) > MAX_CALLS:
                 self._calls.popitem(last=False)
         return f"{head}{blank}{_masked(head, body)}" if call[1] in self._calls else message
+
+    def packet(self, payload_type: int, payload: str) -> str:
+        """Return the payload of an RTP packet, both in BASE64, without its keys if there is a masked call."""
+        if not self._calls or payload_type < _FIRST_DYNAMIC or len(payload) > _MAX_EVENTS:
+            return payload
+        octets = bytearray(base64.b64decode(payload))
+        if len(octets) % 4:
+            return payload
+        octets[::4] = b"\xff" * (len(octets) // 4)
+        return base64.b64encode(octets).decode()
 
 
 def _masked(head: str, body: str) -> str:

@@ -73,3 +73,15 @@ def test_a_changed_token_is_told_by_its_fingerprint(announcement: Captured) -> N
     seen = next(check.result.seen for check in verdict.checks if check.words == "url fetched is url played")
     assert f"in the token ({Redactor('s').fingerprint(forged)} here, {announcement.fingerprint} before)" in seen
     assert forged not in seen
+
+
+def test_masked_digits_stay_in_the_secret_folder(interactive: Captured) -> None:
+    interactive.flow.change("info", 'cleardigits="yes"', 'cleardigits="yes" maskdigits="yes"')
+    interactive.flow.change("response", 'digits=""', 'digits="87*65"')
+    interactive.write()
+    interactive.judged("capture")
+    read = (interactive.folder / READ).read_text()
+    assert "Signal=6" not in read
+    assert read.count("Signal=-") == 2, "as it was sent, and as it was received"
+    assert "87*65" not in read
+    assert "digits=\\\"-----\\\"" in read
