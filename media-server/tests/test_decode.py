@@ -13,7 +13,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lemonade_media.decode import DecodedMedia, MediaCache, MediaError, MediaPart, decode
+from lemonade_media.decode import (
+    MAX_GAIN_DB,
+    DecodedMedia,
+    EncodedMedia,
+    Law,
+    MediaCache,
+    MediaError,
+    MediaPart,
+    decode,
+)
+from lemonade_wire.rtp import g711
 
 MULAW = bytes(range(256)) * 40
 
@@ -144,3 +154,21 @@ def test_cache_shares_equal_content_and_forgets_the_oldest() -> None:
     assert cache.encoded(MediaPart("audio/basic", {}, MULAW), "PCMA").key != first.key
     cache.encoded(MediaPart("audio/basic", {}, MULAW[1:]), "PCMU")
     assert cache.encoded(MediaPart("audio/basic", {}, MULAW), "PCMU") is not first
+
+
+@pytest.mark.parametrize("law", ["PCMU", "PCMA"])
+def test_gain_changes_the_level_and_nothing_else(law: Law) -> None:
+    samples = (4000 * np.sin(2 * np.pi * 440 * np.arange(8000) / 8000)).astype(np.int16)
+    media = EncodedMedia(law, DecodedMedia(samples).encode(law), "tone")
+    expand = g711.decode_ulaw if law == "PCMU" else g711.decode_alaw
+    for gain_db in (-12.0, -1.5, 6.0):
+        louder = media.amplified(gain_db)
+        level = np.sqrt(np.mean(expand(louder.octets).astype(float) ** 2)) / np.sqrt(
+            np.mean(samples.astype(float) ** 2)
+        )
+        assert abs(20 * np.log10(level) - gain_db) < 0.2
+        assert (louder.law, louder.seconds) == (law, 1)
+        assert louder.key != media.key
+    assert media.amplified(0) is media
+    assert media.amplified(1000) == media.amplified(MAX_GAIN_DB)
+    assert np.abs(expand(media.amplified(1000).octets).astype(int)).max() > 31000

@@ -30,6 +30,7 @@ LISTEN = ["--listen", "127.0.0.1:5060"]
         ([*LISTEN, *PORTS, "--imap-contact", "joe"], "is not an e-mail address"),
         ([*LISTEN, *PORTS, "--imap-idle", "-1"], "seconds are expected"),
         ([*LISTEN, *PORTS, "--imap-connections", "0"], "1 or more is expected"),
+        ([*LISTEN, *PORTS, "--recordings", "/none"], "'/none' is no folder"),
         ([*LISTEN, *PORTS, "--speed", "fast"], "--speed"),
         (["--listen", "0.0.0.0:5060", *PORTS], "reach"),
     ],

@@ -84,4 +84,4 @@ def test_masked_digits_stay_in_the_secret_folder(interactive: Captured) -> None:
     assert "Signal=6" not in read
     assert read.count("Signal=-") == 2, "as it was sent, and as it was received"
     assert "87*65" not in read
-    assert "digits=\\\"-----\\\"" in read
+    assert 'digits=\\"-----\\"' in read
