@@ -37,8 +37,8 @@ class Call:
     refused: bool = False
     ended: EndReason | None = None
     heard_before: float = 0.0
-    request_id: str | None = None
-    """Id of the last `<playcollect>`."""
+    asked: list[tuple[str, str | None]] = field(default_factory=list)
+    """Name and id of the MSCML requests whose responses no step has taken yet."""
     responses: list[MscmlResponse] = field(default_factory=list)
     """MSCML responses that no step has taken yet."""
     keypresses: list[Keypress] = field(default_factory=list)
@@ -63,7 +63,7 @@ class Call:
 
     @property
     def awaits_no_response(self) -> bool:
-        """Whether the response to the last `<playcollect>` is here, or can no longer come."""
+        """Whether the response to the last request is here, or can no longer come."""
         return not self.up or any(self._is_for_last(response) for response in self.responses)
 
     @property
@@ -72,15 +72,19 @@ class Call:
         return str(self.final.status) if self.final else "no answer"
 
     def take_response(self) -> MscmlResponse | None:
-        """Return the response to the last `<playcollect>`, once; one that names no id is taken for it (E-26)."""
+        """Return the response to the last request, once; one that names no id is taken for it (E-26)."""
         for response in self.responses:
             if self._is_for_last(response):
                 self.responses.remove(response)
+                self.asked.pop()
                 return response
         return None
 
     def _is_for_last(self, response: MscmlResponse) -> bool:
-        return response.request == "playcollect" and response.id in {None, self.request_id}
+        if not self.asked:
+            return False
+        name, number = self.asked[-1]
+        return response.request == name and response.id in {None, number}
 
     def observe(self, event: Event) -> None:
         """Take an event of this call."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Sequence
 from dataclasses import replace
+from xml.sax.saxutils import escape
 
 from lemonade_client.call import Call, Service
 from lemonade_client.session import Session, StepError, Steps, Target
@@ -24,6 +26,9 @@ DTMF_RELAY = "application/dtmf-relay"
 KEY_MS = 160
 # The user agent keeps calls in step with these: they are sent by the verbs alone.
 CALL_METHODS = frozenset({"INVITE", "ACK", "CANCEL", "BYE"})
+# The first element's name, and its id: a request may be malformed on purpose.
+_NAME = re.compile(r"<\s*(\w+)")
+_ID = re.compile(r"\bid\s*=\s*([\"'])(.*?)\1")
 
 _ENDINGS: dict[EndReason, str] = {
     "bye-received": "the media server hung up",
@@ -86,12 +91,12 @@ def dial(
 def play(session: Session, url: str, args: verbs.Ivr) -> Steps:
     """Send `<playcollect>` by INFO, with the timers that end it together with the media (LS-2.7-5, LS-2.7-9, -11)."""
     call = _call(session)
-    call.request_id = session.next_id()
+    call.asked.append(("playcollect", session.next_id()))
     call.heard_before = session.heard
     audio = Audio(session.behaviour.url_to_hand_over(url))
     request = PlayCollect(
         prompt=Prompt((audio,), offset_ms=args.offset * 1000, repeat=1, stop_on_error=True),
-        id=call.request_id,
+        id=call.asked[-1][1],
         clear_digits=True,
         escape_key=args.escape,
         skip_interval_ms=args.skip * 1000,
@@ -122,6 +127,25 @@ def stop(session: Session, args: verbs.Stop) -> Steps:
     yield from _info(session, call, write_document(Stop(id=session.next_id())), CONTENT_TYPE, "INFO stop")
 
 
+def mscml(session: Session, args: verbs.Mscml) -> Steps:
+    """Send a request as the script has it; its response is the next one to listen for."""
+    text = session.text(args.request, escape)
+    if session.call and session.call.up and session.call.service == "ivr":
+        call = yield from _heard(session, args.after)
+    else:
+        yield from dial(session, session.media_server("ivr"), "ivr", "", offer=verbs.Ivr().offer)
+        _require(session, "200")
+        call = _call(session)
+    name, number = _NAME.search(text), _ID.search(text)
+    asked = name[1] if name else "mscml"
+    if asked.startswith("play"):
+        call.heard_before = session.heard
+    body = f'<?xml version="1.0"?><MediaServerControl version="1.0"><request>{text}</request></MediaServerControl>'
+    yield from _info(session, call, body.encode(), CONTENT_TYPE, f"INFO {asked}", expect=args.expect)
+    if args.expect.startswith("2"):
+        call.asked.append((asked, number[2] if number else None))
+
+
 def reinvite(session: Session, args: verbs.Reinvite) -> Steps:
     """Offer another session once that much was heard, and hear as its answer says (RFC 3264 section 8)."""
     call = yield from _heard(session, args.after)
@@ -141,7 +165,7 @@ def reinvite(session: Session, args: verbs.Reinvite) -> Steps:
 
 
 def listen(session: Session, args: verbs.Listen) -> Steps:
-    """Wait for the peer's BYE, for the response to `<playcollect>`, or for some time."""
+    """Wait for the peer's BYE, for the response to the last request, for a notification, or for some time."""
     if isinstance(args.until, float):
         until = session.now + args.until
         yield from session.until(lambda: False, "the time to pass", until)
@@ -150,19 +174,27 @@ def listen(session: Session, args: verbs.Listen) -> Steps:
         yield from session.until(lambda: call.over, "BYE")
         if call.ended != "bye-received":
             raise StepError(f"no BYE came: {_ending(call)}")
+    elif args.until == "keypress":
+        call = _call(session, may_be_over=True)
+        yield from session.until(lambda: bool(call.keypresses) or not call.up, "a notification")
+        if not call.keypresses:
+            raise StepError(f"no notification came: {_ending(call)}{_trouble(call)}")
+        told = call.keypresses.pop(0)
+        session.notes.append(f"keypress {told.digit} {told.method}")
     else:
         yield from response(session, args.expect)
 
 
 def response(session: Session, expect: str) -> Steps:
-    """Wait for the response to the last `<playcollect>`; it has come when the 200 to its INFO is on its way."""
+    """Wait for the response to the last request; it has come when the 200 to its INFO is on its way."""
     call = _call(session, may_be_over=True)
-    if call.request_id is None:
-        raise StepError("no <playcollect> was sent, so no response can come")
-    yield from session.until(lambda: call.awaits_no_response, "the response to <playcollect>")
+    if not call.asked:
+        raise StepError("no MSCML request waits for its response")
+    asked = call.asked[-1][0]
+    yield from session.until(lambda: call.awaits_no_response, f"the response to <{asked}>")
     taken = call.take_response()
     if taken is None:
-        raise StepError(f"no response to <playcollect>: {_ending(call)}{_trouble(call)}")
+        raise StepError(f"no response to <{asked}>: {_ending(call)}{_trouble(call)}")
     said = f"response {taken.code} {taken.reason or taken.text or ''}".rstrip()
     if taken.error_info is not None:
         said += f" (its server: {taken.error_info.code} {taken.error_info.text})"
@@ -225,11 +257,12 @@ def _require(session: Session, expect: str) -> bool:
     return call.up
 
 
-def _info(session: Session, call: Call, body: bytes, content_type: str, what: str) -> Steps:
+def _info(session: Session, call: Call, body: bytes, content_type: str, what: str, *, expect: str = "200") -> Steps:
     transaction = session.phone.info(call.id, body, content_type, now=session.now)
     final = yield from session.answer(transaction, what)
-    if final is None or final.status != 200:
-        raise StepError(f"{what} got {f'{final.status} {final.reason}' if final else 'no answer'}; 200 is expected")
+    if final is None or not matches(final.status, expect):
+        got = f"{final.status} {final.reason}" if final else "no answer"
+        raise StepError(f"{what} got {got}; {expect} is expected")
 
 
 def _heard(session: Session, after: float) -> Generator[float | None, None, Call]:

@@ -38,6 +38,7 @@ STEPS: dict[str, StepFunction] = {
     "ivr": call_steps.ivr,
     "press": call_steps.press,
     "stop": call_steps.stop,
+    "mscml": call_steps.mscml,
     "reinvite": call_steps.reinvite,
     "listen": call_steps.listen,
     "hang-up": call_steps.hang_up,

@@ -260,15 +260,15 @@ class Session:
 
     # -- values --------------------------------------------------------------------------------------------------
 
-    def text(self, text: str) -> str:
-        """Put the values known by now into a raw step's text; raises StepError where one is missing."""
+    def text(self, text: str, escaped: Callable[[str], str] = str) -> str:
+        """Put the values known by now, `escaped`, into a raw step's text; raises StepError where one is missing."""
         values = {}
         if self.url is not None:
             values["url"] = self.url
         if self.part is not None:
             values |= {"uid": str(self.part.uid), "section": self.part.section}
         try:
-            return substitute(text, values)
+            return substitute(text, {name: escaped(value) for name, value in values.items()})
         except ValueError as problem:
             raise StepError(f"{problem} (an earlier step sets it)") from problem
 

@@ -318,11 +318,12 @@ class Bench:
 
     def response(self, attributes: str, inner: str = "") -> Bench:
         """Have the media server send the response to <playcollect>."""
-        body = (
-            f'<MediaServerControl version="1.0"><response request="playcollect" {attributes}>{inner}</response>'
-            "</MediaServerControl>"
-        )
-        return self.sip(InfoReceived(self.last("INVITE").name, sip_info(body), "peer-1"))
+        return self.mscml(f'<response request="playcollect" {attributes}>{inner}</response>')
+
+    def mscml(self, body: str) -> Bench:
+        """Have the media server send a response or a notification."""
+        document = f'<MediaServerControl version="1.0">{body}</MediaServerControl>'
+        return self.sip(InfoReceived(self.last("INVITE").name, sip_info(document), "peer-1"))
 
     def ended(self, why: Any = "bye-received") -> Bench:  # noqa: ANN401
         """End the last call."""

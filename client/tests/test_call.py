@@ -33,18 +33,21 @@ def test_a_refusal_and_no_answer_at_all(bench: Callable[..., Any]) -> None:
 
 def test_the_response_to_the_last_request_is_taken_once(bench: Callable[..., Any]) -> None:
     make = bench("  []\n").make_info
-    call = Call("c", "ivr", OFFER, request_id="2")
+    call = Call("c", "ivr", OFFER, asked=[("playcollect", "1"), ("playcollect", "2")])
     for name, number in (("playcollect", "1"), ("stop", "2"), ("playcollect", "2")):
         call.observe(InfoReceived("c", make(RESPONSE.format(name, number)), "t"))
     taken = call.take_response()
     assert taken is not None
     assert (taken.request, taken.id) == ("playcollect", "2")
+    before = call.take_response()
+    assert before is not None
+    assert before.id == "1"
     assert call.take_response() is None
 
 
 def test_what_cannot_be_read_is_remembered_as_trouble(bench: Callable[..., Any]) -> None:
     make = bench("  []\n").make_info
-    call = Call("c", "ivr", OFFER, request_id="1")
+    call = Call("c", "ivr", OFFER, asked=[("playcollect", "1")])
     call.observe(InfoReceived("c", make("<MediaServerControl"), "t"))
     assert "could not be read" in call.trouble
     call.observe(

@@ -228,6 +228,58 @@ def test_listen_until_response_answers_it_200_and_tells_its_reason(bench: Callab
     assert (run.states, run.reports[-1].why) == (["1 done", "2 done"], "response 200 timeout")
 
 
+LEG = '<configure_leg id="a"><subscribe><events><keypress report="both"/></events></subscribe></configure_leg>'
+
+
+def test_an_mscml_request_goes_out_as_it_stands_in_a_call_of_its_own(bench: Callable[..., Any]) -> None:
+    run = bench(f"  - mscml: '{LEG}'\n  - listen: {{until: response}}\n").start().answered()
+    assert run.last("INVITE").target[0].startswith("sip:ivr@")
+    assert run.last("INFO").body.endswith(f"<request>{LEG}</request></MediaServerControl>".encode())
+    run.info_answered()
+    assert run.states == ["1 done"]
+    run.mscml('<response request="playcollect" id="a" code="200" text="OK"/>')
+    assert run.states == ["1 done"]
+    run.mscml('<response request="configure_leg" id="a" code="200" text="OK"/>')
+    assert (run.states, run.why) == (["1 done", "2 done"], "response 200 OK")
+
+
+def test_responses_are_listened_for_from_the_last_request_back(bench: Callable[..., Any]) -> None:
+    listens = "  - listen: {until: response}\n" * 2
+    run = bench(IVR + f"  - mscml: {{request: '{LEG}', after: 1 s}}\n" + listens).start().answered().info_answered()
+    assert run.states == ["1 done"]
+    run.hear(1.0).info_answered()
+    run.response('id="1" code="200" text="OK" reason="timeout"')
+    assert run.states == ["1 done", "2 done"]
+    run.mscml('<response request="configure_leg" id="a" code="200" text="OK"/>')
+    assert run.states == ["1 done", "2 done", "3 done", "4 done"]
+
+
+def test_an_mscml_request_may_be_refused_and_is_then_not_listened_for(bench: Callable[..., Any]) -> None:
+    step = "  - mscml: {request: '<dance', expect: '400'}\n"
+    run = bench(step + "  - listen: {until: response}\n").start().answered().info_answered(400)
+    assert run.why == "no MSCML request waits for its response"
+    assert bench("  - mscml: '<dance/>'\n").start().answered().info_answered(400).why.startswith("INFO dance got 400")
+
+
+def test_what_the_script_knows_is_put_into_an_mscml_request_as_xml(bench: Callable[..., Any]) -> None:
+    run = bench("  - mscml: '<play><prompt><audio url=\"$url\"/></prompt></play>'\n")
+    run.session.url = "imap://h/a&b;URLAUTH=x"
+    assert b'url="imap://h/a&amp;b;URLAUTH=x"' in run.start().answered().last("INFO").body
+
+
+def test_listen_until_keypress_takes_one_notification_at_a_time(bench: Callable[..., Any]) -> None:
+    step = "  - listen: {until: keypress}\n"
+    run = bench(IVR + step + step + step).start().answered().info_answered()
+    assert run.states == ["1 done"]
+    for method in ("standard", "long"):
+        run.mscml(f'<notification><keypress digit="5" length="long" method="{method}"/></notification>')
+    assert run.states == ["1 done", "2 done", "3 done"]
+    assert [report.why for report in run.reports[-2:]] == ["keypress 5 long", ""]
+    assert run.last("respond 200")
+    run.ended()
+    assert run.why == "no notification came: the media server hung up"
+
+
 def test_a_response_that_came_during_an_earlier_step_is_not_lost(bench: Callable[..., Any]) -> None:
     run = bench(IVR + "  - stop: {}\n  - listen: {until: response}\n").start().answered().info_answered()
     run.response('id="1" code="200" text="OK" reason="stopped" playduration="1s" playoffset="1s" digits=""')
@@ -275,7 +327,7 @@ def test_steps_of_a_call_need_one(bench: Callable[..., Any], step: str, why: str
 def test_listening_for_what_can_not_come_fails_at_once(bench: Callable[..., Any]) -> None:
     announce = "  - announce: {url: 'imap://x'}\n"
     run = bench(announce + "  - listen: {until: response}\n").start().answered()
-    assert run.why == "no <playcollect> was sent, so no response can come"
+    assert run.why == "no MSCML request waits for its response"
     run = bench(IVR + "  - listen: {until: response}\n").start().answered().info_answered().ended()
     assert run.why == "no response to <playcollect>: the media server hung up"
     run = bench(announce + "  - listen: {until: bye}\n").start().answered().ended("dialog-gone")

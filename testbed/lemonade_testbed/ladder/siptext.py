@@ -19,6 +19,7 @@ from lemonade_wire.mscml.response import Keypress, Response
 _COMPACT = {"v": "via", "i": "call-id", "m": "contact", "f": "from", "t": "to", "l": "content-length",
             "c": "content-type"}  # fmt: skip
 _SIGNAL = re.compile(r"signal[ \t]*=[ \t]*([0-9A-Da-d*#]+|-)", re.IGNORECASE)
+_MASKED = re.compile(r'<keypress\b(?=[^>]*\bdigit="-")[^>]*\bmethod="(\w+)"')
 _SIGNAL_NUMBERS = {"10": "*", "11": "#", "12": "A", "13": "B", "14": "C", "15": "D"}
 _TOLERANT = Tolerance(close_audio=True)
 
@@ -166,7 +167,8 @@ def _info_words(message: SipText) -> tuple[str | Url, ...]:
         return ("encrypted",)
     match mscml_of(message):
         case None:
-            return ("other",)
+            masked = _MASKED.search(message.body)
+            return ("keypress", "-", masked[1]) if masked else ("other",)
         case Response() as response:
             plain = response.reason or ("" if response.code == 200 else str(response.code))
             return ("response", plain or response.request)

@@ -56,12 +56,12 @@ def _matching(pattern: str, expected: str) -> AfterValidator:
 
 def _until(value: object) -> str | float:
     text = str(value)
-    if isinstance(value, float) or text in {"bye", "response"}:
+    if isinstance(value, float) or text in {"bye", "response", "keypress"}:
         return value if isinstance(value, float) else text
     try:
         return parse_duration(text)
     except ValueError:
-        raise ValueError(f"{text!r} is not allowed: bye, response, or {ALLOWED}") from None
+        raise ValueError(f"{text!r} is not allowed: bye, response, keypress, or {ALLOWED}") from None
 
 
 _KEY = r"[0-9A-Da-d*#]"
@@ -168,6 +168,16 @@ class Stop(Verb):
     after: Seconds = Field(default=0.0, ge=0, description="media time heard since the playing began")
 
 
+class Mscml(Verb):
+    """Arguments of `mscml`."""
+
+    summary = "sends an MSCML request as it stands; calls the IVR service first, where no call is up"
+    scalar = "request"
+    request: RawText = Field(description="the element within <request>; $url, $uid and $section may stand in it")
+    after: Seconds = Field(default=0.0, ge=0, description="media time heard since the playing began")
+    expect: Status = Field(default="200", description="final status of the INFO that makes the step succeed")
+
+
 class Reinvite(Verb):
     """Arguments of `reinvite`."""
 
@@ -184,9 +194,9 @@ class Reinvite(Verb):
 class Listen(Verb):
     """Arguments of `listen`."""
 
-    summary = "listens until the peer's BYE, until the response to <playcollect>, or for some time"
-    until: Until = Field(default="bye", description="bye, response, or a duration")
-    expect: Status = Field(default="200", description="code that the response to <playcollect> must have")
+    summary = "listens until the peer's BYE, the response to the last request, the next notification, or for some time"
+    until: Until = Field(default="bye", description="bye, response, keypress, or a duration")
+    expect: Status = Field(default="200", description="code that the response must have")
 
 
 class HangUp(Verb):
@@ -231,6 +241,7 @@ VERBS: dict[str, type[Verb]] = {
     "ivr": Ivr,
     "press": Press,
     "stop": Stop,
+    "mscml": Mscml,
     "reinvite": Reinvite,
     "listen": Listen,
     "hang-up": HangUp,
