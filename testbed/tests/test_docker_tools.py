@@ -6,7 +6,7 @@ import pytest
 
 from lemonade_testbed.runtime import docker_tools
 from lemonade_testbed.runtime.base import EnvironmentBroken
-from lemonade_testbed.runtime.docker_tools import mirror, pick_mirror, unpack
+from lemonade_testbed.runtime.docker_tools import docker_command, mirror, pick_mirror, unpack
 
 LISTED = """https://packages.example.net/tools/||Packages
 http://mirror.example.org/debian-security/|Debian-Security|Packages
@@ -62,3 +62,12 @@ def test_packages_are_fetched_with_a_list_of_their_own_and_unpacked_in_the_clone
     assert all(str(tmp_path) in word or word.endswith("/dev/null") for word in settings)
     assert ran[2][1:] == ["-x", str(tmp_path / "apt/archives/mmdebstrap_1.deb"), str(tmp_path / "debian")]
     assert not list((tmp_path / "apt/archives").iterdir())
+
+
+def test_a_docker_command_that_was_unpacked_here_is_found_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    assert docker_command(tmp_path) is None
+    own = tmp_path / "debian/usr/bin/docker"
+    own.parent.mkdir(parents=True)
+    own.touch(mode=0o755)
+    assert docker_command(tmp_path) == str(own)

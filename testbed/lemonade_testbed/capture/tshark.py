@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lemonade_testbed.runtime.docker_tools import docker_command
+
 Run = Callable[[Sequence[str], Path], bytes]
 """Runs tshark with arguments and a capture as its standard input; returns its output, raises TsharkError."""
 
@@ -133,7 +135,7 @@ def installed_tshark() -> Tshark | None:
     """Return the tshark of this machine, or else that of the capture's image, or None."""
     if program := shutil.which("tshark"):
         return Tshark(command_runner([program]))
-    docker = shutil.which("docker")
+    docker = docker_command()
     if docker is None:
         return None
     known = subprocess.run([docker, "image", "inspect", IMAGE], capture_output=True, check=False)  # noqa: S603

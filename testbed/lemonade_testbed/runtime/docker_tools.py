@@ -42,6 +42,11 @@ def ensure_compose(tools: Path = TOOLS) -> None:
         raise EnvironmentBroken("Docker Compose v2 is missing and its Debian package does not run here; install it")
 
 
+def docker_command(tools: Path = TOOLS) -> str | None:
+    """Return the docker command's path, this machine's or the one that was unpacked here; None: there is none."""
+    return shutil.which("docker") or shutil.which("docker", path=tools / "debian/usr/bin")
+
+
 def _answers(plugin: str) -> bool:
     """Tell whether the docker command has a plugin; Compose of version 1 was none."""
     ran = subprocess.run(["docker", plugin, "version"], capture_output=True, check=False)  # noqa: S603, S607
