@@ -97,6 +97,14 @@ class LoginInClear(Fault):
     breaks = ("LS-2.8-4", "LS-2.8-6")
 
 
+class TrustsEverybody(Fault):
+    """Uses its account on IMAP servers for whoever calls."""
+
+    name = "trusts-everybody"
+    summary = "fetches by its own account for callers that it does not trust"
+    breaks = ("LS-3-9",)
+
+
 class UrlNormalised(Fault):
     """Fetches a URL that is not, octet for octet, the one it was given."""
 
@@ -159,6 +167,7 @@ FAULTS = FaultList.of(
     Burst,
     WrongOffset,
     LoginInClear,
+    TrustsEverybody,
     UrlNormalised,
     CodecNotOffered,
     KeysCountTwice,

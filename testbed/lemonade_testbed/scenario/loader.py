@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -73,6 +73,7 @@ class _Given(BaseModel):
     media_servers: str = Field("", alias="media-servers")
     fetch_users: tuple[_Name, ...] = Field((), alias="fetch-users")
     anonymous_life: Annotated[int | None, BeforeValidator(_whole_seconds)] = Field(None, alias="anonymous-life")
+    trusted_caller: Literal["yes", "no"] = Field("yes", alias="trusted-caller")
 
 
 class _Needs(BaseModel):
@@ -160,6 +161,7 @@ def _given(root: MapNode, given: _Given, folders: Iterable[Path]) -> Given:
         given.media_servers,
         given.fetch_users,
         given.anonymous_life,
+        given.trusted_caller == "yes",
     )
 
 

@@ -19,7 +19,8 @@ class Given:
     `message`: a file beside the scenario, of a `fixtures` folder there or of the project's (or an absolute path);
     `mailbox`: where it is put; `users`: names and passwords, the first owns the mailbox; `identity`: NAME, PASSWORD
     of the media server at the IMAP server, None for a media server without one; `submit_users`, `applications`,
-    `media_servers`, `fetch_users`, `anonymous_life` (seconds): settings of the IMAP server.
+    `media_servers`, `fetch_users`, `anonymous_life` (seconds): settings of the IMAP server; `trusted_caller`: whether
+    the media server uses its identity for the client.
     """
 
     message: str
@@ -31,6 +32,7 @@ class Given:
     media_servers: str = ""
     fetch_users: tuple[str, ...] = ()
     anonymous_life: int | None = None
+    trusted_caller: bool = True
 
     @property
     def owner(self) -> tuple[str, str]:

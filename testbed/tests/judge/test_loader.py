@@ -81,6 +81,7 @@ BAD = {
     "blank in a submit user": ("[media]", "[media server]", 10, "'media server' is not a name"),
     "comma in an application": ("submit-users: [media]", 'applications: {stream: ["a,b"]}', 10, "'a,b' is not a name"),
     "life that is no duration": ("submit-users: [media]", "anonymous-life: long", 10, "'long' is not a duration"),
+    "trust that is neither": ("submit-users: [media]", "trusted-caller: perhaps", 10, "'yes' or 'no'"),
     "bad name": ("scenario: mine", "scenario: My own", 1, "is not a name"),
     "unknown clause": ("LS-2.5-2,", "LS-2.5-22,", 4, "did you mean 'LS-2.5-2'?"),
     "clause that nothing observes": ("[LS-2.5-2,", "[LS-1-1, LS-2.5-2,", 4, "no arrow (`%% LS-1-1` behind it)"),
