@@ -86,7 +86,14 @@ def test_the_reason_names_the_header(old: bytes, new: bytes, reason: str) -> Non
 
 
 def test_a_bad_status_line() -> None:
-    for line in (b"SIP/2.0 099 Low", b"SIP/2.0 700 High", b"SIP/2.0 2000 Long", b"SIP/3.0 200 OK", b"SIP/2.0 200 O\rK", b"SIP/2.0"):
+    for line in (
+        b"SIP/2.0 099 Low",
+        b"SIP/2.0 700 High",
+        b"SIP/2.0 2000 Long",
+        b"SIP/3.0 200 OK",
+        b"SIP/2.0 200 O\rK",
+        b"SIP/2.0",
+    ):
         with pytest.raises(SipParseError, match="Bad status line"):
             parse_datagram(line + INVITE[INVITE.index(b"\r\n") :])
 

@@ -234,6 +234,21 @@ def test_what_came_before_the_framing_was_lost_is_answered_before_the_close() ->
     assert closed == CloseStream(stream)
 
 
+def test_what_is_answered_was_seen() -> None:
+    """A trace without the request would show an answer to nothing."""
+    ua = peer()
+    bad = INVITE.replace("Call-ID: c1\r\n", "").encode()
+    ua.datagram_received(bad, PEER, 0.0)
+    ua.stream_received(ua.stream_accepted(PEER, 0.0), bad, 0.0)
+    outputs = ua.outputs()
+    assert [output for output in outputs if isinstance(output, MessageSeen)] == [
+        MessageSeen(bad, PEER, "udp"),
+        MessageSeen(bad, PEER, "tcp"),
+    ]
+    ua.datagram_received(b"rubbish", PEER, 0.0)
+    assert [type(output) for output in ua.outputs()] == [MessageDropped]
+
+
 def test_merged_request() -> None:
     ua = peer()
     give(ua, INVITE)

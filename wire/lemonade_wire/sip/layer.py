@@ -149,7 +149,7 @@ class TransactionLayer:
         try:
             message = parse_datagram(data)
         except SipParseError as error:
-            self._refuse(error, Flow("udp", source), source, now)
+            self._refuse(error, data, Flow("udp", source), now)
             return
         self.outputs.append(MessageSeen(data, source, "udp"))
         self._dispatch(message, Flow("udp", source), source, now)
@@ -163,7 +163,7 @@ class TransactionLayer:
                 return False
             flow = Flow("tcp", source, stream)
             if isinstance(message, SipParseError):
-                self._refuse(message, flow, source, now)
+                self._refuse(message, octets, flow, now)
                 lost = message.fatal
                 continue
             self.outputs.append(MessageSeen(octets, source, "tcp"))
@@ -278,10 +278,13 @@ class TransactionLayer:
             self.respond(entry.key, respond_to(request, 100, tag=""), now)
         self.happenings.append(RequestArrived(entry.key, request, source))
 
-    def _refuse(self, error: SipParseError, flow: Flow, source: Address, now: float) -> None:
-        """Answer what could not be read, without a transaction, where the peer can be told."""
+    def _refuse(self, error: SipParseError, octets: bytes, flow: Flow, now: float) -> None:
+        """Answer what could not be read, without a transaction, where the peer can be told; it was seen then."""
+        source = flow.destination
         self.outputs.append(MessageDropped(source, error.reason))
         if error.request is not None:
+            if octets:
+                self.outputs.append(MessageSeen(octets, source, flow.transport))
             request, flow.destination = received_from(error.request, source, flow.transport == "udp")
             self._transmit(
                 flow, bytes(respond_to(request, error.status, tag=self._tag(), reason=error.reason)), False, now
