@@ -93,7 +93,7 @@ class FetchEndpoint:
             give_up.cancel()
 
     def _abort_all(self) -> None:
-        for connection in self._connections.values():
+        for connection in list(self._connections.values()):
             connection.abort()
 
     # -- what the pool wants ---------------------------------------------------------------------------------------

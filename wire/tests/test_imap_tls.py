@@ -165,14 +165,14 @@ class TlsTests(TestCase):
         assert "certificate is not for imap.example.com" in await self.refused(self.authority.issue([]))
 
     async def test_certificate_of_a_stranger(self) -> None:
-        assert "certificate verify failed" in await self.refused(Authority().issue([x509.DNSName(NAME)]))
+        assert "no authority that is trusted" in await self.refused(Authority().issue([x509.DNSName(NAME)]))
 
     async def test_certificate_of_the_past(self) -> None:
         options = self.authority.issue([x509.DNSName(NAME)], timedelta(days=-1))
-        assert "certificate verify failed" in await self.refused(options)
+        assert "has expired" in await self.refused(options)
 
     async def test_tls_at_once_with_a_stranger(self) -> None:
-        with pytest.raises(ImapTlsError, match="certificate verify failed"):
+        with pytest.raises(ImapTlsError, match="no authority that is trusted"):
             await self.open(self.serve(Authority().issue([x509.DNSName(NAME)]), at_once=True), at_once=True)
         assert self.factory.seen == []
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from OpenSSL import SSL
 
-from lemonade_wire.tls.endpoint import ClientTls, tls_name, tls_problem
+from lemonade_wire.tls.endpoint import ClientTls, tls_name
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,7 @@ def test_a_file_of_authorities_is_needed_where_one_is_named(tmp_path: Path) -> N
 
 
 def test_openssl_says_why() -> None:
-    assert tls_problem(SSL.Error([("SSL routines", "", "certificate verify failed")])) == "certificate verify failed"
-    assert tls_problem(SSL.Error()) == ""
-    assert tls_problem(ConnectionError("gone")) == "gone"
+    handshake = ClientTls().handshake("imap.example.com")
+    assert handshake.why(SSL.Error([("SSL routines", "", "wrong version number")])) == "wrong version number"
+    assert handshake.why(SSL.Error()) == ""
+    assert handshake.why(ConnectionError("gone")) == "gone"

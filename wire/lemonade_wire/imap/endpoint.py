@@ -32,7 +32,7 @@ from lemonade_wire.imap.client import (
 )
 from lemonade_wire.imap.command import Command
 from lemonade_wire.imap.framing import MAX_KEPT
-from lemonade_wire.tls.endpoint import ClientTls, NotTrustedError, tls_problem, verify_host
+from lemonade_wire.tls.endpoint import ClientTls, Handshake, NotTrustedError
 from lemonade_wire.trace import Json, Trace
 
 
@@ -84,6 +84,7 @@ class ImapConnection(Protocol):
         self._reactor = reactor
         self._trace = trace
         self._tls = tls
+        self._handshake: Handshake | None = None
         self._socket: Any = None
         self._upgrade: CommandDone | None = None  # STARTTLS, while its handshake lasts
         self._waiting: dict[str, Deferred[CommandDone]] = {}
@@ -152,10 +153,10 @@ class ImapConnection(Protocol):
 
     def handshakeCompleted(self) -> None:  # noqa: N802  Twisted's name
         """See whose certificate it is, before anything is read or sent."""
-        if self._tls is None:
+        if self._handshake is None:
             return
         try:
-            verify_host(self.transport.getHandle(), self._tls.host)
+            self._handshake.verify_host(self.transport.getHandle())
         except NotTrustedError as problem:
             self._fail(ImapTlsError(f"TLS with the IMAP server did not begin: {problem}"))
             return
@@ -188,12 +189,13 @@ class ImapConnection(Protocol):
             one.callback(None)
 
     def _lost(self, reason: BaseException | None) -> ImapConnectionError:
-        if self.engine.tls_awaited and isinstance(reason, Exception):
-            return ImapTlsError(f"TLS with the IMAP server did not begin: {tls_problem(reason)}")
+        if self._handshake is not None and self.engine.tls_awaited and isinstance(reason, Exception):
+            return ImapTlsError(f"TLS with the IMAP server did not begin: {self._handshake.why(reason)}")
         return ImapConnectionError(f"the IMAP connection ended: {reason}")
 
     def _begin_tls(self, tls: TlsPlan) -> None:
-        self.transport.startTLS(tls.trust.creator(tls.host))
+        self._handshake = tls.trust.handshake(tls.host)
+        self.transport.startTLS(self._handshake)
 
     def _happened(self, event: ClientEvent) -> None:
         match event:
@@ -222,7 +224,7 @@ class ImapConnection(Protocol):
                 self._trace.emit("log", level="warning", text=f"an IMAP literal of {size} octets was skipped")
 
     def _late(self, command: Command, within: float) -> None:
-        self._fail(ImapTimeoutError(f"the IMAP server did not answer {command.name} within {within:g} s"))
+        self._fail(ImapTimeoutError(f"the IMAP server did not answer {command.name} within {within:.3g} s"))
 
     def _fail(self, why: ImapConnectionError) -> None:
         self._why = self._why or why

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import ipaddress
 from pathlib import Path
-from typing import Any
 
 import idna
 from cryptography import x509
@@ -17,6 +16,18 @@ from service_identity.pyopenssl import verify_hostname, verify_ip_address
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.ssl import Certificate, CertificateOptions, TLSVersion, platformTrust, trustRootFromCertificates
 from zope.interface import implementer  # type: ignore[import-untyped]  # zope ships no types
+
+_UNKNOWN = "its certificate is of no authority that is trusted here"
+_REFUSALS = {
+    SSL.X509VerificationCodes.ERR_CERT_HAS_EXPIRED: "its certificate has expired",
+    SSL.X509VerificationCodes.ERR_CERT_NOT_YET_VALID: "its certificate is not valid yet",
+    SSL.X509VerificationCodes.ERR_DEPTH_ZERO_SELF_SIGNED_CERT: _UNKNOWN,
+    SSL.X509VerificationCodes.ERR_SELF_SIGNED_CERT_IN_CHAIN: _UNKNOWN,
+    SSL.X509VerificationCodes.ERR_UNABLE_TO_GET_ISSUER_CERT: _UNKNOWN,
+    SSL.X509VerificationCodes.ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY: _UNKNOWN,
+    SSL.X509VerificationCodes.ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE: _UNKNOWN,
+    SSL.X509VerificationCodes.ERR_CERT_SIGNATURE_FAILURE: _UNKNOWN,
+}
 
 
 class NotTrustedError(Exception):
@@ -33,35 +44,51 @@ class ClientTls:
         root = platformTrust() if ca is None else trustRootFromCertificates(_authorities(ca))
         self._context = CertificateOptions(trustRoot=root, raiseMinimumTo=TLSVersion.TLSv1_2).getContext()
 
-    def creator(self, host: str) -> Any:  # noqa: ANN401  what a transport's startTLS takes
-        """Return what makes the connection to `host`, a name or an address; raises ValueError for what is neither."""
-        return _Creator(self._context, tls_name(host))
+    def handshake(self, host: str) -> Handshake:
+        """Return what makes one connection to `host`, a name or an address; raises ValueError for what is neither."""
+        return Handshake(self._context, tls_name(host))
 
 
 @implementer(IOpenSSLClientConnectionCreator)
-class _Creator:
-    """Makes one connection; the chain is verified in the handshake, the name by `verify_host` behind it."""
+class Handshake:
+    """What a transport's startTLS takes, for one connection.
+
+    The chain is verified on the way, the name by `verify_host` at the end; `why` says what went wrong.
+    """
 
     def __init__(self, context: SSL.Context, name: str) -> None:
         self._context = context
         self._name = name
+        self._refusal = ""
 
     def clientConnectionForTLS(self, _protocol: object) -> SSL.Connection:  # noqa: N802  Twisted's name
         """Make it; an address is no server name (RFC 6066, 3)."""
         connection = SSL.Connection(self._context, None)
         if not _is_address(self._name):
             connection.set_tlsext_host_name(self._name.encode("ascii"))
+        connection.set_verify(SSL.VERIFY_PEER, self._verified)
         connection.set_connect_state()
         return connection
 
+    def verify_host(self, connection: SSL.Connection) -> None:
+        """See that the peer's certificate names the host; raises NotTrustedError."""
+        try:
+            (verify_ip_address if _is_address(self._name) else verify_hostname)(connection, self._name)
+        except (VerificationError, CertificateError):
+            raise NotTrustedError(f"its certificate is not for {self._name}") from None
 
-def verify_host(connection: SSL.Connection, host: str) -> None:
-    """See that the peer's certificate names `host`; raises NotTrustedError."""
-    name = tls_name(host)
-    try:
-        (verify_ip_address if _is_address(name) else verify_hostname)(connection, name)
-    except (VerificationError, CertificateError):
-        raise NotTrustedError(f"its certificate is not for {name}") from None
+    def why(self, problem: BaseException) -> str:
+        """Say in a few words why the handshake failed."""
+        if self._refusal:
+            return self._refusal
+        if isinstance(problem, SSL.Error) and problem.args and problem.args[0]:
+            return str(problem.args[0][-1][-1])  # OpenSSL's own words
+        return str(problem)
+
+    def _verified(self, _connection: object, _certificate: object, code: int, _depth: int, good: int) -> bool:
+        if not good:
+            self._refusal = _REFUSALS.get(code, f"its certificate is not good (X.509 error {code})")
+        return bool(good)
 
 
 def tls_name(host: str) -> str:
@@ -75,13 +102,6 @@ def tls_name(host: str) -> str:
         return idna.encode(name, uts46=True).decode("ascii")
     except idna.IDNAError:
         raise ValueError(f"{host!r} is not the name of a host") from None
-
-
-def tls_problem(problem: BaseException) -> str:
-    """Say in a few words why a handshake failed, as OpenSSL does."""
-    if isinstance(problem, SSL.Error) and problem.args and problem.args[0]:
-        return str(problem.args[0][-1][-1])
-    return str(problem)
 
 
 def _is_address(name: str) -> bool:
