@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from dataclasses import replace
 from xml.sax.saxutils import escape
 
-from lemonade_client.call import Call, Service
-from lemonade_client.session import Session, StepError, Steps, Target
+from lemonade_client.call import Call
+from lemonade_client.dialing import Form, describe, dial
+from lemonade_client.session import Session, StepError, Steps
 from lemonade_wire.mscml.document import CONTENT_TYPE, write_document
 from lemonade_wire.mscml.request import Audio, PlayCollect, Prompt, Stop
 from lemonade_wire.script import verbs
 from lemonade_wire.sdp.codec import Codec, SdpError
-from lemonade_wire.sdp.description import Connection, Direction, SessionDescription
-from lemonade_wire.sdp.offer import make_offer, read_answer
+from lemonade_wire.sdp.description import Connection, SessionDescription
+from lemonade_wire.sdp.offer import read_answer
 from lemonade_wire.sip.body import answer_in
 from lemonade_wire.sip.dtmf import DtmfRelay
 from lemonade_wire.sip.errors import SipParseError
 from lemonade_wire.sip.event import EndReason
-from lemonade_wire.sip.netann import AnnouncementUri
 from lemonade_wire.sip.uri import SipUri
 
 DTMF_RELAY = "application/dtmf-relay"
@@ -47,8 +47,8 @@ def matches(status: int, expected: str) -> bool:
 def announce(session: Session, args: verbs.Announce) -> Steps:
     """Call the announcement service, the URL in the Request-URI (LS-2.5-2, LS-2.5-3)."""
     target = session.media_server("annc")
-    url = session.text(args.url)
-    yield from dial(session, target, "annc", url, offer=args.offer, video=args.video)
+    form = Form(args.offer, args.video, args.sdp, args.escape, args.params)
+    yield from dial(session, target, "annc", session.text(args.url), form)
     _require(session, args.expect)
 
 
@@ -56,36 +56,10 @@ def ivr(session: Session, args: verbs.Ivr) -> Steps:
     """Call the IVR service where no call is up, then have the URL played by INFO (LS-2.7-2 to LS-2.7-4)."""
     url = session.text(args.url)
     if not (session.call and session.call.up and session.call.service == "ivr"):
-        yield from dial(session, session.media_server("ivr"), "ivr", url, offer=args.offer, video=args.video)
+        yield from dial(session, session.media_server("ivr"), "ivr", url, Form(args.offer, args.video, args.sdp))
         if not _require(session, args.expect):
             return
     yield from play(session, url, args)
-
-
-def dial(
-    session: Session, target: Target, service: Service, url: str, *, offer: Sequence[str], video: Sequence[str] = ()
-) -> Steps:
-    """INVITE, until the final response; `session.call` has it. The ACK is the user agent's."""
-    if session.call is not None and not session.call.over:
-        raise StepError("a call is up already: hang-up comes first")
-    session.media.close()  # what the call before left open
-    given = session.behaviour.url_to_hand_over(url)
-    uri = _service_uri(session, target, service, given)
-    hop = session.hop(target.uri)
-    description = _offer(session, service, hop.host, offer, video)
-    call = session.phone.invite(uri, next_hop=hop, now=session.now, body=bytes(description))
-    session.call = current = Call(call, service, description, heard_before=session.heard)
-    yield from session.until(lambda: current.settled, "the final response to INVITE")
-    if current.up and current.final is not None:
-        try:
-            streams = read_answer(description, SessionDescription.parse(answer_in(current.final)))
-        except SdpError as problem:
-            raise StepError(f"the answer's SDP: {problem}") from problem
-        if not any(stream.media == "audio" for stream in streams):
-            raise StepError("the answer accepts no audio")
-        session.media.expect(streams)
-    else:
-        session.media.close()
 
 
 def play(session: Session, url: str, args: verbs.Ivr) -> Steps:
@@ -93,9 +67,10 @@ def play(session: Session, url: str, args: verbs.Ivr) -> Steps:
     call = _call(session)
     call.asked.append(("playcollect", session.next_id()))
     call.heard_before = session.heard
+    offset_ms = session.play_offset_ms if isinstance(args.offset, str) else round(args.offset * 1000)
     audio = Audio(session.behaviour.url_to_hand_over(url))
     request = PlayCollect(
-        prompt=Prompt((audio,), offset_ms=args.offset * 1000, repeat=1, stop_on_error=True),
+        prompt=Prompt((audio,), offset_ms=offset_ms, repeat=1, stop_on_error=True),
         id=call.asked[-1][1],
         clear_digits=True,
         escape_key=args.escape,
@@ -106,7 +81,8 @@ def play(session: Session, url: str, args: verbs.Ivr) -> Steps:
         interdigit_ms=0,
         extra_digit_ms=0,
     )
-    yield from _info(session, call, write_document(request), CONTENT_TYPE, "INFO playcollect")
+    document = write_document(session.behaviour.request_to_send(request))
+    yield from _info(session, call, document, CONTENT_TYPE, "INFO playcollect")
 
 
 def press(session: Session, args: verbs.Press) -> Steps:
@@ -133,7 +109,7 @@ def mscml(session: Session, args: verbs.Mscml) -> Steps:
     if session.call and session.call.up and session.call.service == "ivr":
         call = yield from _heard(session, args.after)
     else:
-        yield from dial(session, session.media_server("ivr"), "ivr", "", offer=verbs.Ivr().offer)
+        yield from dial(session, session.media_server("ivr"), "ivr", "", Form(verbs.Ivr().offer))
         _require(session, "200")
         call = _call(session)
     name, number = _NAME.search(text), _ID.search(text)
@@ -193,6 +169,8 @@ def response(session: Session, expect: str) -> Steps:
     asked = call.asked[-1][0]
     yield from session.until(lambda: call.awaits_no_response, f"the response to <{asked}>")
     taken = call.take_response()
+    if taken is not None:
+        session.play_offset_ms = taken.play_offset_ms or 0
     if taken is None:
         raise StepError(f"no response to <{asked}>: {_ending(call)}{_trouble(call)}")
     said = f"response {taken.code} {taken.reason or taken.text or ''}".rstrip()
@@ -279,43 +257,6 @@ def _heard(session: Session, after: float) -> Generator[float | None, None, Call
     return call
 
 
-def _service_uri(session: Session, target: Target, service: Service, url: str) -> SipUri:
-    if service == "ivr":
-        return replace(target.uri, user="ivr")
-    announced = AnnouncementUri(play=session.behaviour.url_to_escape(url)).uri(target.uri.host, target.uri.port)
-    return replace(announced, params=(*announced.params, *target.uri.params))
-
-
-def _offer(
-    session: Session, service: Service, peer: str, offer: Sequence[str], video: Sequence[str]
-) -> SessionDescription:
-    """Make the offer and open its ports: recvonly for an announcement, both ways with keys for ivr (E-36)."""
-    codecs = [Codec.parse(text) for text in offer]
-    pictures = [Codec.parse(text) for text in video]
-    # The payload types are those of the offer; a first description with no ports tells them.
-    drawn = _describe(session, service, (0, codecs), (0, pictures))
-    types = [{fmt.payload_type: fmt.codec for fmt in line.rtp_formats()} for line in drawn.media]
-    try:
-        port = session.media.open("audio", types[0], peer)
-        video_port = session.media.open("video", types[1], peer) if pictures else 0
-    except OSError as problem:
-        raise StepError(f"no RTP port is free: {problem}") from problem
-    return _describe(session, service, (port, codecs), (video_port, pictures))
-
-
-def _describe(
-    session: Session, service: Service, audio: tuple[int, list[Codec]], video: tuple[int, list[Codec]]
-) -> SessionDescription:
-    both = service == "ivr"
-    return make_offer(
-        session.address,
-        *audio,
-        direction=Direction.SENDRECV if both else Direction.RECVONLY,
-        telephone_event=both,
-        video=video if video[1] else None,
-    )
-
-
 def _other_offer(session: Session, call: Call, args: verbs.Reinvite) -> SessionDescription:
     """Make the offer of a re-INVITE out of the one before; its version grows where anything else is changed."""
     before = call.offer
@@ -323,7 +264,7 @@ def _other_offer(session: Session, call: Call, args: verbs.Reinvite) -> SessionD
     codecs = [Codec.parse(text) for text in args.offer] or [
         known.codec for known in lines[0].rtp_formats() if not known.codec.is_telephone_event
     ]
-    drawn = _describe(session, call.service, (lines[0].port, codecs), (0, [])).media[0]
+    drawn = describe(session, call.service, (lines[0].port, codecs), (0, [])).media[0]
     types = {known.payload_type: known.codec for known in drawn.rtp_formats()}
     try:
         port = session.media.renew(types, move=args.move)

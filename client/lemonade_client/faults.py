@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from urllib.parse import quote
 
 from lemonade_wire.faults import Fault, FaultList
+from lemonade_wire.mscml.document import CONTENT_TYPE
+from lemonade_wire.mscml.request import PlayCollect
 from lemonade_wire.sip.dialog import Dialog
 from lemonade_wire.sip.event import Output, SendDatagram, SendStream
 from lemonade_wire.sip.ua import UserAgent
@@ -58,6 +61,14 @@ class Behaviour(Fault):
     def key_to_send(self, key: str) -> str:
         """Return the key to send, of the key pressed."""
         return key
+
+    def request_to_send(self, request: PlayCollect) -> PlayCollect:
+        """Return the `<playcollect>` to send, of the one that plays the URL."""
+        return request
+
+    def invite_body(self, description: bytes, request: bytes) -> tuple[str, bytes]:
+        """Return type and body of an INVITE to ivr, of the offer and a request that could stand beside it."""
+        return "application/sdp", description
 
 
 CORRECT = Behaviour()
@@ -147,6 +158,68 @@ class DtmfWrongKey(Behaviour):
         return "9" if key != "9" else "8"
 
 
+class TimersNotZero(Behaviour):
+    """See `summary`."""
+
+    name = "timers-not-zero"
+    summary = "sets the digit timers of <playcollect> to 100 ms"
+    breaks = ("LS-2.7-5",)
+
+    def request_to_send(self, request: PlayCollect) -> PlayCollect:
+        """Return the request with timers that wait for keys."""
+        return replace(request, first_digit_ms=100, interdigit_ms=100, extra_digit_ms=100)
+
+
+class TwoAudios(Behaviour):
+    """See `summary`."""
+
+    name = "two-audios"
+    summary = "names the content twice in the prompt"
+    breaks = ("LS-2.7-9",)
+
+    def request_to_send(self, request: PlayCollect) -> PlayCollect:
+        """Return the request with every item of its prompt twice."""
+        prompt = request.prompt
+        return replace(request, prompt=prompt and replace(prompt, items=prompt.items * 2))
+
+
+class PlaysOnError(Behaviour):
+    """See `summary`."""
+
+    name = "plays-on-error"
+    summary = "leaves stoponerror out of the prompt"
+    breaks = ("LS-2.7-11",)
+
+    def request_to_send(self, request: PlayCollect) -> PlayCollect:
+        """Return the request with the default."""
+        return replace(request, prompt=request.prompt and replace(request.prompt, stop_on_error=False))
+
+
+class MscmlInInvite(Behaviour):
+    """See `summary`."""
+
+    name = "mscml-in-invite"
+    summary = "sends the first MSCML request in the INVITE, beside the offer"
+    breaks = ("LS-2.7-2",)
+
+    def invite_body(self, description: bytes, request: bytes) -> tuple[str, bytes]:
+        """Return both as parts of one body."""
+        parts = (("application/sdp", description), (CONTENT_TYPE, request))
+        body = b"".join(b"--part\r\nContent-Type: %s\r\n\r\n%s\r\n" % (kind.encode(), one) for kind, one in parts)
+        return "multipart/mixed;boundary=part", body + b"--part--\r\n"
+
+
 FAULTS = FaultList.of(
-    AckWrongTarget, NoAck, NoOkToResponse, DownloadsPart, NoExpire, UrlTruncated, UrlEscapedTwice, DtmfWrongKey
+    AckWrongTarget,
+    NoAck,
+    NoOkToResponse,
+    DownloadsPart,
+    NoExpire,
+    UrlTruncated,
+    UrlEscapedTwice,
+    DtmfWrongKey,
+    TimersNotZero,
+    TwoAudios,
+    PlaysOnError,
+    MscmlInInvite,
 )

@@ -164,6 +164,8 @@ class Session:
     """The authorised URL, exactly as the server gave it."""
     targets: tuple[Target, ...] = ()
     """What discovery found; empty: the configured media server alone."""
+    play_offset_ms: float = 0.0
+    """Where the last response to `<playcollect>` says that the playing stopped."""
     call: Call | None = None
     waiting_for: str = ""
     notes: list[str] = field(default_factory=list)

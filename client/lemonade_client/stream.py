@@ -6,7 +6,8 @@ from collections.abc import Generator
 from dataclasses import dataclass
 
 from lemonade_client.call import Service
-from lemonade_client.call_steps import dial, hang_up, listen, play, response
+from lemonade_client.call_steps import hang_up, listen, play, response
+from lemonade_client.dialing import Form, dial
 from lemonade_client.imap_steps import authorise, find_part, look_up
 from lemonade_client.session import Session, StepError, Steps, Target
 from lemonade_wire.script import verbs
@@ -68,7 +69,7 @@ def _try(
 ) -> Generator[float | None, None, tuple[int | None, str] | None]:
     """Make one call and listen to its end; None when it was heard, else the INVITE's status and what went wrong."""
     try:
-        yield from dial(session, attempt.target, attempt.service, session.text("$url"), offer=args.offer)
+        yield from dial(session, attempt.target, attempt.service, session.text("$url"), Form(args.offer))
         call = session.call
         if call is None or not call.up:
             status = call.final.status if call and call.final else None

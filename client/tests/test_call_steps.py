@@ -128,6 +128,53 @@ def test_no_port_and_no_url_and_no_server_fail_with_their_reason(bench: Callable
     assert "no media server for annc" in bench("  - announce: {url: x}\n", head="").start().why
 
 
+def test_an_announcement_may_be_asked_for_as_the_draft_writes_it(bench: Callable[..., Any]) -> None:
+    step = f"  - announce: {{url: '{URL}', escape: semicolons, params: {{Repeat: '2', param1: $uid}}}}\n"
+    run = bench("  - find-part\n" + step).start()
+    escaped = URL.replace(";", "%3B")
+    assert run.last("INVITE").target[0] == f"sip:annc@media.example.net;play={escaped};Repeat=2;param1=20"
+
+
+SDP = """  - announce:
+      url: imap://x
+      sdp: |
+        v=0
+        o=UserA 1 1 IN IP4 $address
+        s=-
+        c=IN IP4 $address
+        t=3034423619 0
+        m=audio $audio RTP/AVP 0 8
+        a=alt:1 1 : 01BB7F04 6CBC7A28 $address $audio
+        m=video $video RTP/AVP 34
+"""
+
+
+def test_an_offer_goes_out_as_it_stands(bench: Callable[..., Any]) -> None:
+    run = bench(SDP).start()
+    body = run.last("INVITE").body
+    assert b"m=audio 20000 RTP/AVP 0 8\r\na=alt:1 1 : 01BB7F04 6CBC7A28 127.0.0.3 20000\r\nm=video 20002 RTP" in body
+    assert [medium for medium, _, _ in run.media.opened] == ["audio", "video"]
+    assert run.answered().states == ["1 done"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [("v=0", "v=7", "the step's session description"), ("m=audio", "m=text", "has no audio line")],
+)
+def test_an_offer_that_is_none_fails(bench: Callable[..., Any], old: str, new: str, why: str) -> None:
+    assert why in bench(SDP.replace(old, new)).start().why
+
+
+def test_a_playing_goes_on_where_the_last_response_says(bench: Callable[..., Any]) -> None:
+    listen = "  - listen: {until: response}\n"
+    run = bench(IVR + listen + "  - ivr: {offset: playoffset, url: 'imap://x'}\n").start().answered().info_answered()
+    run.response('id="1" code="200" text="OK" reason="escapekey" playduration="1s" playoffset="5s" digits=""')
+    request = parse_document(run.last("INFO").body)
+    assert isinstance(request, PlayCollect)
+    assert request.prompt is not None
+    assert request.prompt.offset_ms == 5000
+
+
 def test_ivr_offers_both_ways_and_sends_the_request_by_info(bench: Callable[..., Any]) -> None:
     run = bench(IVR).start()
     invite = run.last("INVITE")

@@ -43,6 +43,11 @@ def test_until(text: str, until: str | float) -> None:
     assert arguments("listen", f"until: {text}").until == until
 
 
+@pytest.mark.parametrize(("text", "offset"), [("playoffset", "playoffset"), ("5 s", 5.0), ("0", 0.0)])
+def test_offset(text: str, offset: str | float) -> None:
+    assert arguments("ivr", f"offset: {text}").offset == offset
+
+
 @pytest.mark.parametrize("key", ["0", "9", "*", "#", "A", "d"])
 def test_keys(key: str) -> None:
     assert arguments("press", f"key: '{key}'").key == key
@@ -66,6 +71,9 @@ def test_keys(key: str) -> None:
         ("announce", 'url: "a\\r\\nb"', "one line of text"),
         ("ivr", "{ff: 4, rw: 4}", "different keys"),
         ("ivr", "skip: 0", "greater than 0"),
+        ("ivr", "offset: later", "playoffset, or"),
+        ("ivr", "sdp: 'm=audio $port RTP/AVP 0'", "$address, $audio, $video"),
+        ("announce", "escape: none", "'needed' or 'semicolons'"),
         ("authorise", "access: 'user+'", "an access identifier is expected"),
         ("authorise", "access: 'submit+a;b'", "an access identifier is expected"),
         ("authorise", "expire: soon", "is not a duration"),

@@ -17,6 +17,11 @@ VARIABLES = {
     "uid": "the UID of the message that find-part took",
     "section": "the section of the part that find-part took",
 }
+SDP_VARIABLES = {
+    "address": "the client's own address",
+    "audio": "the client's RTP port for audio",
+    "video": "the client's RTP port for video",
+}
 _VARIABLE = re.compile(r"\$(\$|[a-z]+)?")
 
 
@@ -27,7 +32,7 @@ def substitute(text: str, values: dict[str, str]) -> str:
         if match[1] == "$":
             return "$"
         if match[1] not in values:
-            allowed = ", ".join(f"${name}" for name in VARIABLES)
+            allowed = ", ".join(f"${name}" for name in (values or VARIABLES))
             raise ValueError(f"{match[0]!r} has no value here; known: {allowed}, and $$ for a dollar")
         return values[match[1]]
 
@@ -37,6 +42,21 @@ def substitute(text: str, values: dict[str, str]) -> str:
 def _known_variables(text: str) -> str:
     substitute(text, dict.fromkeys(VARIABLES, ""))
     return text
+
+
+def _known_in_sdp(text: str) -> str:
+    substitute(text, dict.fromkeys(SDP_VARIABLES, ""))
+    return text
+
+
+def _offset(value: object) -> str | float:
+    text = str(value)
+    if isinstance(value, float) or text == "playoffset":
+        return value if isinstance(value, float) else text
+    try:
+        return parse_duration(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not allowed: playoffset, or {ALLOWED}") from None
 
 
 def _one_line(text: str) -> str:
@@ -79,6 +99,12 @@ Access = Annotated[
 ]
 RawText = Annotated[str, AfterValidator(_known_variables)]
 RawLine = Annotated[str, AfterValidator(_one_line), AfterValidator(_known_variables)]
+RawSdp = Annotated[str, AfterValidator(_known_in_sdp)]
+Offset = Annotated[
+    str | float,
+    BeforeValidator(_offset),
+    PlainSerializer(lambda value: value if isinstance(value, str) else format_duration(value)),
+]
 Until = Annotated[
     str | float,
     BeforeValidator(_until),
@@ -125,7 +151,12 @@ class Announce(Verb):
     summary = "calls the announcement service (annc) with the authorised URL"
     offer: Offer = Field(default=("PCMU/8000", "PCMA/8000"), min_length=1, description="audio codecs, best first")
     video: Offer = Field(default=(), description="video codecs of a second m-line; none: no such line")
+    sdp: RawSdp = Field(default="", description="the offer as it stands; $address, $audio and $video may stand in it")
     url: RawLine = Field(default="$url", description="URL to play instead of the authorised one")
+    escape: Literal["needed", "semicolons"] = Field(
+        default="needed", description="what of the URL is escaped: all that must be, or semicolons alone (E-14)"
+    )
+    params: dict[str, RawLine] = Field(default={}, description="further parameters of the URI: repeat, delay, ...")
     expect: Status = Field(default="200", description="final status that makes the step succeed: 200, 404, 4xx")
 
 
@@ -135,12 +166,15 @@ class Ivr(Verb):
     summary = "calls the IVR service (once per call) and sends <playcollect> with the authorised URL"
     offer: Offer = Field(default=("PCMU/8000", "PCMA/8000"), min_length=1, description="audio codecs, best first")
     video: Offer = Field(default=(), description="video codecs of a second m-line; none: no such line")
+    sdp: RawSdp = Field(default="", description="the offer as it stands; $address, $audio and $video may stand in it")
     url: RawLine = Field(default="$url", description="URL to play instead of the authorised one")
     skip: Seconds = Field(default=6.0, gt=0, description="skipinterval: how far ff and rw jump")
     ff: Key | None = Field(default=None, description="key that skips forward")
     rw: Key | None = Field(default=None, description="key that skips back")
     escape: Key = Field(default="*", description="key that ends the playing")
-    offset: Seconds = Field(default=0.0, ge=0, description="where in the content to begin")
+    offset: Offset = Field(
+        default=0.0, description="where in the content to begin; playoffset: where the last response says it stopped"
+    )
     expect: Status = Field(default="200", description="final status of the INVITE that makes the step succeed")
 
     @model_validator(mode="after")
