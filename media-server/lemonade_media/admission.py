@@ -40,7 +40,8 @@ def phrase(problem: object) -> str:
 
 
 def _service(request: Request, config: MediaConfig, fault: Fault | None) -> Announcement | IvrSession:
-    match service_of(request.uri):
+    asked = service_of(request.uri)
+    match asked if asked in config.services else "other":
         case "annc":
             try:
                 uri = AnnouncementUri.parse(request.uri)

@@ -59,7 +59,7 @@ class MediaApp:
             supported=(TIMER,),
             max_body=config.limits.body,
             max_transactions=config.limits.transactions,
-            users=frozenset({"annc", "ivr"}),
+            users=config.services,
             resolver=config.resolver,
         )
         self._sip = SipEndpoint(reactor, settings, self._sip_event, options.trace)

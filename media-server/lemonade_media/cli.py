@@ -51,6 +51,13 @@ def parser() -> NodeParser:
     )
     add_imap_options(options)
     options.add_argument(
+        "--service",
+        choices=("annc", "ivr"),
+        action="append",
+        default=[],
+        help="a service to offer; others are refused with 488 (repeatable; default: both)",
+    )
+    options.add_argument(
         "--provisioned",
         type=setting(existing_folder),
         metavar="DIR",
@@ -99,6 +106,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         recordings=given.recordings,
         resolver=resolver,
         provisioned=given.provisioned,
+        services=frozenset(given.service or ("annc", "ivr")),
         max_announcement_seconds=given.max_announcement,
         limits=limits_from(given),
     )

@@ -183,9 +183,7 @@ class Conductor:
         """Return where content comes from; raises FetchError."""
         if is_provisioned(wanted.url):
             return plan_provisioned(wanted.url, wanted.locale, wanted.substitutions, self.config.provisioned)
-        plan = plan_fetch(wanted.url, self.config.imap, call.caller)
-        trusts_everybody = isinstance(self.fault, faults.TrustsEverybody) and self.config.imap.identity is not None
-        return replace(plan, privileged=True) if trusts_everybody else plan
+        return plan_fetch(wanted.url, self.config.imap, call.caller)
 
     def _abort_fetch(self, call: Call) -> None:
         if call.job is not None:
@@ -223,13 +221,16 @@ class Conductor:
             return
         if isinstance(self.fault, faults.WrongOffset) and response.play_offset_ms is not None:
             response = replace(response, play_offset_ms=response.play_offset_ms + self.fault.by_ms)
+        if isinstance(self.fault, faults.NoErrorInfo):
+            response = replace(response, error_info=None)
         self.send(call, response, now)
 
     # -- the end -----------------------------------------------------------------------------------------------------
 
     def refuse(self, call: Call, failure: Failure, now: float) -> None:
         """Answer the INVITE with what a failure stands for; the call is over."""
-        self.refuse_with(call, failure.status, failure.reason, now, failure.warning(self.address))
+        warning = () if isinstance(self.fault, faults.NoWarning) else failure.warning(self.address)
+        self.refuse_with(call, failure.status, failure.reason, now, warning)
 
     def refuse_with(
         self, call: Call, status: int, reason: str, now: float, headers: tuple[tuple[str, str], ...] = ()

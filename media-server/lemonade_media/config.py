@@ -50,7 +50,7 @@ class MediaConfig:
 
     A call is ended after `max_call_seconds`, since a caller may be gone without a BYE, and an announcement after
     `max_announcement_seconds`, which bounds what `repeat=forever` asks for (RFC 4240 section 3).
-    `provisioned` is the folder of `/provisioned/` content; None: there is none.
+    `services` are offered, others get 488. `provisioned` is the folder of `/provisioned/` content; None: there is none.
     `recordings` is the folder below which `<playrecord>` writes; None: it is refused.
     """
 
@@ -62,5 +62,6 @@ class MediaConfig:
     max_media_seconds: float = 3600.0
     max_announcement_seconds: int = 3600
     provisioned: Path | None = None
+    services: frozenset[str] = frozenset({"annc", "ivr"})
     limits: Limits = field(default_factory=Limits)
     max_call_seconds: float = 4 * 3600.0

@@ -55,6 +55,22 @@ class NoResponseInfo(Fault):
     breaks = ("LS-2.7-12", "LS-2.7-13")
 
 
+class NoErrorInfo(Fault):
+    """Tells that a request failed and not why."""
+
+    name = "no-error-info"
+    summary = "leaves <error_info> out of responses"
+    breaks = ("LS-2.7-16", "LS-2.8-12")
+
+
+class NoWarning(Fault):
+    """Refuses calls without a word of why."""
+
+    name = "no-warning"
+    summary = "leaves Warning out of refusals"
+    breaks = ("LS-2.8-12",)
+
+
 class ResponseBeforeInfoOk(Fault):
     """Sends a response at once, before the 200 to the INFO with the request, and none at the end."""
 
@@ -97,12 +113,12 @@ class LoginInClear(Fault):
     breaks = ("LS-2.8-4", "LS-2.8-6")
 
 
-class TrustsEverybody(Fault):
-    """Uses its account on IMAP servers for whoever calls."""
+class NoLogout(Fault):
+    """Leaves IMAP servers without a word."""
 
-    name = "trusts-everybody"
-    summary = "fetches by its own account for callers that it does not trust"
-    breaks = ("LS-3-9",)
+    name = "no-logout"
+    summary = "closes IMAP connections without LOGOUT"
+    breaks = ("LS-2.8-15",)
 
 
 class UrlNormalised(Fault):
@@ -162,12 +178,14 @@ FAULTS = FaultList.of(
     AnswerDropsRejectedLine,
     WrongSkip,
     NoResponseInfo,
+    NoErrorInfo,
+    NoWarning,
     ResponseBeforeInfoOk,
     TimestampResetOnSeek,
     Burst,
     WrongOffset,
     LoginInClear,
-    TrustsEverybody,
+    NoLogout,
     UrlNormalised,
     CodecNotOffered,
     KeysCountTwice,

@@ -16,6 +16,7 @@ from lemonade_media.decode import EncodedMedia, MediaCache, MediaError, MediaPar
 from lemonade_media.dialling import Dialler
 from lemonade_media.entering import Steps, enter
 from lemonade_media.failures import Failure, FailureKind, FetchError
+from lemonade_media.faults import NoLogout
 from lemonade_media.fetch import FetchPlan, fetch_part
 from lemonade_media.pool import Entrance, Leave, Open, Order, Pool, TurnAway, Use
 from lemonade_media.provisioned import ProvisionedPlan, load
@@ -106,7 +107,7 @@ class FetchEndpoint:
                 case Use(job, number):
                     self._begin(job, number, None)
                 case Leave(number):
-                    ensureDeferred(self._connections[number].close(_PARTING_SECONDS))
+                    self._leave(self._connections[number])
                 case TurnAway(job) if job in self._jobs:
                     self._report(self._jobs[job], Failure(FailureKind.BUSY, "too many fetches are under way"))
         if self._timer is not None:
@@ -202,7 +203,14 @@ class FetchEndpoint:
             if entered and not connection.closed:
                 self._obey(self._pool.done(number, self._reactor.seconds()))
             if not entered:
-                ensureDeferred(connection.close(_PARTING_SECONDS))
+                self._leave(connection)
+
+    def _leave(self, connection: ImapConnection) -> None:
+        """End a connection as RFC 3501 wants it: with LOGOUT (LS-2.8-15)."""
+        if isinstance(self._fault, NoLogout):
+            connection.abort()
+        else:
+            ensureDeferred(connection.close(_PARTING_SECONDS))
 
     async def _run(self, connection: ImapConnection, steps: Steps[T], deadline: float) -> T:
         try:

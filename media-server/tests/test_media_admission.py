@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lemonade_media.admission import NotAdmittedError, admit, phrase
@@ -53,6 +55,17 @@ def test_refusals(target: str, body: bytes, kind: str, status: int, reason: str)
     assert refused.value.status == status
     assert refused.value.reason.startswith(reason)
     assert ("Accept" in dict(refused.value.headers)) == (status == 415)
+
+
+def test_a_service_that_is_not_offered() -> None:
+    config = replace(CONFIG, services=frozenset({"annc"}))
+    for target, offered in ((ANNC, True), ("sip:ivr@media.example.net", False)):
+        event = InviteReceived("call-1", build("INVITE", target, [], SDP, "application/sdp"), CALLER)
+        if offered:
+            assert admit(event, config, 10, None).offer is not None
+        else:
+            with pytest.raises(NotAdmittedError, match="488"):
+                admit(event, config, 10, None)
 
 
 def test_fault_accepts_before_it_fetches() -> None:

@@ -16,7 +16,7 @@ from lemonade_wire.mscml.response import Response
 from lemonade_wire.sdp.codec import PCMA, PCMU, Codec
 from lemonade_wire.sdp.description import SessionDescription
 from lemonade_wire.sdp.offer import make_offer
-from lemonade_wire.sip.event import CallAnswered, InfoReceived
+from lemonade_wire.sip.event import CallAnswered, CallRefused, InfoReceived
 from lemonade_wire.sip.netann import AnnouncementUri
 from lemonade_wire.sip.uri import SipUri
 
@@ -163,6 +163,26 @@ def test_no_response_info() -> None:
     replay = ivr(faults.NoResponseInfo())
     assert "server INFO" not in replay.log
     assert "PlayMedia" in replay.log
+
+
+@pytest.mark.parametrize("fault", [None, faults.NoWarning()])
+def test_no_warning(fault: Fault | None) -> None:
+    replay = Replay(fault=fault, fetch=lambda command: Failure(FailureKind.TIMED_OUT, "late"))
+    replay.invite(ANNC, bytes(OFFER))
+    (refused,) = (event.response for event in replay.heard if isinstance(event, CallRefused))
+    assert refused is not None
+    assert (refused.headers.get("Warning") is None) == (fault is not None)
+
+
+@pytest.mark.parametrize("fault", [None, faults.NoErrorInfo()])
+def test_no_error_info(fault: Fault | None) -> None:
+    replay = Replay(fault=fault, fetch=lambda command: Failure(FailureKind.NOT_FOUND, "NIL"))
+    call = replay.invite(IVR, bytes(OFFER))
+    replay.caller.info(call, write_document(COLLECT), CONTENT_TYPE, now=replay.now)
+    replay.settle()
+    response = response_of(replay)
+    assert response.code == 404
+    assert (response.error_info is None) == (fault is not None)
 
 
 def test_response_before_info_ok() -> None:
