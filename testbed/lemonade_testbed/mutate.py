@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import permutations, product
 
 from lemonade_testbed.evidence import Evidence
 from lemonade_testbed.judge import judge
-from lemonade_testbed.ladder.model import Arrow, Opt, Seen, Sequence
+from lemonade_testbed.ladder.model import Alt, Arrow, Loop, Opt, Par, Seen, Sequence
 from lemonade_testbed.ladder.model import Node as LadderNode
 from lemonade_testbed.scenario.model import Scenario
 from lemonade_testbed.verdict import Verdict
@@ -87,6 +88,7 @@ class _Walk:
         self._arrows = [index for index in green.ladder.arrows if index is not None]
         self._expected: dict[int, Arrow] = {arrow.index: arrow for arrow in scenario.ladder.arrows}
         self._optional = set(_optional(scenario.ladder.tree))
+        self._free = set(_interleaved(scenario.ladder.tree))
 
     def without(self, place: int) -> Evidence:
         """Return the evidence without a message."""
@@ -127,7 +129,9 @@ class _Walk:
         return None if index in self._optional else index
 
     def index_of_swap(self, place: int) -> int | None:
-        """Return the arrow that is wrong first once a message and the next one have changed places."""
+        """Return the arrow that is wrong first once a message and the next one have changed places; None: none is."""
+        if (self._arrows[place], self._arrows[place + 1]) in self._free:
+            return None
         first, second = self._messages[place : place + 2]
         if self._answers_divider(place) and second.rtp is not None:
             before, _ = self._rtp_around(self._request_of(place))
@@ -194,3 +198,28 @@ def _optional(node: LadderNode) -> Iterator[int]:
                 yield from _optional(item)
         case _:
             return
+
+
+def _interleaved(node: LadderNode) -> Iterator[tuple[int, int]]:
+    """Yield the pairs of arrows that may come in either order: they stand in two branches of a `par`."""
+    match node:
+        case Par(branches):
+            inside = [list(_arrows(branch)) for branch in branches]
+            for one, other in permutations(inside, 2):
+                yield from product(one, other)
+        case Sequence(items):
+            for item in items:
+                yield from _interleaved(item)
+        case _:
+            return
+
+
+def _arrows(node: LadderNode) -> Iterator[int]:
+    match node:
+        case Arrow():
+            yield node.index
+        case Sequence(items) | Alt(items) | Par(items):
+            for item in items:
+                yield from _arrows(item)
+        case Opt(body) | Loop(body):
+            yield from _arrows(body)

@@ -141,6 +141,9 @@ class Running:
             folder.mkdir()
             if why := why_too_short(job.scenario, media_length(job.message) if job.message else None):
                 return self._ended(job, folder, _unsupported(job.scenario, why), began)
+            if swapped := [vendor for vendor in job.vendors if vendor.role in job.scenario.given.wrong]:
+                why = f"{swapped[0].name} in the place of an {swapped[0].role} node that is wrong on purpose"
+                return self._ended(job, folder, _unsupported(job.scenario, why), began)
             self._walk(job, folder)
             self.runner.say(job.name, "judging")
             verdict = compare(judge(job.scenario, load_run(folder)), job.scenario, job.vendors)
@@ -252,18 +255,18 @@ def _setup(job: Job, folder: Path) -> Setup:
         media_servers=given.media_servers or None,
         fetch_users=given.fetch_users,
         anonymous_life=given.anonymous_life,
-        trusted_caller=given.trusted_caller,
         profile=job.profile,
         salt=secrets.token_hex(16),
         seed=job.seed,
-        faults=job.faults,
+        services=given.services,
+        faults={**given.wrong, **job.faults},
         relay=job.scenario.relay,
         scenario=job.scenario.name,
     )
 
 
 def _unsupported(scenario: Scenario, why: str) -> Verdict:
-    reason = Reason(None, "The mail fits the scenario", "media that are long enough", why, (), Outcome.UNSUPPORTED)
+    reason = Reason(None, "Mail and peers fit the scenario", "the world it asks for", why, (), Outcome.UNSUPPORTED)
     return Verdict(scenario.name, Outcome.UNSUPPORTED, (reason,), Observed(()), LadderResult(()))
 
 

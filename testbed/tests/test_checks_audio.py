@@ -9,7 +9,7 @@ import pytest
 
 from lemonade_testbed.audio.part import media_part
 from lemonade_testbed.audio.played import Call, Jump
-from lemonade_testbed.checks.audio import call_of, heard_is_part
+from lemonade_testbed.checks.audio import heard_is_part, playings
 from lemonade_testbed.evidence import Event, Evidence, World
 
 FIXTURES = Path(__file__).parents[2] / "scenarios" / "fixtures"
@@ -95,7 +95,50 @@ PLAYED = (99.0, "sent", playcollect())
     ],
 )
 def test_the_signalling_says_what_should_be_heard(messages: list[tuple[float, str, str]], call: Call) -> None:
-    assert call_of(evidence(*messages)) == call
+    assert [playing.call for playing in playings(evidence(*messages))] == [call]
+
+
+def test_a_playing_ends_with_its_response_and_the_next_one_begins() -> None:
+    told = playings(
+        evidence(
+            PLAYED,
+            (101.0, "sent", playcollect("5s")),
+            (101.1, "received", response("stopped")),
+            (102.0, "sent", key("6")),
+            (102.1, "received", OK),
+            (103.0, "received", response("escapekey")),
+            (104.0, "sent", playcollect("9s")),
+            (107.0, "received", response("timeout")),
+            (108.0, "sent", BYE),
+        )
+    )
+    assert [(playing.call, playing.until) for playing in told] == [
+        (Call(cut_short=True), 101.1),
+        (Call(5.0, (Jump(102.0, 102.1, 4.0),), cut_short=True), 103.0),
+        (Call(9.0), 107.0),
+    ]
+
+
+def test_every_playing_is_heard_by_itself() -> None:
+    messages = [
+        PLAYED,
+        (101.59, "received", response("escapekey")),
+        (101.59, "sent", playcollect("5s")),
+        (103.19, "received", response("escapekey")),
+    ]
+    second = BASIC.octets[40000:52800]
+    assert heard_is_part(evidence(*messages, octets=BASIC.octets[:12800] + second), None).ok
+    wrong = heard_is_part(evidence(*messages, octets=BASIC.octets[:25600]), None)
+    assert "at its start the playing goes on at 1.60 s of the part instead of 5.00 s" in wrong.seen
+    assert heard_is_part(evidence(*messages, octets=BASIC.octets[:12800]), None).seen == "of a playing nothing arrived"
+
+
+def test_a_playing_that_failed_is_not_heard() -> None:
+    failed = response("timeout").replace('code="200"', 'code="404"')
+    done = response("timeout")
+    messages = [PLAYED, (99.5, "received", failed), (99.6, "sent", playcollect()), (120.0, "received", done)]
+    assert heard_is_part(evidence(*messages, octets=BASIC.octets), None).ok
+    assert playings(evidence(*messages))[0].response is not None
 
 
 def test_the_part_is_heard() -> None:

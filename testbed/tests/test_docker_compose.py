@@ -38,6 +38,7 @@ def test_nodes_get_the_scenario_s_options(tmp_path: Path, bridge: Bridge) -> Non
         media_servers="<sip:ivr@media.example.net>:stream",
         fetch_users=("mediaserver",),
         anonymous_life=3600,
+        services=("annc",),
         faults={"imap": "no-urlfetch"},
         scenario="stranger",
     )
@@ -58,6 +59,7 @@ def test_nodes_get_the_scenario_s_options(tmp_path: Path, bridge: Bridge) -> Non
         "LEMONADE_ANONYMOUS_LIFE": "3600",
     }
     media = environment(made, "media")
+    assert media["LEMONADE_SERVICE"] == "annc"
     assert media["LEMONADE_IMAP_USER"] == "mediaserver:s$cret"
     assert media["LEMONADE_TRUST_CALLER"] == f"{prefix}.13"
     assert (media["LEMONADE_IMAP_TLS"], media["LEMONADE_IMAP_CLEARTEXT_LOGIN"]) == ("never", "allowed")
@@ -83,8 +85,6 @@ def test_what_is_not_given_is_not_said(tmp_path: Path, bridge: Bridge) -> None:
     made = world(tmp_path, bridge)
     assert not {"LEMONADE_MEDIA_SERVERS", "LEMONADE_SCENARIO"} & set(environment(made, "imap"))
     assert "LEMONADE_IMAP_USER" not in environment(made, "media")
-    untrusted = environment(world(tmp_path, bridge, trusted_caller=False), "media")
-    assert "LEMONADE_TRUST_CALLER" not in untrusted
 
 
 def test_an_account_that_the_environment_cannot_carry_is_refused(tmp_path: Path, bridge: Bridge) -> None:

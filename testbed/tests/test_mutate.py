@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -166,6 +167,20 @@ def test_every_drop_and_every_swap_is_noticed_at_the_arrow_that_follows_from_the
     assert drops == [1, 2, 3, None, 5, 6, 7, 8, 9, 10, 11, 11, 11, 14, 15, 16, 17, 18]
     swaps = [result.expected for result in results if result.kind == "swap"]
     assert swaps == [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 11, 11, 14, 15, 16, 17]
+
+
+def test_messages_of_two_branches_may_change_places(scenario: Scenario, evidence: Evidence) -> None:
+    fetch = "media->>imap: IMAP URLFETCH $url\nimap-->>media: IMAP OK URLFETCH data\n"
+    in_turn, at_once = (
+        f"media-->>client: SIP 200 INFO\n{fetch}",
+        f"par\nmedia-->>client: SIP 200 INFO\nand\n{fetch}end\n",
+    )
+    assert in_turn in LADDER
+    ladder = parse_ladder(LADDER.replace(in_turn, at_once))
+    results = try_mutations(replace(scenario, ladder=ladder), evidence, ladder_alone)
+    assert [result for result in results if not result.ok] == []
+    swaps = [result.expected for result in results if result.kind == "swap"]
+    assert swaps[7:10] == [None, 9, 10]  # 200 and URLFETCH; URLFETCH and its answer; that and RTP
 
 
 def test_an_arrow_that_the_judge_misses_is_seen(scenario: Scenario, evidence: Evidence) -> None:

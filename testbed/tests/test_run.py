@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from lemonade_testbed.run import Ended, Job, Runner, cap, client_script, exit_co
 from lemonade_testbed.runtime.local import LocalRuntime
 from lemonade_testbed.runtime.processes import PIDS, marked
 from lemonade_testbed.scenario.model import Given, Scenario
+from lemonade_testbed.vendors.catalogue import Vendor
 from lemonade_testbed.verdict import LadderResult, Outcome, Verdict
 
 Programs = Callable[..., dict[str, list[str]]]
@@ -48,6 +50,20 @@ def runner(tmp_path: Path, fake_programs: Programs) -> Callable[..., Runner]:
 @pytest.fixture
 def green(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lemonade_testbed.run.judge", lambda _scenario, _evidence: verdict(Outcome.PASS))
+
+
+@pytest.mark.usefixtures("green")
+def test_a_node_that_is_wrong_on_purpose_is_told_so_and_has_no_substitute(
+    scenario: Scenario, runner: Callable[..., Runner]
+) -> None:
+    wrong = replace(scenario, given=replace(scenario.given, wrong={"imap": "short-part", "media": "no-bye"}))
+    vendor = Vendor("mine", "imap", "Mine", "mine:1")
+    with runner().open() as running:
+        ended = running.run([Job(wrong, "a", {"media": "burst"}), Job(wrong, "b", vendors=(vendor,))])
+        told = json.loads((running.folder / "a" / "world.json").read_text())["faults"]
+    assert told == {"imap": "short-part", "media": "burst"}
+    assert ended[1].verdict.outcome is Outcome.UNSUPPORTED
+    assert "wrong on purpose" in ended[1].verdict.reasons[0].seen
 
 
 @pytest.mark.usefixtures("green")

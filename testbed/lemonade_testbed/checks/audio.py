@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lemonade_testbed.audio.heard import hear
@@ -20,7 +21,16 @@ SAME_PRESS = 1.0
 """Seconds within which a key that is told by INFO and in RTP is one press."""
 EFFECT = 0.1
 """Seconds within which a key in RTP, which is not answered, has its effect."""
-REQUIREMENT = "the client hears the part, whole and in order, with the jumps that its keys ask for"
+REQUIREMENT = "the client hears the part, whole and in order, with the jumps and pauses that it asks for"
+
+
+@dataclass(frozen=True)
+class Playing:
+    """One playing by its signalling: what should be heard, when it ended (seconds since 1970), and its response."""
+
+    call: Call
+    until: float = math.inf
+    response: Response | None = None
 
 
 def heard_is_part(evidence: Evidence, reference: Path | None) -> CheckResult:
@@ -28,13 +38,17 @@ def heard_is_part(evidence: Evidence, reference: Path | None) -> CheckResult:
     try:
         part = _recording(evidence, reference)
         expected = f"{part.length:.2f} s of {part.content_type}"
-        played = hear_call(evidence, part)
+        told = hear_playings(evidence, part)
     except UnheardPartError as problem:
         return CheckResult(False, REQUIREMENT, "a part that can be heard", str(problem))
-    if played is None:
+    heard = [played for _, played in told if played is not None]
+    if not heard:
         return CheckResult(False, REQUIREMENT, expected, "no RTP packet with sound arrived")
-    seen = f"heard: {played}" if not played.problems else "; ".join(played.problems)
-    return CheckResult(not played.problems, REQUIREMENT, expected, seen)
+    problems = [problem for played in heard for problem in played.problems]
+    problems += ["of a playing nothing arrived"] * (len(told) - len(heard))
+    return CheckResult(
+        not problems, REQUIREMENT, expected, "; ".join(problems) or f"heard: {'; '.join(map(str, heard))}"
+    )
 
 
 def _recording(evidence: Evidence, reference: Path | None) -> MediaPart:
@@ -45,23 +59,41 @@ def _recording(evidence: Evidence, reference: Path | None) -> MediaPart:
     return MediaPart(f"audio/{reference.suffix[1:]}", reference.read_bytes())
 
 
-def hear_call(evidence: Evidence, part: MediaPart) -> Played | None:
-    """Listen to the call of the run; None where nothing arrived. Raises UnheardPartError."""
-    heard = hear(evidence.events)
-    return None if heard is None else listen(part, heard, call_of(evidence))
+def hear_playings(evidence: Evidence, part: MediaPart) -> list[tuple[Playing, Played | None]]:
+    """Listen to every playing that was carried out; None beside one of which nothing arrived.
+
+    Raises UnheardPartError.
+    """
+    told = []
+    since = -math.inf
+    for playing in playings(evidence):
+        heard = hear(event for event in evidence.events if since < event.t <= playing.until)
+        since = playing.until
+        if playing.response is None or playing.response.code < 300:
+            told.append((playing, None if heard is None else listen(part, heard, playing.call)))
+    return told
 
 
-def call_of(evidence: Evidence) -> Call:
-    """Return what the signalling of the first playing asks for: its offset, its jumps, and whether it was cut short."""
-    request: PlayCollect | None = None
+def playings(evidence: Evidence) -> list[Playing]:
+    """Return what the client's signalling asks for, one playing after the other.
+
+    A playing ends with its response or with the call; a request that came meanwhile waits for that.
+    """
+    found: list[Playing] = []
+    requests: list[PlayCollect] = []
     jumps: dict[str, Jump] = {}
     told: dict[str, tuple[float, str]] = {}
-    cut_short = ended = False
+    cut_short, open_ = False, True  # an announcement has no request
+
+    def close(*, cut: bool, until: float = math.inf, response: Response | None = None) -> None:
+        prompt = requests.pop(0).prompt if requests else None
+        offset = prompt.offset_ms / 1000 if prompt else 0.0
+        found.append(Playing(Call(offset, tuple(jumps.values()), cut), until, response))
+        jumps.clear()
+
     for t, message, sent in _moments(evidence):
-        if ended:
-            continue
         if not isinstance(message, SipText):
-            if request is not None and _is_new(message, "RTP", t, told) and (by := _jump(message, request)) is not None:
+            if requests and _is_new(message, "RTP", t, told) and (by := _jump(message, requests[0])) is not None:
                 jumps[f"RTP {t}"] = Jump(t, t + EFFECT, by)
             continue
         if message.is_response:
@@ -70,19 +102,24 @@ def call_of(evidence: Evidence) -> Call:
         key = pressed_key(message)
         match mscml_of(message):
             case PlayCollect() as content if sent:
-                ended = request is not None
-                request = request or content
-            case Response(request="playcollect", reason=reason):
-                ended, cut_short = True, reason != "timeout"
+                requests.append(content)
+                open_ = True
+            case Response(request="playcollect", reason=reason) as response if open_:
+                close(cut=cut_short or reason != "timeout", until=t, response=response)
+                cut_short, open_ = False, bool(requests)
             case Stop():
-                cut_short = True
-            case _ if message.method == "BYE":
-                ended, cut_short = True, sent
-            case _ if request is not None and key is not None and _is_new(key, "INFO", t, told):
-                if (by := _jump(key, request)) is not None:
+                cut_short = open_
+            case _ if message.method == "BYE" and open_:
+                close(cut=sent, until=t)
+                cut_short = open_ = False
+            case _ if message.method == "INVITE" and message.service() == "annc" and sent:
+                open_ = True
+            case _ if requests and key is not None and _is_new(key, "INFO", t, told):
+                if (by := _jump(key, requests[0])) is not None:
                     jumps[message.cseq] = Jump(t, t, by)
-    prompt = request.prompt if request else None
-    return Call(prompt.offset_ms / 1000 if prompt else 0.0, tuple(jumps.values()), cut_short)
+    if open_:
+        close(cut=cut_short)
+    return found
 
 
 def _moments(evidence: Evidence) -> list[tuple[float, SipText | str, bool]]:

@@ -38,7 +38,17 @@ def _no_login(_scenario: Scenario, evidence: Evidence, _file: str) -> CheckResul
     return CheckResult(bool(ways) and not clear, requirement, "AUTHENTICATE", ", ".join(ways) or "no authentication")
 
 
+def _logs_out(_scenario: Scenario, evidence: Evidence, _file: str) -> CheckResult:
+    requirement = "the media server ends each IMAP connection with LOGOUT"
+    last: dict[str, str] = {}
+    for event, command in imap_commands(evidence, "media"):
+        last[" ".join(sorted((event.text("local"), event.text("remote"))))] = command.name
+    ok = bool(last) and set(last.values()) == {"LOGOUT"}
+    return CheckResult(ok, requirement, "LOGOUT", ", ".join(last.values()) or "no command")
+
+
 CHECKS = (
+    Check("media server logs out", ("LS-2.8-15",), "the last command of each connection is LOGOUT", _logs_out),
     Check("client downloads nothing", ("LS-1-2",), "the client fetches no content of the part", _downloads_nothing),
     Check(
         "no login in clear",

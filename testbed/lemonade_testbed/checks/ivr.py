@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from lemonade_testbed.audio.part import UnheardPartError, part_of
-from lemonade_testbed.checks.audio import hear_call
+from lemonade_testbed.checks.audio import hear_playings
 from lemonade_testbed.checks.base import Check
 from lemonade_testbed.checks.facts import Signal, answer_to, signals
 from lemonade_testbed.evidence import Evidence
-from lemonade_testbed.ladder.siptext import mscml_of
+from lemonade_testbed.ladder.siptext import mscml_of, prompt_url
 from lemonade_testbed.scenario.model import Scenario
 from lemonade_testbed.verdict import CheckResult
 from lemonade_wire.mscml.request import PlayCollect
@@ -28,25 +28,27 @@ def _response(told: list[Signal]) -> tuple[Signal, Response] | None:
 
 def _length_agrees(_scenario: Scenario, evidence: Evidence, _file: str) -> CheckResult:
     requirement = "playduration and playoffset say what was heard, within 100 ms"
-    found = _response(signals(evidence))
-    if found is None:
-        return CheckResult(False, requirement, "a response to <playcollect>", "none")
-    response = found[1]
     try:
-        played = hear_call(evidence, part_of(evidence.message or b"", "the mail of the run"))
+        told = hear_playings(evidence, part_of(evidence.message or b"", "the mail of the run"))
     except UnheardPartError as problem:
         return CheckResult(False, requirement, "a part that can be heard", str(problem))
-    if played is None or not played.stretches:
+    answered = [(playing.response, played) for playing, played in told if playing.response is not None]
+    if not answered:
+        return CheckResult(False, requirement, "a response to <playcollect>", "none")
+    if any(played is None or not played.stretches for _, played in answered):
         return CheckResult(False, requirement, "RTP", "none was heard")
-    duration = sum(stretch.length for stretch in played.stretches) / RATE
-    offset = played.stretches[-1].content_end / RATE
-    told = (response.play_duration_ms, response.play_offset_ms)
-    ok = all(
-        said is not None and abs(said / 1000 - heard) <= TOLERANCE
-        for said, heard in zip(told, (duration, offset), strict=True)
-    )
-    seen = ", ".join("absent" if said is None else f"{said / 1000:.2f} s" for said in told)
-    return CheckResult(ok, requirement, f"playduration {duration:.2f} s, playoffset {offset:.2f} s", seen)
+    ok, expected, seen = True, [], []
+    for response, played in answered:
+        stretches = played.stretches if played else ()
+        heard = (sum(stretch.length for stretch in stretches) / RATE, stretches[-1].content_end / RATE)
+        told_ms = (response.play_duration_ms, response.play_offset_ms)
+        ok &= all(
+            said is not None and abs(said / 1000 - length) <= TOLERANCE
+            for said, length in zip(told_ms, heard, strict=True)
+        )
+        expected.append(f"playduration {heard[0]:.2f} s, playoffset {heard[1]:.2f} s")
+        seen.append(", ".join("absent" if said is None else f"{said / 1000:.2f} s" for said in told_ms))
+    return CheckResult(ok, requirement, "; ".join(expected), "; ".join(seen))
 
 
 def _answered_first(_scenario: Scenario, evidence: Evidence, _file: str) -> CheckResult:
@@ -64,6 +66,17 @@ def _answered_first(_scenario: Scenario, evidence: Evidence, _file: str) -> Chec
     return CheckResult(gap > 0, requirement, "the response after the 200", seen)
 
 
+def _explained(_scenario: Scenario, evidence: Evidence, _file: str) -> CheckResult:
+    requirement = "a response of failure tells in <error_info> what went wrong with which URL"
+    contents = [(signal.source, mscml_of(signal.message)) for signal in signals(evidence)]
+    urls = {url for _, content in contents if (url := prompt_url(content))}
+    failed = [one for source, one in contents if source == "media" and isinstance(one, Response) and one.code >= 400]
+    infos = [one.error_info for one in failed]
+    ok = bool(failed) and all(info and info.code >= 400 and info.context in urls for info in infos)
+    seen = ", ".join(f"{info.code} {info.text}, {info.context}" if info else "no error_info" for info in infos)
+    return CheckResult(ok, requirement, "code, text and the URL in every one", seen or "no response of failure")
+
+
 CHECKS = (
     Check(
         "played length agrees",
@@ -76,5 +89,11 @@ CHECKS = (
         ("LS-2.7-12",),
         "200 to the request's INFO comes before the INFO with the response",
         _answered_first,
+    ),
+    Check(
+        "response explains the failure",
+        ("LS-2.7-16", "LS-2.8-12"),
+        "each response with an error code has <error_info> with a code, a text and the URL being fetched",
+        _explained,
     ),
 )

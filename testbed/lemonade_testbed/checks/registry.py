@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from difflib import get_close_matches
 
-from lemonade_testbed.checks import answer, client, ivr, logs, part, relay, tickets, timing
+from lemonade_testbed.checks import answer, asking, client, ivr, logs, part, relay, tickets, timing
 from lemonade_testbed.checks.audio import heard_is_part
 from lemonade_testbed.checks.base import Check
 from lemonade_testbed.evidence import Evidence
@@ -40,6 +40,7 @@ CHECKS: dict[str, Check] = {
         *part.CHECKS,
         *answer.CHECKS,
         *timing.CHECKS,
+        *asking.CHECKS,
         *ivr.CHECKS,
         *client.CHECKS,
         *logs.CHECKS,

@@ -20,7 +20,8 @@ from lemonade_wire.rtp.telephone_event import KeyPressed, KeyReceiver
 from lemonade_wire.sdp.codec import STATIC, TELEPHONE_EVENT, Codec
 
 AFTER_STOP = 0.1
-"""Seconds after a stop, an escape key or a BYE in which packets still belong to the arrow just ended."""
+"""Seconds after a stop, an escape key, another request or a BYE in which packets belong to the arrow just ended."""
+_STOPPING = {("stop",), ("playcollect",), ("play",)}
 _UNANSWERED = 0.5
 _REORDER = 100
 _JUMP = 3000
@@ -252,7 +253,7 @@ def dividing_requests(messages: Sequence[Seen], world: World, escapes: Mapping[f
                 ),
                 min(seen.t + _UNANSWERED, world.ended or math.inf),
             )
-        if method == "BYE" or seen.words[2:] == ("stop",) or escapes.get(seen.t, False):
+        if method == "BYE" or seen.words[2:3] in _STOPPING or escapes.get(seen.t, False):
             tail = max(tail, seen.t + AFTER_STOP)
         requests.append(Request(seen.t, tail))
     return requests

@@ -169,6 +169,8 @@ def _media_options(world: World) -> list[str]:
     options += [word for caller in world.callers() for word in ("--trust-caller", caller)]
     if world.setup.identity:
         options += ["--imap-user", ":".join(world.setup.identity)]
+    for service in world.setup.services:
+        options += ["--service", service]
     return options + _rules(world)
 
 

@@ -73,7 +73,8 @@ class _Given(BaseModel):
     media_servers: str = Field("", alias="media-servers")
     fetch_users: tuple[_Name, ...] = Field((), alias="fetch-users")
     anonymous_life: Annotated[int | None, BeforeValidator(_whole_seconds)] = Field(None, alias="anonymous-life")
-    trusted_caller: Literal["yes", "no"] = Field("yes", alias="trusted-caller")
+    services: tuple[Literal["annc", "ivr"], ...] = ()
+    wrong: dict[Literal["client", "imap", "media"], str] = Field(default_factory=dict)
 
 
 class _Needs(BaseModel):
@@ -114,6 +115,10 @@ def load_scenario(
     checks = tuple(_check(node) for node in _list(root, "check"))
     _check_clauses(root, head.clauses, ladder, checks, load_clauses() if clauses is None else clauses)
     given = _given(root, head.given, folders)
+    for role, name in given.wrong.items():
+        if known_faults is not None and name not in known_faults.get(role, ()):
+            near = nearest(name, known_faults.get(role, ()))
+            raise root.places["given"].error(f"wrong: the {role} node has no fault {name!r}; {near}")
     needs = {role: names for role, names in head.needs.model_dump().items() if names}
     relay, places = _relay(root), _Places(ladder, checks, steps, needs)
     faults = tuple(_fault(node, places, known_faults, relayed=relay is not None) for node in _list(root, "faults"))
@@ -161,7 +166,8 @@ def _given(root: MapNode, given: _Given, folders: Iterable[Path]) -> Given:
         given.media_servers,
         given.fetch_users,
         given.anonymous_life,
-        given.trusted_caller == "yes",
+        given.services,
+        {str(role): fault for role, fault in given.wrong.items()},
     )
 
 

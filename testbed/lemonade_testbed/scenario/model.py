@@ -19,8 +19,9 @@ class Given:
     `message`: a file beside the scenario, of a `fixtures` folder there or of the project's (or an absolute path);
     `mailbox`: where it is put; `users`: names and passwords, the first owns the mailbox; `identity`: NAME, PASSWORD
     of the media server at the IMAP server, None for a media server without one; `submit_users`, `applications`,
-    `media_servers`, `fetch_users`, `anonymous_life` (seconds): settings of the IMAP server; `trusted_caller`: whether
-    the media server uses its identity for the client.
+    `media_servers`, `fetch_users`, `anonymous_life` (seconds): settings of the IMAP server. `services`: those of the
+    media server, empty for all. `wrong`: role to a fault of its reference node that is part of this world: what the
+    others make of it is judged.
     """
 
     message: str
@@ -32,7 +33,8 @@ class Given:
     media_servers: str = ""
     fetch_users: tuple[str, ...] = ()
     anonymous_life: int | None = None
-    trusted_caller: bool = True
+    services: tuple[str, ...] = ()
+    wrong: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def owner(self) -> tuple[str, str]:

@@ -197,6 +197,7 @@ def _fetch_steps(ticket: str, way: str) -> list[Message]:
         imap("urlfetch", f'b2 URLFETCH ("{ticket}" BODYPARTSTRUCTURE BINARY)', client="media"),
         imap("urlfetch-data", data, client="media", literal=OCTETS),
         imap("urlfetch-ok", "b2 OK done", client="media"),
+        imap("logout", "b3 LOGOUT", client="media"),
     ]
 
 
@@ -219,6 +220,7 @@ def interactive() -> list[Message]:
     rump, ticket = (text.replace("anonymous", "submit+joe") for text in (RUMP, TICKET))
     collect = (
         '<MediaServerControl version="1.0"><request><playcollect id="1" skipinterval="4s" ffkey="6" rwkey="4"'
+        ' firstdigittimer="0ms" interdigittimer="0ms" extradigittimer="0ms"'
         f' cleardigits="yes"><prompt stoponerror="yes"><audio url="{ticket}"/></prompt></playcollect></request>'
         "</MediaServerControl>"
     )

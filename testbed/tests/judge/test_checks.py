@@ -114,6 +114,8 @@ RED: dict[str, tuple[str, Callable[[Flow], None], str]] = {
     "all at once": ("rtp is paced", set_rtp(gap=0.001), "times three packets"),
     "login": ("no login in clear", replace_text("authenticate", "AUTHENTICATE ANONYMOUS", "LOGIN joe"), "LOGIN"),
     "no authentication": ("no login in clear", drop("authenticate", "authenticate-ok"), "no authentication"),
+    "no logout": ("media server logs out", drop("logout"), "URLFETCH"),
+    "nothing done": ("media server logs out", drop("authenticate", "urlfetch", "logout"), "no command"),
     "client fetches the body": ("client downloads nothing", ask_for_content("BODY.PEEK[2]"), "BODY.PEEK[2]"),
     "client fetches all": ("client downloads nothing", ask_for_content("RFC822"), "RFC822"),
     "client fetches binary": ("client downloads nothing", ask_for_content("BINARY[2]<0.100>"), "BINARY[2]"),
@@ -147,6 +149,49 @@ def test_one_thing_wrong_in_the_ivr_call_is_red(
     result = run(words, ivr)
     assert not result.ok
     assert says in result.seen
+
+
+@pytest.mark.parametrize(
+    ("words", "old", "new", "says"),
+    [
+        ("digit timers are zero", 'interdigittimer="0ms" ', "", "0ms 2000ms 0ms"),
+        ("prompt is one audio", "<audio ", '<audio url="imap://h/x"/><audio ', " and "),
+        ("prompt is one audio", ";UID=20", ";UID=21", "UID=21"),
+        ("prompt is one audio", "<audio ", '<variable type="dig" subtype="gen" value="1"/><audio ', "UID=20"),
+        ("prompt stops on errors", ' stoponerror="yes"', "", '"no"'),
+    ],
+)
+def test_requests_of_a_client_that_does_not_know_the_draft_are_red(
+    ivr: Flow, words: str, old: str, new: str, says: str
+) -> None:
+    ivr.change("info", old, new)
+    result = run(words, ivr)
+    assert not result.ok
+    assert says in result.seen
+
+
+def test_mscml_in_an_invite_is_red(ivr: Flow) -> None:
+    ivr.change("invite", "application/sdp", "multipart/mixed;boundary=b")
+    assert run("invite only negotiates", ivr).seen == "multipart/mixed"
+
+
+def test_calls_without_a_playcollect_show_nothing(annc: Flow) -> None:
+    for words in ("digit timers are zero", "prompt is one audio", "prompt stops on errors"):
+        assert run(words, annc).seen == "no <playcollect>"
+    assert run("invite only negotiates", annc).seen == "no INVITE to ivr"
+
+
+def test_a_response_of_failure_tells_why_and_of_what(ivr: Flow) -> None:
+    words = "response explains the failure"
+    assert run(words, ivr).seen == "no response of failure"
+    ivr.change("response", 'code="200"', 'code="404"')
+    assert run(words, ivr).seen == "no error_info"
+    url = ivr["info"].text.partition('url="')[2].partition('"')[0]
+    ivr.change("response", 'digits=""/>', f'digits=""><error_info code="404" text="Gone" context="{url}"/></response>')
+    assert run(words, ivr).ok
+    ivr.change("response", 'context="imap://joe', 'context="imap://sue')
+    assert "imap://sue" in run(words, ivr).seen
+    assert not run(words, ivr).ok
 
 
 def test_headers_may_be_fetched(annc: Flow) -> None:

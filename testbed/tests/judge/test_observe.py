@@ -70,7 +70,7 @@ def test_both_diagrams_are_read(annc: Flow, ivr: Flow) -> None:
 
 
 def test_ignored_commands_are_counted_and_left_out(annc: Flow) -> None:
-    assert observe(annc.evidence()).ignored == {"AUTHENTICATE": 1, "LOGIN": 1}
+    assert observe(annc.evidence()).ignored == {"AUTHENTICATE": 1, "LOGIN": 1, "LOGOUT": 1}
 
 
 def test_retransmissions_are_folded_and_counted(annc: Flow) -> None:
@@ -150,6 +150,16 @@ def test_packets_between_a_key_and_its_200_belong_to_the_arrow_before(ivr: Flow,
     lines = ladder(ivr)
     assert "media->>client: RTP PCMU 3.06 s" in lines
     assert sum("RTP" in line for line in lines) == 2
+
+
+def test_rtp_until_a_second_request_is_carried_out_belongs_to_the_first(ivr: Flow, make_message: type[Message]) -> None:
+    again = make_message("again", "sip", "client", "media", ivr["info"].text.replace("2 INFO", "7 INFO"))
+    accepted = make_message("again-ok", "sip", "media", "client", ivr["info-ok"].text.replace("2 INFO", "7 INFO"))
+    late = make_message("late", "rtp", "media", "client", seconds=0.06, content=24000)
+    place = ivr.messages.index(ivr["rtp"]) + 1
+    ivr.messages[place:place] = [again, accepted, late]
+    lines = [str(seen) for seen in observe(ivr.evidence()).messages if seen.rtp]
+    assert lines[0] == "media->>client: RTP PCMU 3.06 s"
 
 
 def test_packets_before_the_ack_make_an_arrow_of_their_own(annc: Flow, make_message: type[Message]) -> None:
