@@ -128,7 +128,7 @@ def change_for(call: Call, stream: NegotiatedStream, media: tuple[EncodedMedia, 
         rtcp_port=None if silent else stream.remote_rtcp_port,
         payload_type=stream.payload_type,
         ptime_ms=stream.ptime_ms,
-        held=silent or not stream.direction.sends,
+        held=not stream.direction.sends,
         formats=_own_formats(call, stream),
         media=media,
     )

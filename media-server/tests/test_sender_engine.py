@@ -245,19 +245,21 @@ def change(
     bench.engine.apply(command, bench.now)
 
 
-def test_on_hold_nothing_is_sent_and_the_content_stands_still(make_bench: type[Bench]) -> None:
+@pytest.mark.parametrize("seconds", [0.5, 2.0])
+def test_on_hold_nothing_is_sent_and_the_content_stands_still(make_bench: type[Bench], seconds: float) -> None:
     bench = make_bench()
     serial = bench.play(limit_ms=1000)
     bench.run(0.5)
     sent = len(bench.sent)
     change(bench, held=True)
-    bench.run(2.0)
+    bench.run(seconds)
     assert len(bench.sent) == sent
     change(bench)
     bench.run(1.0)
     packets = bench.packets()
     assert b"".join(packet.payload for packet in packets) == MEDIA[:8000].tobytes()
     assert bench.events == [Started(0, serial), Finished(0, serial, 1000, 1000)]
+    assert np.allclose(np.diff(bench.times()[sent:]), 0.02), "nothing is caught up with"
     # The clock of the timestamps went on, and M is set after the gap.
     sequence, timestamp = steps(packets)[sent - 1]
     assert sequence == 1

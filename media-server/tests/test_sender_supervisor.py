@@ -106,6 +106,7 @@ class SenderProcess(TestCase):
         await until(lambda: len(self.packets) > 5)
         self.sender.change(stream, (HOST, there.port), None, payload_type=8, ptime_ms=20, held=False, content=other)
         self.sender.drop(content)
+        self.sender.drop(other)  # what plays is kept
         await until(lambda: len(moved) > 5)
         # A successor sends where the one before it did.
         assert self.sender.pid is not None

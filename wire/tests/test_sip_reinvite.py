@@ -22,6 +22,7 @@ from lemonade_wire.sip.event import (
     SendDatagram,
 )
 from lemonade_wire.sip.message import Request, Response, parse_datagram
+from lemonade_wire.sip.response import respond_to
 from lemonade_wire.sip.settings import UaSettings
 from lemonade_wire.sip.ua import UserAgent
 
@@ -242,13 +243,23 @@ def test_a_bye_ends_what_is_under_way(make_net: type[Net]) -> None:
     assert net.client.next_timer() is net.media.next_timer() is None
 
 
-def test_a_peer_that_stays_at_a_100_is_given_up_after_the_call(make_net: type[Net]) -> None:
+@pytest.mark.parametrize(("after", "acknowledged"), [(10.0, True), (200.0, False)])
+def test_a_peer_that_stays_at_a_100_is_given_up_after_the_call(
+    make_net: type[Net], after: float, acknowledged: bool
+) -> None:
     net = make_net()
     mine, _ = net.talk()
     net.client.reinvite(mine, OTHER, now=net.now)
     net.settle()
+    invite = parse_datagram(next(data for _, data in reversed(net.sent) if data.startswith(b"INVITE")))
+    assert isinstance(invite, Request)
     net.loses = lambda data: b"INVITE" in data
     net.client.bye(mine, now=net.now)
+    net.run(net.now + after)
+    late = respond_to(invite, 200, tag="x", headers=[("Contact", "<sip:annc@127.0.0.2>")])
+    net.client.datagram_received(bytes(late), Address("127.0.0.2", 5060), net.now)
+    net.settle()
+    assert (net.lines()[-1] == "client ACK") is acknowledged
     net.run(net.now + 200)
     assert net.client.next_timer() is None
 

@@ -23,7 +23,9 @@ def _plain(item: Framed | Ping) -> tuple[str, bytes, bytes]:
     if isinstance(item, Ping):
         return "ping", b"", b""
     if isinstance(item.message, SipParseError):
-        asked = bytes(item.message.request) if item.message.request else b""
+        request = item.message.request
+        # Not its octets: none are made of a start line that could not be read.
+        asked = f"{request.method} {request.target} {request.headers}".encode(errors="replace") if request else b""
         return f"{item.message.status} {item.message.reason} {item.message.fatal}", asked, item.octets
     return type(item.message).__name__, bytes(item.message), item.octets
 
