@@ -223,6 +223,19 @@ def test_a_successor_goes_on_where_the_table_says(make_bench: type[Bench]) -> No
     assert bench.events[-1] == Finished(0, serial, 3000, 3000)
 
 
+def test_paused_and_resumed_at_its_offset_the_content_goes_on_to_the_octet(make_bench: type[Bench]) -> None:
+    bench = make_bench()
+    bench.play()
+    bench.run(3.01)
+    bench.stop()
+    bench.run(0.5)
+    stopped = bench.events[-1]
+    assert isinstance(stopped, Stopped)
+    bench.play(offset_ms=stopped.offset_ms)
+    bench.run(8)
+    assert b"".join(packet.payload for packet in bench.packets()) == MEDIA.tobytes()
+
+
 def test_a_successor_without_the_media_stops_and_a_strange_row_is_made_new(make_bench: type[Bench]) -> None:
     bench = make_bench()
     serial = bench.play()
