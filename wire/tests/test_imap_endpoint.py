@@ -158,6 +158,14 @@ class EndpointTests(TestCase):
         with pytest.raises(ImapConnectionError, match="going down"):
             await connection.run(command.noop())
 
+    async def test_what_a_server_says_at_its_end_is_short_and_shows_no_ticket(self) -> None:
+        farewell = f"* BYE :INTERNAL:{TOKEN} {'x' * 1000}\r\n".encode()
+        connection = await self.open(self.serve(GREETING, lambda line: farewell))
+        with pytest.raises(ImapConnectionError, match="BYE") as caught:
+            await connection.run(command.noop())
+        assert TOKEN not in str(caught.value)
+        assert len(str(caught.value)) < 300
+
     async def test_a_server_that_breaks_the_protocol(self) -> None:
         connection = await self.open(self.serve(GREETING, lambda line: b"HTTP/1.1 400 Bad Request\r\n"))
         with pytest.raises(ImapConnectionError, match="broke the protocol"):

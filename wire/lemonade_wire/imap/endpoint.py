@@ -35,6 +35,8 @@ from lemonade_wire.imap.framing import MAX_KEPT
 from lemonade_wire.tls.endpoint import ClientTls, Handshake, NotTrustedError
 from lemonade_wire.trace import Json, Trace
 
+MAX_QUOTED = 200
+
 
 class ImapConnectionError(Exception):
     """The connection could not be made, broke, was refused by the greeting, or the server broke the protocol."""
@@ -201,7 +203,9 @@ class ImapConnection(Protocol):
         match event:
             case GreetingReceived(status):
                 if status.result == "BYE":
-                    self._fail(ImapConnectionError(f"the IMAP server refused the connection: {status.text}"))
+                    self._fail(
+                        ImapConnectionError(f"the IMAP server refused the connection: {self._quoted(status.text)}")
+                    )
                 elif not self.greeting.called:
                     self.greeting.callback(self)
             case CommandDone() if self.engine.tls_awaited:
@@ -215,13 +219,17 @@ class ImapConnection(Protocol):
                 if done is not None:
                     done.callback(event)
             case ConnectionBye(status, expected) if not expected:
-                self._fail(ImapConnectionError(f"the IMAP server said BYE: {status.text}"))
+                self._fail(ImapConnectionError(f"the IMAP server said BYE: {self._quoted(status.text)}"))
             case ResponseUnreadable(why):
                 self._fail(ImapConnectionError(f"the IMAP server broke the protocol: {why}"))
             case ExchangeCancelled(why):
                 self._trace.emit("log", level="warning", text=f"an AUTHENTICATE was cancelled: {why}")
             case LiteralSkipped(size):
                 self._trace.emit("log", level="warning", text=f"an IMAP literal of {size} octets was skipped")
+
+    def _quoted(self, text: str) -> str:
+        """Return what a server said as others may read it: short, and without tickets, which it may repeat."""
+        return self._trace.redactor.text(text)[:MAX_QUOTED]
 
     def _late(self, command: Command, within: float) -> None:
         self._fail(ImapTimeoutError(f"the IMAP server did not answer {command.name} within {within:.3g} s"))
