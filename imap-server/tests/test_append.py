@@ -107,6 +107,16 @@ def test_several_messages_are_appended_in_their_order(room: Room) -> None:
     assert room.messages() == [b"1", b"2", b"3"]
 
 
+def test_who_sends_too_much_that_is_refused_is_sent_away() -> None:
+    room = Room(replace(CONFIG, max_passed=500))
+    assert room.take(b"a APPEND nowhere {500+}\r\n").startswith(b"a NO [TRYCREATE]")
+    assert room.take(b"x" * 500 + b"\r\nb NOOP\r\n") == b"b OK NOOP completed\r\n"
+    said = room.take(b"c APPEND nowhere {501+}\r\n" + b"x" * 501 + b"\r\nd NOOP\r\n").split(b"\r\n")
+    assert [line[:7] for line in said] == [b"c NO [T", b"* BYE [", b""]
+    assert room.joe.ended
+    assert not room.store.open
+
+
 REFUSED = {
     "no such mailbox": (b"a APPEND nowhere {3}\r\n", b"a NO [TRYCREATE]"),
     "no such mailbox, octets that come all the same": (b"a APPEND nowhere {3+}\r\nxyz\r\n", b"a NO [TRYCREATE]"),

@@ -121,6 +121,14 @@ class NoLogout(Fault):
     breaks = ("LS-2.8-15",)
 
 
+class TrustsEverybody(Fault):
+    """Uses its account on IMAP servers for whoever calls."""
+
+    name = "trusts-everybody"
+    summary = "fetches by its own account for callers that it does not trust"
+    breaks = ("LS-3-9",)
+
+
 class UrlNormalised(Fault):
     """Fetches a URL that is not, octet for octet, the one it was given."""
 
@@ -186,6 +194,7 @@ FAULTS = FaultList.of(
     WrongOffset,
     LoginInClear,
     NoLogout,
+    TrustsEverybody,
     UrlNormalised,
     CodecNotOffered,
     KeysCountTwice,

@@ -7,6 +7,7 @@ import pytest
 from lemonade_media.addresses import read_network
 from lemonade_media.commands import StartFetch
 from lemonade_media.config import MediaConfig, PortRange
+from lemonade_media.faults import TrustsEverybody
 from lemonade_media.imap_settings import AllowedHost, Identity, ImapSettings
 from lemonade_media.replay import CALLER, SERVER, Replay
 from lemonade_wire.mscml.document import CONTENT_TYPE as MSCML
@@ -40,3 +41,11 @@ def test_identity_is_used_for_trusted_callers(trusted: str, privileged: bool, se
         run.settle()
     [fetch] = [command for command in run.commands if isinstance(command, StartFetch)]
     assert fetch.plan.privileged is privileged
+
+
+def test_fault_trusts_everybody() -> None:
+    imap = ImapSettings((AllowedHost("imap.example.com"),), Identity("mediaserver", "secret"))
+    run = Replay(config=MediaConfig(SERVER, PortRange(16384, 16484), imap=imap), fault=TrustsEverybody())
+    run.invite(AnnouncementUri(URL).uri(SERVER.host), OFFER)
+    [fetch] = [command for command in run.commands if isinstance(command, StartFetch)]
+    assert fetch.plan.privileged

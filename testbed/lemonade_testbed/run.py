@@ -255,6 +255,7 @@ def _setup(job: Job, folder: Path) -> Setup:
         media_servers=given.media_servers or None,
         fetch_users=given.fetch_users,
         anonymous_life=given.anonymous_life,
+        trusted_caller=given.trusted_caller,
         profile=job.profile,
         salt=secrets.token_hex(16),
         seed=job.seed,

@@ -85,6 +85,8 @@ def test_what_is_not_given_is_not_said(tmp_path: Path, bridge: Bridge) -> None:
     made = world(tmp_path, bridge)
     assert not {"LEMONADE_MEDIA_SERVERS", "LEMONADE_SCENARIO"} & set(environment(made, "imap"))
     assert "LEMONADE_IMAP_USER" not in environment(made, "media")
+    untrusted = environment(world(tmp_path, bridge, trusted_caller=False), "media")
+    assert "LEMONADE_TRUST_CALLER" not in untrusted
 
 
 def test_an_account_that_the_environment_cannot_carry_is_refused(tmp_path: Path, bridge: Bridge) -> None:

@@ -30,8 +30,9 @@ async def fetch(context: Context, command: c.Fetch) -> Replies:
     wish = _wish(context, command)
     if command.changed_since is None and wish.is_remembered:
         mirror = await current(backend, view.mailbox)
-        yield Batch(_remembered(view, mirror, uids, wish))
-        yield Done(f"{'UID ' * command.by_uid}FETCH completed")
+        rows = _remembered(view, mirror, uids, wish)
+        yield Batch(rows)
+        yield _done(command, gone=len(rows) < len(uids))
         return
     listed: dict[int, Summary] | None = None
     gone = False
@@ -49,10 +50,14 @@ async def fetch(context: Context, command: c.Fetch) -> Replies:
         async for reply in _written(context, lines):
             yield reply
         gone = gone or lines.gone
+    yield _done(command, gone=gone)
+
+
+def _done(command: c.Fetch, *, gone: bool) -> Done:
+    """Return the answer; raises Refused where messages are gone whose client was not told yet (RFC 2180, 4.1.2)."""
     if gone and not command.by_uid:
-        # RFC 2180, 4.1.2: a client that was not told yet hears that not all of them are here
         raise Refused("NO", "[EXPUNGEISSUED] some of the messages are there no more")
-    yield Done(f"{'UID ' * command.by_uid}FETCH completed")
+    return Done(f"{'UID ' * command.by_uid}FETCH completed")
 
 
 def _remembered(view: View, mirror: Mirror, uids: list[int], wish: Wish) -> list[bytes]:

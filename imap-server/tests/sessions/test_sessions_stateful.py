@@ -2,6 +2,8 @@
 """Two sessions do anything in any order on the same mailboxes: each is told what a model says, at the moments allowed.
 
 LEMONADE_EXAMPLES=5000 pytest imap-server/tests/sessions
+
+A long file, since a machine is one class, with a rule for each command.
 """
 
 from __future__ import annotations
@@ -27,10 +29,11 @@ from lemonade_imap.store.sqlite import SqliteStore
 from lemonade_wire.imap.lexer import ListValue, as_number, as_text
 from lemonade_wire.imap.response import Exists, Listed, Other, Response, Search, Status
 
-EXAMPLES = int(os.environ.get("LEMONADE_EXAMPLES", "40"))
+EXAMPLES = int(os.environ.get("LEMONADE_EXAMPLES", "150"))
 CONFIG = ServerConfig(passwords={"joe": "secret"}, logins=LoginPolicy())
 WHO = st.sampled_from([0, 1])
 NAMES = st.sampled_from(["INBOX", "a", "inbox", "a", "INBOX", "a/b", "d"])
+MOSTLY_INBOX = st.sampled_from(["INBOX", "INBOX", "inbox", "a"])
 FLAGS = st.lists(st.sampled_from(["\\Seen", "\\Deleted", "work", "\\DELETED", "WORK", "x"]), max_size=3)
 PAIRS = st.lists(st.tuples(st.integers(1, 9), st.none() | st.integers(1, 9)), min_size=1, max_size=3)
 SINCE = st.none() | st.integers(0, 9)
@@ -66,9 +69,9 @@ class TwoSessions(RuleBasedStateMachine):
     @initialize(read_only=st.booleans())
     def begin(self, read_only: bool) -> None:
         self.clients = [self.login() for _ in range(3)]
-        for client in self.clients[:2]:
-            self.append(0, "INBOX", [[]])
-            self.select(self.clients.index(client), "INBOX", read_only and client is self.clients[1], False)
+        for who in (0, 1):
+            self.append(who, "INBOX", [["work"], ["WORK"]])
+            self.select(who, "INBOX", read_only and bool(who), False)
 
     def teardown(self) -> None:
         self.store.close()
@@ -184,13 +187,15 @@ class TwoSessions(RuleBasedStateMachine):
 
     def without_mailbox(self, client: Any, command: str) -> bool:
         """Without a selected mailbox a command is BAD; tells whether it was so."""
-        if client.box is None:
-            self.say(client, command, ends="BAD")
-        return client.box is None
+        if client.box is not None:
+            return False
+        self.say(client, command, ends="BAD")
+        self.select(self.clients.index(client), "INBOX", False, False)
+        return True
 
     # mailboxes
 
-    @rule(who=WHO, name=NAMES, read_only=st.booleans(), condstore=st.booleans())
+    @rule(who=WHO, name=MOSTLY_INBOX, read_only=OFTEN.map(lambda often: not often), condstore=st.booleans())
     def select(self, who: int, name: str, read_only: bool, condstore: bool) -> None:
         client, box = self.ready(who), self.mailboxes.find(name)
         client.leave()
@@ -211,19 +216,28 @@ class TwoSessions(RuleBasedStateMachine):
         counts = [one for one in answer.untagged if isinstance(one, Exists) or getattr(one, "name", "") == "RECENT"]
         assert len(counts) == 2
 
-    @rule(who=WHO, expunges=st.booleans())
-    def close(self, who: int, expunges: bool) -> None:
+    @rule(who=WHO, word=st.sampled_from(["CLOSE", "UNSELECT", "LOGOUT"]))
+    def leave(self, who: int, word: str) -> None:
         client = self.ready(who)
-        word = "CLOSE" if expunges else "UNSELECT"
-        if self.without_mailbox(client, word):
+        if word == "LOGOUT":
+            client.leave()
+            assert [one.result for one in self.say(client, word).untagged if isinstance(one, Status)] == ["BYE"]
+            self.clients[who] = self.login()
+        if self.without_mailbox(self.clients[who], word if word != "LOGOUT" else "CLOSE"):
             return
         box, read_only = client.box, client.read_only
         client.leave()
-        if expunges and not read_only:
+        if word == "CLOSE" and not read_only:
             box.remove([uid for uid, message in box.messages.items() if DELETED in message.flags])
         assert not self.say(client, word).untagged
 
-    @rule(who=WHO, name=NAMES)
+    @rule(who=WHO, what=st.sampled_from(["create", "delete", "rename"]), name=NAMES, other=NAMES)
+    def change_names(self, who: int, what: str, name: str, other: str) -> None:
+        if what == "rename":
+            self.rename(who, name, other)
+        else:
+            (self.create if what == "create" else self.delete)(who, name)
+
     def create(self, who: int, name: str) -> None:
         client = self.ready(who)
         if self.mailboxes.find(name):
@@ -233,7 +247,6 @@ class TwoSessions(RuleBasedStateMachine):
         self.say(client, f"CREATE {name}")
         self.learn(name)
 
-    @rule(who=WHO, name=NAMES)
     def delete(self, who: int, name: str) -> None:
         client, box = self.ready(who), self.mailboxes.find(name)
         if box is None or self.model.canonical(name) == "INBOX":
@@ -245,7 +258,6 @@ class TwoSessions(RuleBasedStateMachine):
         del self.mailboxes.boxes[name]
         self.say(client, f"DELETE {name}")
 
-    @rule(who=WHO, old=NAMES, new=NAMES)
     def rename(self, who: int, old: str, new: str) -> None:
         client = self.ready(who)
         renamed = self.mailboxes.renamed(old, new)
@@ -378,6 +390,11 @@ class TwoSessions(RuleBasedStateMachine):
         if answer.status.result == "OK":
             items = wanted | ({"UID"} if by_uid else set())
             assert set(uids) <= {uid for uid, names in client.fetched if items <= names} or not wanted
+
+    @rule(who=WHO, marks=PAIRS)
+    def mark_and_expunge(self, who: int, marks: Any) -> None:
+        self.store_flags(who, marks, True, "+", ["\\Deleted"], True, None)
+        self.expunge(who, None)
 
     @rule(who=WHO, pairs=st.none() | PAIRS)
     def expunge(self, who: int, pairs: Any) -> None:
@@ -545,13 +562,6 @@ class TwoSessions(RuleBasedStateMachine):
         assert not any(isinstance(one, Status) and one.tag for one in untagged)
         self.hear(client, untagged, numbers_stay=False)
         client.settled(numbers_stay=False)
-
-    @rule(who=WHO)
-    def log_out(self, who: int) -> None:
-        client = self.ready(who)
-        client.leave()
-        assert [one.result for one in self.say(client, "LOGOUT").untagged if isinstance(one, Status)] == ["BYE"]
-        self.clients[who] = self.login()
 
     @rule()
     def look_at_everything(self) -> None:

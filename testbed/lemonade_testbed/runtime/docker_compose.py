@@ -150,10 +150,11 @@ def _media(world: World) -> dict[str, str]:
         # a capture reads what is in the clear alone
         "IMAP_TLS": "never",
         "IMAP_CLEARTEXT_LOGIN": "allowed",
-        "TRUST_CALLER": _words(world.callers()),
     }
     if world.setup.services:
         values["SERVICE"] = _words(world.setup.services)
+    if callers := world.callers():
+        values["TRUST_CALLER"] = _words(callers)
     return values | ({"IMAP_USER": ":".join(world.setup.identity)} if world.setup.identity else {})
 
 

@@ -27,7 +27,8 @@ class Setup:
     `submit_users`: accounts that may use `submit+` tickets. `applications`: access identifier to its accounts.
     `media_servers`: value of the METADATA entry, None for no entry. `fetch_users`: the accounts whose URLFETCH is
     answered, empty for all. `anonymous_life`: seconds that anonymous URLs may live, None for no limit.
-    `services`: those that the media server offers, empty for all. `faults`: role to the name of its fault.
+    `services`: those that the media server offers, empty for all. `trusted_caller`: whether the media server uses its
+    identity for the client. `faults`: role to the name of its fault.
     `relay`: what happens between the nodes, None where they reach each other directly. `scenario`: its name, which the
     nodes are told; empty for none.
     """
@@ -42,6 +43,7 @@ class Setup:
     fetch_users: tuple[str, ...] = ()
     anonymous_life: int | None = None
     services: tuple[str, ...] = ()
+    trusted_caller: bool = True
     profile: str = "draft-07"
     salt: str = ""
     seed: int = 1
@@ -107,9 +109,9 @@ class World:
         return rules + [f"{place.address}={place.aliases[0]}" for place in self.roles.values() if place.aliases]
 
     def callers(self) -> list[str]:
-        """Return the addresses that the client calls from: whom the media server may trust."""
+        """Return the addresses of callers that the media server trusts: those that the client calls from, or none."""
         client = self.roles["client"]
-        return [client.address, *client.aliases]
+        return [client.address, *client.aliases] if self.setup.trusted_caller else []
 
     def trace(self, role: str) -> Path:
         """Return where the trace of `role` is written."""

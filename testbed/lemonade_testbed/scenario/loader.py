@@ -75,6 +75,7 @@ class _Given(BaseModel):
     anonymous_life: Annotated[int | None, BeforeValidator(_whole_seconds)] = Field(None, alias="anonymous-life")
     services: tuple[Literal["annc", "ivr"], ...] = ()
     wrong: dict[Literal["client", "imap", "media"], str] = Field(default_factory=dict)
+    trusted_caller: Literal["yes", "no"] = Field("yes", alias="trusted-caller")
 
 
 class _Needs(BaseModel):
@@ -168,6 +169,7 @@ def _given(root: MapNode, given: _Given, folders: Iterable[Path]) -> Given:
         given.anonymous_life,
         given.services,
         {str(role): fault for role, fault in given.wrong.items()},
+        trusted_caller=given.trusted_caller == "yes",
     )
 
 

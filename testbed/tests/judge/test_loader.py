@@ -83,6 +83,7 @@ BAD = {
     "unknown service": ("submit-users: [media]", "services: [conf]", 10, "'annc' or 'ivr'"),
     "unknown wrong": ("submit-users: [media]", "wrong: {imap: short}", 6, "did you mean 'short-part'?"),
     "life that is no duration": ("submit-users: [media]", "anonymous-life: long", 10, "'long' is not a duration"),
+    "trust that is neither": ("submit-users: [media]", "trusted-caller: perhaps", 10, "'yes' or 'no'"),
     "bad name": ("scenario: mine", "scenario: My own", 1, "is not a name"),
     "unknown clause": ("LS-2.5-2,", "LS-2.5-22,", 4, "did you mean 'LS-2.5-2'?"),
     "clause that nothing observes": ("[LS-2.5-2,", "[LS-1-1, LS-2.5-2,", 4, "no arrow (`%% LS-1-1` behind it)"),

@@ -25,7 +25,7 @@ METHODS = frozenset(
 )
 """Those that an RFC defines."""
 _ONCE = ("From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Length", "Content-Type")
-_STATUS = re.compile(r"(SIP/[0-9]+\.[0-9]+) ([0-9]{3})(?: (.*))?", re.IGNORECASE | re.DOTALL)
+_STATUS = re.compile(r"(SIP/[0-9]+\.[0-9]+) ([0-9]{3})(?: ([^\r]*))?", re.IGNORECASE)
 # The properties that a user agent relies on, so that they are read before it gets the message.
 _NEEDED = (
     *("from_", "to", "call_id", "cseq", "contacts", "routes", "record_routes"),
