@@ -5,6 +5,7 @@ It matches messages with transactions, chooses UDP or TCP, routes responses, and
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -78,6 +79,7 @@ class TransactionLayer:
         self.happenings: list[Happening] = []
         self.streams = Streams(settings, self.outputs)
         self._rng = rng
+        self._secret = rng.randbytes(16)
         self._entries = Entries()
         self._count = 0
 
@@ -266,7 +268,7 @@ class TransactionLayer:
             return
         inside = request.to.tag is not None or request.method == "CANCEL"
         if len(self._entries) >= self.settings.max_transactions * (2 if inside else 1):
-            refusal = respond_to(request, 503, tag=self._tag(), headers=[("Retry-After", "5")])
+            refusal = respond_to(request, 503, tag=self._tag(request), headers=[("Retry-After", "5")])
             self._transmit(flow, bytes(refusal), False, now)
             return
         table = INVITE_SERVER if request.method == "INVITE" else REQUEST_SERVER
@@ -287,7 +289,7 @@ class TransactionLayer:
                 self.outputs.append(MessageSeen(octets, source, flow.transport))
             request, flow.destination = received_from(error.request, source, flow.transport == "udp")
             self._transmit(
-                flow, bytes(respond_to(request, error.status, tag=self._tag(), reason=error.reason)), False, now
+                flow, bytes(respond_to(request, error.status, tag=self._tag(request), reason=error.reason)), False, now
             )
 
     # -- carrying out what the tables ask ------------------------------------------------------------------------
@@ -339,5 +341,7 @@ class TransactionLayer:
         self._count += 1
         return f"t{self._count}"
 
-    def _tag(self) -> str:
-        return f"{self._rng.getrandbits(64):016x}"
+    def _tag(self, request: Request) -> str:
+        """Return a tag for an answer without a transaction: a retransmission gets the same (section 8.2.7)."""
+        lines = str(request.headers).encode(errors="surrogateescape")
+        return hashlib.blake2b(lines, digest_size=8, key=self._secret).hexdigest()
