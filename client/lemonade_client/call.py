@@ -9,6 +9,8 @@ from lemonade_wire.mscml.document import CONTENT_TYPE, MscmlError, parse_documen
 from lemonade_wire.mscml.response import Keypress
 from lemonade_wire.mscml.response import Response as MscmlResponse
 from lemonade_wire.sdp.description import SessionDescription
+from lemonade_wire.sip.body import Entity, understood
+from lemonade_wire.sip.errors import SipParseError
 from lemonade_wire.sip.event import (
     ByeReceived,
     CallAnswered,
@@ -19,7 +21,7 @@ from lemonade_wire.sip.event import (
     Event,
     InfoReceived,
 )
-from lemonade_wire.sip.message import Response
+from lemonade_wire.sip.message import Request, Response
 
 Service = Literal["annc", "ivr"]
 
@@ -96,14 +98,24 @@ class Call:
                 self.refused = True
             case CallEnded(why=why):
                 self.ended = why
-            case InfoReceived(request=request) if request.content_type == CONTENT_TYPE:
-                self._read(request.body)
-            case ByeReceived() | CallProgressed() | InfoReceived():
+            case InfoReceived(request=request):
+                self._informed(request)
+            case ByeReceived() | CallProgressed():
                 pass  # CallEnded follows a BYE; the rest tells the steps nothing
 
-    def _read(self, body: bytes) -> None:
+    def _informed(self, request: Request) -> None:
         try:
-            document = parse_document(body)
+            parts = understood(Entity.of(request), lambda part: part.media.name == CONTENT_TYPE)
+        except SipParseError as problem:
+            if problem.status != 415:  # of other bodies the steps know nothing
+                self.trouble = f"the body of an INFO could not be read: {problem}"
+            return
+        for part in parts:
+            self._read(part)
+
+    def _read(self, part: Entity) -> None:
+        try:
+            document = parse_document(part.content, charset=part.media.param("charset"))
         except MscmlError as problem:
             self.trouble = f"an MSCML body could not be read: {problem}"
             return

@@ -58,3 +58,15 @@ def test_what_cannot_be_read_is_remembered_as_trouble(bench: Callable[..., Any])
     assert call.trouble == "the media server sent an MSCML request"
     call.observe(InfoReceived("c", make("x", "text/plain"), "t"))
     assert call.take_response() is None
+
+
+def test_a_response_may_stand_in_a_multipart(bench: Callable[..., Any]) -> None:
+    """RFC 5621 section 4.2."""
+    make = bench("  []\n").make_info
+    part = "--b\r\nContent-Type: application/mediaservercontrol+xml;charset=utf-8\r\n\r\n"
+    call = Call("c", "ivr", OFFER, asked=[("playcollect", "1")])
+    call.observe(InfoReceived("c", make(part + RESPONSE.format("playcollect", "1"), "multipart/mixed;boundary=b"), "t"))
+    assert call.trouble == "the body of an INFO could not be read: Multipart without its last boundary"
+    body = f"{part}{RESPONSE.format('playcollect', '1')}\r\n--b--\r\n"
+    call.observe(InfoReceived("c", make(body, "multipart/mixed;boundary=b"), "t"))
+    assert call.take_response() is not None
