@@ -97,6 +97,13 @@ def press(session: Session, args: verbs.Press) -> Steps:
         yield from _info(session, call, bytes(relay), DTMF_RELAY, f"INFO dtmf-relay {args.key}")
 
 
+def say(session: Session, args: verbs.Say) -> Steps:
+    """Send a recording as the caller's voice, and wait until all is sent."""
+    _call(session)
+    said = session.now + session.media.say(session.script.folder / args.file)
+    yield from session.until(lambda: False, f"the end of {args.file}", said)
+
+
 def stop(session: Session, args: verbs.Stop) -> Steps:
     """Send `<stop>` by INFO once that much was heard (LS-2.7-14)."""
     call = yield from _heard(session, args.after)

@@ -5,17 +5,21 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from lemonade_client.media import Listener, Source
 from lemonade_client.record import Recorder
-from lemonade_client.voice import Voice
+from lemonade_client.voice import Voice, read_speech
 from lemonade_wire.address import Resolver
 from lemonade_wire.rtp.endpoint import RtpEndpoint, RtpPorts
+from lemonade_wire.rtp.g711 import encode_alaw, encode_ulaw
 from lemonade_wire.rtp.rtcp import Goodbye, ReceiverReport, SourceDescription, kinds, parse_compound, write_compound
-from lemonade_wire.sdp.codec import Codec
+from lemonade_wire.sdp.codec import PCMA, PCMU, Codec
 from lemonade_wire.sdp.offer import NegotiatedStream
 from lemonade_wire.trace import Trace
+
+_ENCODERS = {PCMU: encode_ulaw, PCMA: encode_alaw}
 
 
 @dataclass
@@ -124,6 +128,17 @@ class CallMedia:
         line, voice = self._speaking()
         now = float(self._reactor.seconds())
         until = voice.press(key, held_ms, now)
+        self._send(line, voice)
+        return until - now
+
+    def say(self, file: Path) -> float:
+        """Send what a WAV file holds; return the seconds it takes. Raises ValueError where that cannot be."""
+        line, voice = self._speaking()
+        encode = _ENCODERS.get(voice.stream.codec)
+        if encode is None:
+            raise ValueError(f"{voice.stream.codec} is not spoken here")
+        now = float(self._reactor.seconds())
+        until = voice.say(encode(read_speech(file)), now)
         self._send(line, voice)
         return until - now
 

@@ -37,6 +37,7 @@ STEPS: dict[str, StepFunction] = {
     "announce": call_steps.announce,
     "ivr": call_steps.ivr,
     "press": call_steps.press,
+    "say": call_steps.say,
     "stop": call_steps.stop,
     "mscml": call_steps.mscml,
     "reinvite": call_steps.reinvite,

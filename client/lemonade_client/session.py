@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, Protocol
 
 from lemonade_client.call import Call, Service
@@ -67,6 +68,12 @@ class Media(Protocol):
         """Press a key by RTP, held for so long; returns the seconds until it is sent.
 
         Raises ValueError where the answer does not let it.
+        """
+
+    def say(self, file: Path) -> float:
+        """Send what a WAV file holds; returns the seconds it takes.
+
+        Raises ValueError where it cannot be read or the answer does not let it.
         """
 
     def close(self) -> None:

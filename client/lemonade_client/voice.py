@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
+import wave
 from dataclasses import dataclass
 from heapq import heappop, heappush
+from pathlib import Path
 
+import numpy as np
+
+from lemonade_wire.rtp.g711 import Samples
 from lemonade_wire.rtp.packet import RtpPacket
 from lemonade_wire.rtp.telephone_event import packets_of
 from lemonade_wire.sdp.offer import NegotiatedStream
 
 PACKET_MS = 20
+FORM = (8000, 16, 1)
+
+
+def read_speech(file: Path) -> Samples:
+    """Return the samples of a WAV file of 8,000 Hz, 16 bits, mono; raises ValueError with what it is instead."""
+    try:
+        with wave.open(str(file), "rb") as speech:
+            form = (speech.getframerate(), 8 * speech.getsampwidth(), speech.getnchannels())
+            if form != FORM:
+                raise ValueError(
+                    f"{file.name}: {form[0]} Hz, {form[1]} bits, {form[2]} channels; 8000, 16, 1 are expected"
+                )
+            return np.frombuffer(speech.readframes(speech.getnframes()), "<i2").astype(np.int16)
+    except OSError as problem:
+        raise ValueError(f"{file.name}: {problem.strerror}") from problem
+    except (wave.Error, EOFError) as problem:
+        raise ValueError(f"{file.name} is no WAV file of linear samples") from problem
 
 
 @dataclass(order=True, frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -169,6 +170,7 @@ class BenchMedia:
     full: bool = False
     renewed: list[tuple[dict[int, Codec], bool]] = field(default_factory=list)
     pressed: list[tuple[str, int]] = field(default_factory=list)
+    said: list[Path] = field(default_factory=list)
 
     def open(self, medium: Literal["audio", "video"], codecs: dict[int, Codec], peer: str) -> int:
         if self.full:
@@ -184,6 +186,10 @@ class BenchMedia:
 
     def expect(self, streams: tuple[NegotiatedStream, ...]) -> None:
         self.streams = streams
+
+    def say(self, file: Path) -> float:
+        self.said.append(file)
+        return 1.5
 
     def press(self, key: str, held_ms: int) -> float:
         if self.streams[0].telephone_event is None:

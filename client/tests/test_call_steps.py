@@ -1,6 +1,7 @@
 """The steps inside a call, with a telephone that writes down what it is asked and events that the test gives."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -246,6 +247,16 @@ def test_press_both_ways_sends_the_info_when_the_key_is_up(bench: Callable[..., 
     assert run.states == ["1 done"]
     run.info_answered()
     assert run.states == ["1 done", "2 done"]
+
+
+def test_say_takes_as_long_as_what_is_said(bench: Callable[..., Any]) -> None:
+    run = bench(IVR + "  - say: spoken.wav\n").start().answered_with_keys().info_answered()
+    assert run.media.said == [Path("spoken.wav")]
+    run.at(1.4)
+    assert run.states == ["1 done"]
+    run.at(1.6)
+    assert run.states == ["1 done", "2 done"]
+    assert bench("  - say: spoken.wav\n").start().why == "there is no call"
 
 
 def test_press_by_rtp_fails_where_the_answer_has_no_keys(bench: Callable[..., Any]) -> None:

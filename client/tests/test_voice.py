@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import wave
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from lemonade_client.voice import Voice
+from lemonade_client.voice import Voice, read_speech
 from lemonade_wire.rtp.packet import RtpPacket
 from lemonade_wire.sdp.codec import PCMU
 from lemonade_wire.sdp.description import Direction
@@ -70,6 +72,33 @@ def test_what_is_late_is_sent_at_once() -> None:
     one.say(bytes(480), 100.0)
     assert len(one.take(100.05)) == 3
     assert one.take(100.05) == []
+
+
+def wav(path: Path, rate: int, width: int, channels: int, octets: bytes) -> Path:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(width)
+        file.setframerate(rate)
+        file.writeframes(octets)
+    return path
+
+
+def test_speech_is_read(tmp_path: Path) -> None:
+    read = read_speech(wav(tmp_path / "a.wav", 8000, 2, 1, bytes.fromhex("0100ff7f0080")))
+    assert read.tolist() == [1, 32767, -32768]
+
+
+@pytest.mark.parametrize(
+    ("form", "octets"), [((11025, 2, 1), b"1234"), ((8000, 1, 1), b"1234"), ((8000, 2, 2), b"1234")]
+)
+def test_other_sounds_are_refused(tmp_path: Path, form: tuple[int, int, int], octets: bytes) -> None:
+    with pytest.raises(ValueError, match=r"a\.wav: .* are expected"):
+        read_speech(wav(tmp_path / "a.wav", *form, octets))
+    (tmp_path / "b.wav").write_bytes(octets)
+    with pytest.raises(ValueError, match="no WAV file"):
+        read_speech(tmp_path / "b.wav")
+    with pytest.raises(ValueError, match="No such file"):
+        read_speech(tmp_path / "c.wav")
 
 
 def test_an_answer_without_keys_or_direction_lets_nothing_out() -> None:

@@ -8,11 +8,15 @@ import os
 import subprocess
 import sys
 import time
+import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from lemonade_wire.rtp.g711 import encode_ulaw
 
 NODE = "from lemonade_{0}.cli import main; main()"
 HEAD = """\
@@ -95,6 +99,29 @@ def test_a_recording_is_made_below_the_folder_and_nowhere_else(pair: Pair) -> No
     length = len(octets) / 8000
     assert 0.5 < length < 5
     assert f'reclength=\\"{len(octets)}\\"' in pair.read("media.jsonl")
+
+
+def test_what_is_said_is_what_is_recorded(pair: Pair) -> None:
+    folder = pair.folder / "recordings"
+    folder.mkdir()
+    said = np.random.default_rng(3).normal(0, 3000, 8000).clip(-32000, 32000).astype("<i2")
+    with wave.open(pair.path("said.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(said.tobytes())
+    with pair.media("--recordings", str(folder)):
+        told = pair.run(
+            '  - mscml: \'<playrecord id="1" recurl="file:///a.wav" beep="no" endsilence="1s"/>\'\n'
+            "  - say: said.wav\n"
+            "  - listen: {until: response}\n"
+            "  - hang-up: {}\n"
+        )
+    assert "response 200 end_silence" in told
+    recorded, octets = (folder / "a.wav").read_bytes(), encode_ulaw(said)
+    # as it stands: mu-law passes through unchanged, and the silence behind it is cut off, to 20 ms
+    assert octets in recorded
+    assert len(recorded) - recorded.index(octets) - len(octets) < 160
 
 
 def test_digits_of_a_masked_call_are_in_no_trace_and_no_log(pair: Pair) -> None:

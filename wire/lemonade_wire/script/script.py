@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,12 +49,14 @@ class Script:
 
     `media`: URI of the configured media server, used unless discovery finds others (LS-2.2-5).
     `media_length`: seconds of the media, where known; it sets the steps' default deadline.
+    `folder`: where the script lies, and the files that it names.
     """
 
     account: Account
     media: str | None
     media_length: float | None
     steps: tuple[Step, ...]
+    folder: Path = field(default=Path(), compare=False)
 
     @property
     def step_deadline(self) -> float:
@@ -64,7 +66,7 @@ class Script:
 
 def load_script(path: Path) -> Script:
     """Read a script file, YAML or JSON. Raises ScriptError with file and line."""
-    return parse_script(load_yaml_file(path))
+    return replace(parse_script(load_yaml_file(path)), folder=path.parent)
 
 
 def parse_script(node: Node) -> Script:

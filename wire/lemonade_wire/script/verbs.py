@@ -97,6 +97,9 @@ Access = Annotated[
         "an access identifier is expected: anonymous, authuser, stream, submit+ (and the account's user) or user+NAME",
     ),
 ]
+FileName = Annotated[
+    str, _matching(r"[A-Za-z0-9][A-Za-z0-9._-]*\.wav", "the name of a WAV file beside the script is expected")
+]
 RawText = Annotated[str, AfterValidator(_known_variables)]
 RawLine = Annotated[str, AfterValidator(_one_line), AfterValidator(_known_variables)]
 RawSdp = Annotated[str, AfterValidator(_known_in_sdp)]
@@ -195,6 +198,16 @@ class Press(Verb):
     after: Seconds = Field(default=0.0, ge=0, description="media time heard since the playing began")
 
 
+class Say(Verb):
+    """Arguments of `say`."""
+
+    summary = "sends what a recording holds as the caller's voice, in RTP; done when all is sent"
+    scalar = "file"
+    file: FileName = Field(
+        description="WAV beside the script (in a scenario also among the fixtures): 8,000 Hz, 16 bits, mono"
+    )
+
+
 class Stop(Verb):
     """Arguments of `stop`."""
 
@@ -274,6 +287,7 @@ VERBS: dict[str, type[Verb]] = {
     "announce": Announce,
     "ivr": Ivr,
     "press": Press,
+    "say": Say,
     "stop": Stop,
     "mscml": Mscml,
     "reinvite": Reinvite,
