@@ -273,9 +273,21 @@ def test_what_is_written_is_read_again(content: Document) -> None:
     assert parse_document(write_document(content)) == content
 
 
-@given(st.binary(max_size=60), st.integers(0, len(DRAFT)))
-def test_nothing_else_is_raised(octets: bytes, place: int) -> None:
+WHOLE = [
+    DRAFT,
+    write_document(PlayRecord("file:///a.wav", Prompt((Audio(URL, gain_db=3),), 1, 2, 3, 4), "1", stop_keys="#")),
+    write_document(PlayCollect(patterns=(Regex(DRegex.parse("L*[1-3]{2,}x{,4}"), "name"),))),
+    write_document(ConfigureLeg(KeypressSubscription("both", True), (("busy", True),), "1")),
+    request('<managecontent id="1" src="file:///x" dest="http://h/x" name="n" fetchtimeout="1s"/>'),
+    write_document(Response("playrecord", 200, "OK", "1", "digit", 1, 2, "3", None, 4, 5, ErrorInfo(404, "x", URL))),
+    write_document(Keypress("5", "long", 1, "record", 2)),
+]
+
+
+@given(st.sampled_from(WHOLE), st.binary(max_size=60) | st.sampled_from([b'"', b"", b"<", b"&", b"-"]), st.floats(0, 1))
+def test_nothing_else_is_raised(whole: bytes, octets: bytes, at: float) -> None:
     lenient = Tolerance(close_audio=True, strip_url_spaces=True)
-    for body in (octets, DRAFT[:place] + octets + DRAFT[place:], DRAFT[:place] + octets + DRAFT[place + len(octets) :]):
+    place = int(at * len(whole))
+    for body in (octets, whole[:place] + octets + whole[place:], whole[:place] + octets + whole[place + len(octets) :]):
         with contextlib.suppress(MscmlError):
             parse_document(body, tolerance=lenient)
