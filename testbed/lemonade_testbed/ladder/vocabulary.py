@@ -16,7 +16,8 @@ SIP_METHODS = _words(
 )
 INFO_KINDS = _words(
     """
-    playcollect play playrecord stop response dtmf-relay dtmf notification encrypted other
+    playcollect play playrecord configure_leg configure_conference managecontent faxplay faxrecord stop
+    response keypress dtmf-relay dtmf encrypted other
     """
 )
 TAGGED = frozenset({"OK", "NO", "BAD"})
