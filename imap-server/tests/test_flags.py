@@ -57,6 +57,16 @@ def test_keywords_are_told_before_they_are_used_and_have_no_case(world: Any) -> 
     assert said(one, "STORE 1 -FLAGS work") == b"* 1 FETCH (FLAGS ())\r\n"
 
 
+def test_a_keyword_that_two_spelt_each_in_his_way_is_one(world: Any) -> None:
+    one, other = filled(world, 2)
+    said(one, "STORE 1 +FLAGS.SILENT Work")
+    said(other, "STORE 2 +FLAGS.SILENT WORK")
+    assert said(one, "STORE 1:2 -FLAGS work").endswith(b"* 1 FETCH (FLAGS ())\r\n* 2 FETCH (FLAGS ())\r\n")
+    world.joe.receive_data(b"a APPEND INBOX (work WORK) {1+}\r\nx\r\n")
+    said(one, "NOOP")
+    assert said(one, "FETCH 3 FLAGS") == b"* 3 FETCH (FLAGS (WORK))\r\n"
+
+
 @pytest.mark.parametrize(
     ("command", "answer"),
     [

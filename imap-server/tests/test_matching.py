@@ -1,25 +1,35 @@
+# ruff: noqa: ANN401  a queue takes whatever work there is
 """A hunt through messages stops after little of a long text, goes on from there, and comes to the same all the same."""
 
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lemonade_imap.config import ServerConfig
+from lemonade_imap.connection import Connection
 from lemonade_imap.grammar import commands as c
 from lemonade_imap.grammar.parser import parse_command
 from lemonade_imap.serving import matching
+from lemonade_imap.serving.backend import Backend
 from lemonade_imap.serving.matching import Hunt
+from lemonade_imap.serving.service import Service
 from lemonade_imap.store.base import CHUNK, Arriving, Mailbox, Message, Store, StoreError
 from lemonade_imap.store.memory import MemoryStore
 from lemonade_imap.store.sqlite import SqliteStore
 from lemonade_imap.view import View
 from lemonade_wire.imap.framing import LogicalLine
+from lemonade_wire.redact import Redactor
+from lemonade_wire.trace import Trace
 
 AT = datetime(2026, 11, 22, tzinfo=UTC)
 MIB = 1024 * 1024
@@ -133,3 +143,87 @@ def test_how_much_is_read_at_a_time_changes_nothing(keys: str, texts: list[str])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(matching, "_MOST_OCTETS", 0)
         assert numbers(hunt(store, mailbox, keys)) == whole
+
+
+class Job:
+    """Work for the store that waits for its turn: awaiting it yields it to whoever drives."""
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        self.work = work
+        self.result: Any = None
+
+    def __await__(self) -> Generator[Job, None, Any]:
+        yield self
+        return self.result
+
+
+class Queue:
+    """A runner whose jobs are done one after the other, in the order they came."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+
+    def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Job:
+        self.jobs.append(Job(partial(function, *args, **kwargs)))
+        return self.jobs[-1]
+
+
+class Talker:
+    """A connection of joe's on a server whose store is behind a queue."""
+
+    def __init__(self, service: Service) -> None:
+        self.said = b""
+        trace = Trace("imap", None, Redactor(""))
+        self.connection = Connection(service, self, trace, ("127.0.0.1:143", "127.0.0.1:1"), lambda: 0.0)
+        self.connection.session.log_in("joe")
+
+    async def write(self, octets: bytes) -> None:
+        self.said += octets
+
+    async def turn(self) -> None:
+        """There is no reactor."""
+
+
+class Room:
+    """Two connections, and the one who does what they wait for."""
+
+    def __init__(self, store: Store) -> None:
+        self.queue = Queue()
+        service = Service(Backend(ServerConfig(), store, self.queue))
+        self.one, self.other = Talker(service), Talker(service)
+        self._waiting: dict[Job, Coroutine[Any, Any, None]] = {}
+
+    def give(self, talker: Talker, octets: bytes) -> None:
+        """Give a command; its answer comes as `turn` is called."""
+        talker.connection.session.receive_data(octets)
+        self._go_on(talker.connection.pump())
+
+    def turn(self) -> bool:
+        """Do what waits longest; tells whether there was something."""
+        if not self.queue.jobs:
+            return False
+        job = self.queue.jobs.pop(0)
+        job.result = job.work()
+        self._go_on(self._waiting.pop(job))
+        return True
+
+    def _go_on(self, work: Coroutine[Any, Any, None]) -> None:
+        with suppress(StopIteration):
+            self._waiting[work.send(None)] = work
+
+
+def test_others_are_answered_while_one_searches() -> None:
+    store, _ = filled(b"." * (6 * MIB), b"needle")
+    room = Room(store)
+    for talker in (room.one, room.other):
+        room.give(talker, b"s SELECT INBOX\r\n")
+        while room.turn():
+            pass
+    room.give(room.one, b"t SEARCH BODY needle\r\n")
+    room.give(room.other, b"f FETCH 1 RFC822.SIZE\r\n")
+    while b"f OK" not in room.other.said:
+        assert room.turn()
+    assert b"t OK" not in room.one.said
+    while room.turn():
+        pass
+    assert b"* SEARCH 2\r\nt OK" in room.one.said
