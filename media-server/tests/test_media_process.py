@@ -19,11 +19,20 @@ from typing import Any
 
 import pytest
 
+from lemonade_media.decode import EncodedMedia
 from lemonade_wire.address import Address
 from lemonade_wire.rtp.packet import RtpPacket
-from lemonade_wire.sdp.codec import PCMU
+from lemonade_wire.sdp.codec import PCMA, PCMU, Codec
+from lemonade_wire.sdp.description import Direction
 from lemonade_wire.sdp.offer import make_offer
-from lemonade_wire.sip.event import ByeReceived, CallAnswered, CallRefused, Event, SendDatagram
+from lemonade_wire.sip.event import (
+    ByeReceived,
+    CallAnswered,
+    CallRefused,
+    Event,
+    ReinviteAnswered,
+    SendDatagram,
+)
 from lemonade_wire.sip.netann import AnnouncementUri
 from lemonade_wire.sip.settings import UaSettings
 from lemonade_wire.sip.ua import UserAgent
@@ -316,6 +325,42 @@ def test_a_kept_connection_serves_the_next_call_and_is_left_on_sigterm(tmp_path:
     traced = [json.loads(line) for line in (tmp_path / "trace.jsonl").read_text().splitlines()]
     said = [event["text"].split()[1] for event in traced if event["event"] == "imap" and event["way"] == "sent"]
     assert said == ["AUTHENTICATE", "URLFETCH", "URLFETCH", "LOGOUT"]
+
+
+def test_a_call_is_held_and_goes_on_elsewhere_in_another_codec(tmp_path: Path) -> None:
+    with (
+        mail(CONTENT * 20) as imap,
+        media(tmp_path, *LEADS_TO.format(imap).split()) as (_, peer),
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other,
+    ):
+        other.bind(("127.0.0.1", 0))
+        peer.ask_options()
+        call = peer.call()
+        peer.run(lambda: len(peer.packets) > 5)
+
+        def reinvite(port: int, codec: Codec, direction: Direction, version: int) -> None:
+            offer = make_offer("127.0.0.1", port, [codec], direction=direction, version=version)
+            peer.ua.reinvite(call, bytes(offer), now=time.monotonic())
+            peer.run(lambda: isinstance(peer.events[-1], ReinviteAnswered))
+            answered = peer.events.pop()
+            assert isinstance(answered, ReinviteAnswered)
+            assert answered.response is not None
+            assert answered.response.status == 200
+
+        reinvite(peer.rtp.getsockname()[1], PCMU, Direction.INACTIVE, 2)
+        # What was on its way has come when nothing comes for three packet times.
+        peer.run(lambda: not select.select([peer.rtp], [], [], 0.06)[0])
+        held = len(peer.packets)
+        reinvite(other.getsockname()[1], PCMA, Direction.RECVONLY, 3)
+        until(lambda: bool(select.select([other], [], [], 1)[0]))
+        first = RtpPacket.parse(other.recv(65536))
+        last = peer.packets[-1]
+        assert len(peer.packets) == held
+        assert (first.payload_type, first.ssrc, first.marker) == (8, last.ssrc, True)
+        assert first.sequence == (last.sequence + 1) & 0xFFFF
+        # The content stood still while it was on hold.
+        place = 160 * held % len(CONTENT)
+        assert first.payload == EncodedMedia("PCMU", (CONTENT * 2)[place : place + 160], "").to("PCMA").octets
 
 
 def ending(folder: Path) -> tuple[float, list[dict[str, Any]]]:
