@@ -6,16 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from lemonade_media.commands import ChangeStream, PlayMedia, StopMedia
+from lemonade_media.commands import ChangeStream, LogLine, PlayMedia, StopMedia
 from lemonade_media.decode import EncodedMedia
-from lemonade_media.replay import CALLER, Replay
+from lemonade_media.replay import CALLER, SERVER, Replay
 from lemonade_wire.mscml.document import CONTENT_TYPE, parse_document, write_document
 from lemonade_wire.mscml.request import Audio, Play, Prompt
 from lemonade_wire.mscml.response import Response as MscmlResponse
 from lemonade_wire.sdp.codec import PCMA, PCMU, Codec
 from lemonade_wire.sdp.description import Attribute, Connection, Direction, SessionDescription
 from lemonade_wire.sdp.offer import make_offer
-from lemonade_wire.sip.event import CallAnswered, CallEnded, InfoReceived, ReinviteAnswered
+from lemonade_wire.sip.event import CallAnswered, CallEnded, InfoReceived, ReinviteAnswered, ReinviteReceived
 from lemonade_wire.sip.message import Response
 from lemonade_wire.sip.netann import AnnouncementUri
 from lemonade_wire.sip.uri import SipUri
@@ -274,3 +274,31 @@ def test_without_a_usable_answer_in_the_ack_the_call_is_ended(body: bytes) -> No
     talk.by_hand("ACK", 2, body)
     assert isinstance(talk.replay.heard[-1], CallEnded)
     assert talk.replay.server.idle
+
+
+def test_a_refresh_by_the_server_offers_the_same_and_its_answer_counts() -> None:
+    """RFC 4028: who asks for a timer and does none itself leaves the refreshing to us."""
+    replay = Replay()
+    call = replay.caller.invite(
+        ANNC, next_hop=SERVER, now=replay.now, body=bytes(OFFER), headers=[("Session-Expires", "200")]
+    )
+    replay.settle()
+    answered = next(event for event in replay.heard if isinstance(event, CallAnswered))
+    assert answered.response.headers.get("Session-Expires") == "200;refresher=uas"
+    for moved, changes in ((OFFER, 0), (other(OFFER, port=30000), 1)):
+        replay.advance(101)
+        refresh = next(event for event in reversed(replay.heard) if isinstance(event, ReinviteReceived))
+        assert refresh.request.body == answered.response.body
+        replay.caller.accept(call, bytes(moved), now=replay.now)
+        replay.settle()
+        assert sum(isinstance(command, ChangeStream) for command in replay.commands) == changes
+    assert replay.commands[-1].port == 30000  # type: ignore[union-attr]
+    replay.advance(101)
+    replay.caller.refuse(call, 488, now=replay.now)
+    replay.settle()
+    lines = [command.text for command in replay.commands if isinstance(command, LogLine)]
+    assert any("could not be refreshed: 488" in line for line in lines)
+    assert not replay.server.idle
+    replay.advance(101)
+    assert replay.heard[-1] == CallEnded(call, "bye-received"), "nobody refreshed it"
+    assert replay.server.idle
