@@ -33,7 +33,7 @@ class Call:
     id: str
     service: Service
     offer: SessionDescription
-    """The last one that was made."""
+    """Our last session description; the first is an offer."""
     final: Response | None = None
     """The final response to the INVITE; None while there is none, and where none ever came."""
     refused: bool = False

@@ -268,10 +268,11 @@ def _other_offer(session: Session, call: Call, args: verbs.Reinvite) -> SessionD
     """Make the offer of a re-INVITE out of the one before; its version grows where anything else is changed."""
     before = call.offer
     lines = [*before.media]
+    audio = next(index for index, line in enumerate(lines) if line.media == "audio")
     codecs = [Codec.parse(text) for text in args.offer] or [
-        known.codec for known in lines[0].rtp_formats() if not known.codec.is_telephone_event
+        known.codec for known in lines[audio].rtp_formats() if not known.codec.is_telephone_event
     ]
-    drawn = describe(session, call.service, (lines[0].port, codecs), (0, [])).media[0]
+    drawn = describe(session, call.service, (lines[audio].port, codecs), (0, [])).media[0]
     types = {known.payload_type: known.codec for known in drawn.rtp_formats()}
     try:
         port = session.media.renew(types, move=args.move)
@@ -282,7 +283,7 @@ def _other_offer(session: Session, call: Call, args: verbs.Reinvite) -> SessionD
         replace(line, name=held.get(line.name, line.name)) if args.hold == "direction" else line
         for line in drawn.attributes
     )
-    lines[0] = replace(drawn, port=port, attributes=attributes)
+    lines[audio] = replace(drawn, port=port, attributes=attributes)
     address = "0.0.0.0" if args.hold == "address" else session.address  # noqa: S104  a word of SDP, not bound to
     offer = replace(before, media=tuple(lines), connection=Connection.to(address))
     if offer == before:

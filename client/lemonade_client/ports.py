@@ -86,7 +86,8 @@ class CallMedia:
         line.listener.codecs = {**line.listener.codecs, **codecs}
         if move:
             moved = self._open(line.medium, line.listener.codecs, line.listener.peers)
-            moved.reports_to = line.reports_to
+            moved.reports_to, moved.sends_to = line.reports_to, line.sends_to
+            moved.ssrc, moved.voice = line.ssrc, line.voice
             self._lines[0] = moved
             self._left.append(line)
         return self._lines[0].endpoint.port

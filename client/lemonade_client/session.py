@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from lemonade_client.answering import answer_to
 from lemonade_client.call import Call, Service
 from lemonade_client.faults import CORRECT, Behaviour
 from lemonade_client.mail import MailAnswered, Mailbox, MailEvent
@@ -23,14 +24,17 @@ from lemonade_wire.imap.command import Command
 from lemonade_wire.profile import DRAFT_07, Profile
 from lemonade_wire.script import Script
 from lemonade_wire.script.verbs import substitute
-from lemonade_wire.sdp.codec import Codec
-from lemonade_wire.sdp.offer import NegotiatedStream
-from lemonade_wire.sip.errors import SipUsageError
+from lemonade_wire.sdp.codec import Codec, SdpError
+from lemonade_wire.sdp.description import SessionDescription
+from lemonade_wire.sdp.offer import NegotiatedStream, read_answer
+from lemonade_wire.sip.body import session_description
+from lemonade_wire.sip.errors import SipParseError, SipUsageError
 from lemonade_wire.sip.event import Event as SipEvent
 from lemonade_wire.sip.event import (
     InfoReceived,
     InviteReceived,
     ReinviteAnswered,
+    ReinviteConfirmed,
     ReinviteReceived,
     RequestAnswered,
     RequestReceived,
@@ -90,6 +94,9 @@ class Phone(Protocol):
 
     def refuse(self, call: str, status: int, *, now: float) -> None:
         """Refuse a call that came in, or a re-INVITE."""
+
+    def accept(self, call: str, body: bytes, *, now: float) -> None:
+        """Accept a re-INVITE."""
 
     def reinvite(self, call: str, body: bytes, *, now: float) -> str:
         """Offer another session; returns the re-INVITE's transaction."""
@@ -191,8 +198,11 @@ class Session:
         match event:
             case InviteReceived(call=call):
                 self.phone.refuse(call, 486, now=self.now)
-            case ReinviteReceived(call=call):
-                self.phone.refuse(call, 488, now=self.now)
+            case ReinviteReceived():
+                self._reinvited(event)
+            case ReinviteConfirmed(ack=ack) if ack.body and self.call is not None:
+                with suppress(SdpError):  # our offer stands, and what is sent to it is heard
+                    self.media.expect(read_answer(self.call.offer, SessionDescription.parse(ack.body)))
             case RequestReceived(transaction=transaction):
                 self._respond(transaction, 501)
             case RequestAnswered() | ReinviteAnswered():
@@ -207,6 +217,23 @@ class Session:
                     self._respond(transaction, 200)
             case _:
                 self._note_call(event)
+
+    def _reinvited(self, event: ReinviteReceived) -> None:
+        """Answer the media server's re-INVITE by what the call can do; without an offer it gets our last one."""
+        call = self.call
+        if call is None or call.id != event.call:
+            self.phone.refuse(event.call, 481, now=self.now)
+            return
+        try:
+            offer = session_description(event.request)
+            if offer is not None:
+                made = answer_to(call.offer, SessionDescription.parse(offer), self.address)
+                call.offer = made.description
+                self.media.expect(made.streams)
+        except (SdpError, SipParseError):
+            self.phone.refuse(call.id, 488, now=self.now)
+        else:
+            self.phone.accept(call.id, bytes(call.offer), now=self.now)
 
     def _respond(self, transaction: str, status: int) -> None:
         with suppress(SipUsageError):  # the call ended first, and the user agent has answered

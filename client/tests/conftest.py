@@ -127,6 +127,9 @@ class BenchPhone:
     ) -> str:
         return self._note("INVITE", "call", target=(str(uri), next_hop), body=body, kind=content_type)
 
+    def accept(self, call: str, body: bytes, *, now: float) -> None:
+        self._note("accept", "none", target=call, body=body)
+
     def refuse(self, call: str, status: int, *, now: float) -> None:
         self._note(f"refuse {status}", "none", target=call)
 

@@ -18,6 +18,7 @@ from lemonade_wire.sip.event import (
     CallEnded,
     InviteReceived,
     ReinviteAnswered,
+    ReinviteConfirmed,
     ReinviteReceived,
     RequestAnswered,
     RequestReceived,
@@ -532,7 +533,36 @@ def test_reinvite_without_an_answer_or_a_port_fails(bench: Callable[..., Any]) -
     assert "no RTP port is free" in run.answered().why
 
 
-def test_a_reinvite_of_the_media_server_is_refused(bench: Callable[..., Any]) -> None:
-    run = bench("  - announce: {url: 'imap://x'}\n").start().answered()
-    run.sip(ReinviteReceived("call-1", run.make_info("")))
-    assert run.last("refuse 488").target == "call-1"
+def reinvite_of_the_server(run: Any, body: str) -> Any:  # noqa: ANN401  a bench
+    kind = "application/sdp"
+    return run.sip(ReinviteReceived("call-1", run.make_info(body, kind)))
+
+
+THEIRS = (
+    "v=0\r\no=- 1 2 IN IP4 127.0.0.2\r\ns=-\r\nc=IN IP4 127.0.0.2\r\nt=0 0\r\nm=audio 17000 RTP/AVP 8\r\na=sendonly\r\n"
+)
+
+
+def test_a_reinvite_of_the_media_server_is_answered_by_what_the_call_can_do(bench: Callable[..., Any]) -> None:
+    run = bench("  - announce: {url: 'imap://x'}\n  - listen: {until: bye}\n").start().answered()
+    for version in (2, 2):
+        answer = SessionDescription.parse(reinvite_of_the_server(run, THEIRS).last("accept").body)
+        (line,) = answer.media
+        assert (line.port, line.formats, line.direction(answer)) == (20000, ("8",), Direction.RECVONLY)
+        assert answer.origin.version == version
+        assert run.media.streams[0].remote_port == 17000
+
+
+def test_a_reinvite_without_an_offer_gets_the_last_one_and_its_ack_is_heeded(bench: Callable[..., Any]) -> None:
+    run = bench("  - announce: {url: 'imap://x'}\n  - listen: {until: bye}\n").start().answered()
+    assert reinvite_of_the_server(run, "").last("accept").body == run.last("INVITE").body
+    run.sip(ReinviteConfirmed("call-1", run.make_info(THEIRS, "application/sdp")))
+    assert run.media.streams[0].remote_port == 17000
+    run.sip(ReinviteConfirmed("call-1", run.make_info("rubbish", "application/sdp")))
+    assert run.media.streams[0].remote_port == 17000
+
+
+@pytest.mark.parametrize("body", ["rubbish", THEIRS.replace("RTP/AVP 8", "RTP/AVP 18")])
+def test_a_reinvite_that_cannot_be_met_is_refused(bench: Callable[..., Any], body: str) -> None:
+    run = bench("  - announce: {url: 'imap://x'}\n  - listen: {until: bye}\n").start().answered()
+    assert reinvite_of_the_server(run, body).last("refuse 488").target == "call-1"

@@ -1,0 +1,34 @@
+"""How the client answers a re-INVITE of the media server (RFC 3261 section 14.2, RFC 3264 section 8)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lemonade_wire.sdp.description import SessionDescription
+from lemonade_wire.sdp.offer import Answer, Capabilities, answer
+
+
+def answer_to(ours: SessionDescription, offer: SessionDescription, address: str) -> Answer:
+    """Answer an offer with what our last description, `ours`, can do; its version grows where anything else differs.
+
+    Raises NoCommonCodec where that is nothing, and SdpError where the offer lacks an address.
+    """
+    formats = {line.media: line.rtp_formats() for line in ours.media}
+    sounds = {
+        medium: tuple(known.codec for known in found if not known.codec.is_telephone_event)
+        for medium, found in formats.items()
+    }
+    keys = any(known.codec.is_telephone_event for found in formats.values() for known in found)
+    ports = {line.media: line.port for line in ours.media if not line.rejected}
+    made = answer(
+        offer,
+        Capabilities(sounds, telephone_event=keys),
+        address,
+        ports,
+        session_id=ours.origin.session_id,
+        version=ours.origin.version,
+    )
+    if made.description == ours:
+        return made
+    origin = replace(made.description.origin, version=ours.origin.version + 1)
+    return replace(made, description=replace(made.description, origin=origin))

@@ -1,0 +1,34 @@
+"""Answers to a media server's offers within a call (RFC 3264 section 8)."""
+
+from __future__ import annotations
+
+import pytest
+
+from lemonade_client.answering import answer_to
+from lemonade_wire.sdp.codec import PCMA, PCMU, Codec
+from lemonade_wire.sdp.description import Direction
+from lemonade_wire.sdp.offer import NoCommonCodec, make_offer
+
+OURS = make_offer("127.0.0.3", 20000, [PCMU, PCMA], direction=Direction.SENDRECV, telephone_event=True, session_id=7)
+
+
+def test_the_version_grows_until_nothing_changes_any_more() -> None:
+    offer = make_offer("127.0.0.2", 16384, [PCMU], direction=Direction.SENDONLY)
+    first = answer_to(OURS, offer, "127.0.0.3")
+    assert (first.description.origin.session_id, first.description.origin.version) == (7, 2)
+    assert first.streams[0].direction is Direction.RECVONLY
+    assert answer_to(first.description, offer, "127.0.0.3").description == first.description
+    again = answer_to(first.description, make_offer("127.0.0.2", 16384, [PCMU]), "127.0.0.3")
+    assert again.description.origin.version == 3
+
+
+def test_keys_are_taken_where_they_were_offered() -> None:
+    offer = make_offer("127.0.0.2", 16384, [PCMU], direction=Direction.SENDRECV, telephone_event=True)
+    assert answer_to(OURS, offer, "127.0.0.3").streams[0].telephone_event == 101
+    without = make_offer("127.0.0.3", 20000, [PCMU])
+    assert answer_to(without, offer, "127.0.0.3").streams[0].telephone_event is None
+
+
+def test_what_was_not_offered_is_not_taken() -> None:
+    with pytest.raises(NoCommonCodec):
+        answer_to(OURS, make_offer("127.0.0.2", 16384, [Codec("G729", 8000)]), "127.0.0.3")
