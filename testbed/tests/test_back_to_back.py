@@ -321,6 +321,7 @@ class Memory:
             self.media.fetch_failed(command.job, Failure(FailureKind.UNPLAYABLE, str(problem)), self.now)
         except FetchError as problem:
             self.media.fetch_failed(command.job, problem.failure, self.now)
+        connection.run(commands.logout())
 
     def _send(self) -> None:
         batch = self.sender.advance(self.now)
