@@ -51,6 +51,7 @@ def test_encoding_and_disposition() -> None:
         ("joe@example.com", [(None, "joe", "example.com")]),
         ('"Doe, Joe" <joe@example.com>, ann@x', [("Doe, Joe", "joe", "example.com"), (None, "ann", "x")]),
         ("joe@example.com (Joe Doe)", [("Joe Doe", "joe", "example.com")]),
+        ("(a remark) joe@example.com", [(None, "joe", "example.com")]),
         ("joe@[IPv6:::1]", [(None, "joe", "[IPv6:::1]")]),
         ("friends: a@x, b@y;", [(None, "friends", None), (None, "a", "x"), (None, "b", "y"), (None, None, None)]),
         ("nobody", [(None, "nobody", "")]),
@@ -64,6 +65,22 @@ def test_addresses(value: str, expected: list[tuple[str | None, str | None, str 
 @pytest.mark.parametrize("value", ["J <@a,@b:joe@c>", "J < @a,@b : joe@c >", "J <@a,@b(x):joe@c>"])
 def test_a_source_route_has_its_place(value: str) -> None:
     assert addresses(value) == (MailAddress("J", "@a,@b", "joe", "c"),)
+
+
+@pytest.mark.parametrize(
+    ("value", "local", "domain"),
+    [
+        ('"john doe"@example.com', "john doe", "example.com"),
+        ('<"john doe"@example.com>', "john doe", "example.com"),
+        ('"a@b"@c', "a@b", "c"),
+        (r'"a\"b\\"@c', 'a"b\\', "c"),
+        ('"a" . b @ c . d', "a.b", "c.d"),
+        ('"open@c', '"open', "c"),
+    ],
+)
+def test_a_local_part_is_told_without_quoting(value: str, local: str, domain: str) -> None:
+    # RFC 3501, 9: addr-mailbox holds the local-part after removing quoting
+    assert addresses(value) == (MailAddress(None, None, local, domain),)
 
 
 def test_what_is_no_route_is_left_in_the_address() -> None:

@@ -149,6 +149,8 @@ _COMMENTS = _COMMENT.format(_COMMENT.format(_COMMENT.format(r"(?!)")))  # three 
 _ADDRESS_TOKEN = re.compile(rf'"(?:[^"\\]|\\.)*"|{_COMMENTS}|<[^<>]*>|\[[^\[\]]*\]|[,;:]|[^"(<\[,;:]+|.', re.DOTALL)
 
 
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_QUOTED_STRING = re.compile(f"({_QUOTED.pattern})", re.DOTALL)
 _GROUP_END = MailAddress(None, None, None, None)
 
 
@@ -160,7 +162,8 @@ def addresses(value: str) -> tuple[MailAddress, ...]:
     in_group = False
     for piece in [*_ADDRESS_TOKEN.findall(value), ","]:
         if piece.startswith("(") and piece.endswith(")"):
-            comment = piece[1:-1].strip()
+            # behind an address it is the name (RFC 5322, 3.4)
+            comment = piece[1:-1].strip() if any(map(str.strip, words)) else comment
         elif piece.startswith("<") and piece.endswith(">"):
             angle = _without_comments(piece[1:-1])
         elif piece == ":" and not in_group:
@@ -185,13 +188,24 @@ def _phrase(words: list[str]) -> str:
 
 def _mailbox(words: list[str], angle: str | None, comment: str | None) -> MailAddress:
     if angle is None:
-        route, address, name = "", "".join("".join(words).split()), comment
+        route, address, name = "", "".join(words), comment
     else:
         # an obsolete route stands before the address (RFC 5322, 4.4), and has a place of its own (RFC 3501, 7.4.2)
         route, _, address = angle.rpartition(":") if angle.startswith("@") else ("", "", angle)
-        address, name = address.strip(), _phrase(words)
-    local, at, domain = address.rpartition("@")
-    return MailAddress(name or None, route.strip() or None, local if at else address, domain if at else "")
+        name = _phrase(words)
+    # an @ in a quoted string is none
+    at = _QUOTED.sub(lambda quoted: " " * len(quoted[0]), address).rfind("@")
+    local, domain = (address[:at], address[at + 1 :]) if at >= 0 else (address, "")
+    return MailAddress(name or None, route.strip() or None, _unquoted(local), _unquoted(domain))
+
+
+def _unquoted(text: str) -> str:
+    """Return a part of an address without quoting and without blanks around its words (RFC 3501, 9: addr-mailbox)."""
+    pieces = _QUOTED_STRING.split(text)
+    return "".join(
+        re.sub(r"\\(.)", r"\1", piece[1:-1], flags=re.DOTALL) if at % 2 else "".join(piece.split())
+        for at, piece in enumerate(pieces)
+    )
 
 
 def envelope_of(header: Header) -> Envelope:
