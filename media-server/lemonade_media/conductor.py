@@ -204,7 +204,7 @@ class Conductor:
             case StartPlaying(urls, offset_ms, limit_ms, plays, delay_ms, gains_db):
                 call.media = {url: call.media[url] for url in urls}
                 pieces = zip(urls, gains_db or (0.0,) * len(urls), strict=True)
-                media = tuple(call.media[url].amplified(gain_db) for url, gain_db in pieces)
+                media = tuple(call.media[url].to(call.law).amplified(gain_db) for url, gain_db in pieces)
                 return PlayMedia(call.id, media, offset_ms, limit_ms, plays, delay_ms)
             case PlayBeep():
                 return PlayMedia(call.id, (beep(call.law),), 0, None)

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from lemonade_media.commands import ChangeStream, LogLine, PlayMedia, StopMedia
+from lemonade_media.commands import ChangeStream, LogLine, PlayMedia, StartFetch, StopMedia
 from lemonade_media.decode import EncodedMedia
+from lemonade_media.faults import OkBeforeUrlfetch
 from lemonade_media.replay import CALLER, SERVER, Replay
 from lemonade_wire.mscml.document import CONTENT_TYPE, parse_document, write_document
 from lemonade_wire.mscml.request import Audio, Play, Prompt
@@ -136,6 +137,19 @@ def test_another_codec_goes_on_with_the_same_sound() -> None:
     assert talk.changed.media == (before.to("PCMA"),)
     (after,) = talk.changed.media
     assert (before.law, after.law, after.seconds) == ("PCMU", "PCMA", before.seconds)
+
+
+def test_what_was_fetched_for_another_codec_is_played_in_the_one_agreed_on() -> None:
+    replay = Replay(fault=OkBeforeUrlfetch(), fetch=lambda command: None)
+    call = replay.invite(ANNC, bytes(OFFER))
+    fetch = next(command for command in replay.commands if isinstance(command, StartFetch))
+    replay.caller.reinvite(call, bytes(make_offer("192.0.2.3", 20000, [PCMA], version=2)), now=replay.now)
+    replay.settle()
+    replay.server.fetched(fetch.job, EncodedMedia("PCMU", b"\xff" * 8000, "key"), replay.now)
+    replay.settle()
+    play = replay.commands[-1]
+    assert isinstance(play, PlayMedia)
+    assert [media.law for media in play.media] == ["PCMA"]
 
 
 def test_sound_in_another_encoding() -> None:

@@ -211,6 +211,23 @@ def test_ours_waits_until_the_peers_is_over(make_net: type[Net]) -> None:
     assert net.lines()[-1] == "client 100 INVITE"
 
 
+def test_one_that_is_to_wait_for_its_time_is_kept_while_the_peers_is_under_way(make_net: type[Net]) -> None:
+    net = make_net()
+    mine, theirs = net.talk()
+    start = net.now
+    net.client.reinvite(mine, OTHER, now=start)
+    net.settle()
+    net.media.refuse(theirs, 491, now=start)
+    net.run(start + 1)
+    net.media.reinvite(theirs, OTHER, now=net.now)
+    net.run(start + 2)
+    net.client.accept(mine, AGREED, now=net.now)
+    net.run(start + 2.05)
+    assert net.lines().count("client INVITE") == 2
+    net.run(start + 4.1)
+    assert net.lines().count("client INVITE") == 3
+
+
 def test_cancel_gives_487_and_leaves_the_session(make_net: type[Net]) -> None:
     net = make_net()
     mine, theirs = net.talk()

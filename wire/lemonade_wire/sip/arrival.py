@@ -49,7 +49,7 @@ class Arriving(Reinviting):
 
     def _tick(self, now: float) -> None:
         """Do what calls wait for by themselves: 2xx again, BYE without ACK, a cancelled call that stays silent."""
-        for call in list(self._calls.values()):
+        for call in list(self._timed.values()):
             answer = call.answer
             if answer is not None and now >= answer.give_up:
                 self._abandon(call, "no-ack", now)
@@ -64,6 +64,8 @@ class Arriving(Reinviting):
                 self._refused(call, None, now)
                 continue
             self._tick_session(call, now)
+            if call.reinvite is None and self._time_of(call) == math.inf:
+                self._timed.pop(call.id, None)
         for key in [key for key in self._lingering if not self._layer.alive(key)]:
             acks = self._lingering.pop(key).acks
             for known in [known for known in acks if known[0] == key]:
@@ -75,15 +77,15 @@ class Arriving(Reinviting):
 
     def _call_times(self) -> list[float]:
         """Return when `_tick` has something to do."""
-        times = [*self._orphans.values()]
-        for call in self._calls.values():
-            if call.answer is not None:
-                times.append(min(call.answer.at, call.answer.give_up))
-            if call.cancel_deadline is not None:
-                times.append(call.cancel_deadline)
-            if (at := self._reinvite_time(call)) < math.inf:
-                times.append(at)
-        return times
+        times = (*map(self._time_of, self._timed.values()), *self._orphans.values())
+        return [at for at in times if at < math.inf]
+
+    def _time_of(self, call: Call) -> float:
+        """Return when a call has something to do; infinity: it waits for no time."""
+        at = math.inf if call.cancel_deadline is None else call.cancel_deadline
+        if call.answer is not None:
+            at = min(at, call.answer.at, call.answer.give_up)
+        return min(at, self._reinvite_time(call))
 
     # -- requests of the peer ------------------------------------------------------------------------------------
 
@@ -245,6 +247,7 @@ class Arriving(Reinviting):
             self._abandon(call, "cancelled", now)
             return
         call.session = self._timer_of(response, now)
+        self._timed[call.id] = call
         self._events.append(CallAnswered(call.id, response))
         early, call.held = call.held, deque()
         for key, request in early:

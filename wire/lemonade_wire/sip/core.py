@@ -50,6 +50,8 @@ class CallCore:
         """Requests of the peer that the application is to answer: call and request, by layer key."""
         self._lingering: dict[str, Call] = {}
         """Calls of ours, even when over, whose 2xx may come again; by the key of the INVITE or re-INVITE."""
+        self._timed: dict[str, Call] = {}
+        """Calls that may wait for a time; the others cost nothing when one comes."""
         self._waiting: dict[str, Call] = {}
         """Calls with a re-INVITE of ours that is not sent yet."""
         self._orphans: dict[str, float] = {}
@@ -107,6 +109,7 @@ class CallCore:
 
     def _send_cancel(self, call: Call, now: float) -> None:
         self._layer.send_cancel(call.key, now)
+        self._timed[call.id] = call
         call.cancel_deadline = now + MATCHES_ALL_TIMERS * self.settings.timing.t1
 
     def _send_bye(self, call: Call, headers: HeaderList, now: float) -> None:
@@ -159,6 +162,8 @@ class CallCore:
     def _forget(self, call: Call) -> None:
         call.state = CallState.ENDING
         self._calls.pop(call.id, None)
+        self._timed.pop(call.id, None)
+        self._waiting.pop(call.id, None)
         self._by_invite.pop(call.key, None)
         if call.dialog is not None:
             self._by_dialog.pop(call.dialog.id, None)
@@ -196,8 +201,9 @@ class CallCore:
         self._count += 1
         return f"{kind}-{self._count}"
 
-    def _awaited(self, key: str, request: Request, response: Response, now: float) -> Answer:
-        """Return our 2xx as it waits for its ACK."""
+    def _await_ack(self, call: Call, key: str, request: Request, response: Response, now: float) -> None:
+        """Take note of our 2xx, which is sent again until its ACK comes."""
         timing = self.settings.timing
         until = now + MATCHES_ALL_TIMERS * timing.t1
-        return Answer(key, request.cseq.number, response, now + timing.t1, timing.t1, until)
+        call.answer = Answer(key, request.cseq.number, response, now + timing.t1, timing.t1, until)
+        self._timed[call.id] = call

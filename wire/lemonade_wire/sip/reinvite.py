@@ -42,7 +42,7 @@ class Reinviting(CallCore):
 
     def _want_reinvite(self, call: Call, wanted: Reinvite) -> None:
         call.reinvite = wanted
-        self._waiting[call.id] = call
+        self._waiting[call.id] = self._timed[call.id] = call
 
     def _send_reinvites(self, now: float) -> None:
         """Send those whose time has come and that nothing stands in the way of."""
@@ -104,6 +104,7 @@ class Reinviting(CallCore):
                 call.session = call.session.answered(response, now)
             except SipParseError:
                 call.session = None
+            self._timed[call.id] = call
         self._events.append(ReinviteAnswered(call.id, ours.transaction, response))
 
     def _reinvite_refused(self, call: Call, ours: Reinvite, response: Response, now: float) -> None:

@@ -185,7 +185,7 @@ class UserAgent(Arriving):
         else:
             known.dialog.refresh(invite.contact)
         known.description = (content_type, body) if body else known.description
-        known.answer = self._awaited(key, invite, response, now)
+        self._await_ack(known, key, invite, response, now)
         self._layer.respond(key, response, now)
 
     def refuse(self, call: str, status: int, *, now: float, reason: str = "", headers: HeaderList = ()) -> None:
