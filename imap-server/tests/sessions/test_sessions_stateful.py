@@ -491,8 +491,9 @@ class TwoSessions(RuleBasedStateMachine):
         by_uid=st.booleans(),
         keys=st.lists(st.integers(0, 13), min_size=1, max_size=2),
         extended=st.booleans(),
+        since=SINCE,
     )
-    def search(self, who: int, pairs: Any, by_uid: bool, keys: list[int], extended: bool) -> None:
+    def search(self, who: int, pairs: Any, by_uid: bool, keys: list[int], extended: bool, since: int | None) -> None:
         client = self.ready(who)
         if self.without_mailbox(client, "SEARCH ALL"):
             return
@@ -515,28 +516,41 @@ class TwoSessions(RuleBasedStateMachine):
             (numbers, lambda uid, _flags: uid in numbered),
             (f"(UNDELETED {numbers})", lambda uid, flags: DELETED not in flags and uid in numbered),
         ]
+        asked = [tests[key] for key in keys]
+        if since is not None:
+            client.modseqs = True
+            moment, value = ([*sorted(box.values.items())] * 10)[since]
+            asked.append((f"MODSEQ {value}", lambda uid, _flags: box.messages[uid].changed >= moment))
         found = [
             (number, uid)
             for number, uid in enumerate(client.view, 1)
-            if uid in box.messages and all(tests[key][1](uid, box.messages[uid].flags) for key in keys)
+            if uid in box.messages and all(test(uid, box.messages[uid].flags) for _, test in asked)
         ]
         shown = [uid if by_uid else number for number, uid in found]
         wanted = "RETURN (MIN MAX ALL COUNT) " if extended else ""
-        command = f"{'UID ' * by_uid}SEARCH {wanted}{' '.join(tests[key][0] for key in keys)}"
+        command = f"{'UID ' * by_uid}SEARCH {wanted}{' '.join(key for key, _ in asked)}"
+        newest = max((box.messages[uid].changed for _, uid in found), default=0)
         answer = self.say(client, command, numbers_stay=not by_uid)
         if not extended:
             assert [sorted(one.numbers) for one in answer.untagged if isinstance(one, Search)] == [shown]
             return
+        told = self.extended_result(answer, by_uid=by_uid)
+        assert told.pop("COUNT") == str(len(shown))
+        assert numbers_of(told.pop("ALL", "")) == shown
+        if since is not None and shown:
+            # RFC 7162, 3.1.5: the highest among those that were found
+            box.told_value(newest, int(told.pop("MODSEQ")))
+        assert told == ({"MIN": str(shown[0]), "MAX": str(shown[-1])} if shown else {})
+
+    @staticmethod
+    def extended_result(answer: Answer, *, by_uid: bool) -> dict[str, str]:
         (values,) = [one.values for one in answer.untagged if isinstance(one, Other) and one.name == "ESEARCH"]
         tag, *words = values
         assert isinstance(tag, ListValue)
         assert [as_text(word) for word in tag.items] == ["TAG", "t"]
         texts = [as_text(word) for word in words]
         assert texts[:1] == ["UID"] * by_uid or not by_uid
-        told = dict(zip(texts[by_uid::2], texts[by_uid + 1 :: 2], strict=True))
-        assert told.pop("COUNT") == str(len(shown))
-        assert numbers_of(told.pop("ALL", "")) == shown
-        assert told == ({"MIN": str(shown[0]), "MAX": str(shown[-1])} if shown else {})
+        return dict(zip(texts[by_uid::2], texts[by_uid + 1 :: 2], strict=True))
 
     @rule(who=WHO, word=st.sampled_from(["FETCH {} FLAGS", "STORE {} FLAGS x", "COPY {} a", "MOVE {} a", "SEARCH {}"]))
     def name_nobody(self, who: int, word: str) -> None:
