@@ -69,7 +69,7 @@ class MediaApp:
             ports, self._sender, options.trace, self._playing_ended, host, resolver=config.resolver
         )
         self._listener = Listener(reactor, self._key, config.resolver)
-        self._recordings = RecordingEndpoint(reactor, options.trace, self._recording_ended)
+        self._recordings = RecordingEndpoint(reactor, options.trace, self._recording_ended, options.fault)
         self._fetches = FetchEndpoint(reactor, config, options.trace, self._fetch_done, bind=host, fault=options.fault)
         self._server: MediaServer | None = None
         self._timer: Any = None

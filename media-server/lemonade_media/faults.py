@@ -163,6 +163,15 @@ class KeysCountTwice(Fault):
     breaks = ("LS-2.7-7",)
 
 
+class LosesSpeech(Fault):
+    """Records less than was said."""
+
+    name = "loses-speech"
+    summary = "leaves out every tenth packet of sound when it records"
+    breaks = ()  # RFC 5022 section 6.5, of which the draft makes no use
+    every = 10
+
+
 class RtpKeysIgnored(Fault):
     """Does not hear keys in RTP though it agreed to them."""
 
@@ -199,5 +208,6 @@ FAULTS = FaultList.of(
     CodecNotOffered,
     KeysCountTwice,
     RtpKeysIgnored,
+    LosesSpeech,
     TicketInLog,
 )

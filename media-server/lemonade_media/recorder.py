@@ -47,6 +47,7 @@ class Recorder:
 
     It ends after `limit_ms`; after `first_silence_ms` without a voice, and then it holds nothing; after
     `last_silence_ms` behind a voice, and then it ends with that voice. None: not for that. `ended` says why.
+    `lost_every` is for a fault: packets with a multiple of it for a number are lost.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Recorder:
         limit_ms: float | None = None,
         first_silence_ms: float | None = None,
         last_silence_ms: float | None = None,
+        lost_every: int = 0,
     ) -> None:
         self.ended: RecordingEnd | None = None
         self.length = 0
@@ -69,11 +71,14 @@ class Recorder:
         self._anchor: _Anchor | None = None
         self._loud_blocks = 0
         self._voice_end: int | None = None
+        self._lost_every = lost_every
         self._look(0)
 
     def receive(self, packet: RtpPacket, codec: Codec, now: float) -> None:
         """Take a packet of PCMU or PCMA, in any order and any number of copies."""
         if self.ended is not None or not packet.payload:
+            return
+        if self._lost_every and packet.sequence % self._lost_every == 0:
             return
         octets = packet.payload if codec != PCMA else encode_ulaw(decode_alaw(packet.payload))
         place = self._place(packet, len(octets), now) - self._settled

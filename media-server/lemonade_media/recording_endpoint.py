@@ -11,11 +11,13 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
+from lemonade_media import faults
 from lemonade_media.caller import Caller
 from lemonade_media.commands import RecordMedia
 from lemonade_media.recorder import RATE, Recorder
 from lemonade_media.recording_file import RecordingFile
 from lemonade_media.service import RecordingEnd
+from lemonade_wire.faults import Fault
 from lemonade_wire.trace import Trace
 
 OnRecorded = Callable[[str, float, int, RecordingEnd], None]
@@ -40,8 +42,15 @@ class RecordingEndpoint:
     One without a voice in `first_silence_ms` leaves the file as it was.
     """
 
-    def __init__(self, reactor: Any, trace: Trace, on_recorded: OnRecorded) -> None:  # noqa: ANN401  as in Twisted
+    def __init__(
+        self,
+        reactor: Any,  # noqa: ANN401  a reactor is several interfaces at once
+        trace: Trace,
+        on_recorded: OnRecorded,
+        fault: Fault | None = None,
+    ) -> None:
         self._reactor = reactor
+        self._lost_every = fault.every if isinstance(fault, faults.LosesSpeech) else 0
         self._trace = trace
         self._on_recorded = on_recorded
         # Of one thread, so that what is written to a file is written in order.
@@ -59,6 +68,7 @@ class RecordingEndpoint:
             limit_ms=command.limit_ms,
             first_silence_ms=command.first_silence_ms,
             last_silence_ms=command.last_silence_ms,
+            lost_every=self._lost_every,
         )
         job = self._jobs[command.call] = _Job(command.call, caller, recorder)
         caller.recorder = recorder

@@ -16,6 +16,7 @@ from twisted.trial.unittest import TestCase
 
 from lemonade_media.caller import Caller
 from lemonade_media.commands import RecordMedia
+from lemonade_media.faults import LosesSpeech
 from lemonade_media.recording_endpoint import RecordingEndpoint
 from lemonade_media.service import RecordingEnd
 from lemonade_wire.redact import Redactor
@@ -89,6 +90,15 @@ class TestRecordingEndpoint(TestCase):
         assert await self.told == ("a", 1000.0, HEAD + 8000, "stopped")
         assert self.path.read_bytes()[HEAD:] == LOUD * 3 + b"\xff" * 7520
         self.endpoint.stop("a")  # nothing runs
+
+    async def test_speech_that_a_fault_loses_is_silence(self) -> None:
+        self.endpoint = RecordingEndpoint(self.clock, Trace("media", None, Redactor("s")), self.note, LosesSpeech())
+        self.start(limit_ms=240)
+        self.say(12)
+        self.clock.advance(0.6)
+        assert await self.told == ("a", 240.0, HEAD + 1920, "limit")
+        lost = b"\xff" * 160
+        assert self.path.read_bytes()[HEAD:] == LOUD * 9 + lost + LOUD + lost
 
     async def test_a_silent_caller_leaves_the_file_as_it_was(self) -> None:
         self.path.write_bytes(b"old")

@@ -179,6 +179,8 @@ class Running:
         shutil.copyfile(job.scenario.path, folder / "scenario.yaml")
         shutil.copyfile(job.message or job.scenario.message_path(), message)
         _keep_name(folder, job.scenario.given.message)
+        for name in job.scenario.spoken():
+            shutil.copyfile(job.scenario.file(name), folder / name)
         length = media_length(message)
         script = folder / "script.json"
         script.write_text(client_script(job.scenario, length), encoding="utf-8")

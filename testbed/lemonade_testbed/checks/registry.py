@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from difflib import get_close_matches
 
-from lemonade_testbed.checks import answer, asking, client, ivr, logs, part, relay, tickets, timing
+from lemonade_testbed.checks import answer, asking, client, ivr, logs, part, recorded, relay, tickets, timing
 from lemonade_testbed.checks.audio import heard_is_part
 from lemonade_testbed.checks.base import Check
 from lemonade_testbed.evidence import Evidence
@@ -45,6 +45,7 @@ CHECKS: dict[str, Check] = {
         *client.CHECKS,
         *logs.CHECKS,
         *relay.CHECKS,
+        *recorded.CHECKS,
     )
 }
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import docker
 from docker.errors import APIError
 
+from lemonade_testbed.checks.recorded import RECORDED
 from lemonade_testbed.runtime import docker_engine
 from lemonade_testbed.runtime.base import EnvironmentBroken, Stopped
 from lemonade_testbed.runtime.docker_capture import Capture
@@ -32,6 +33,7 @@ from lemonade_wire.redact import Redactor
 from lemonade_wire.trace import Trace
 
 _TRIES = 5
+_SOUNDS = {"client": ("heard.wav",), "media": (RECORDED,)}
 
 
 class DockerRuntime:
@@ -196,7 +198,8 @@ class DockerRuntime:
     def exec_client(self, script: Path, seconds: float) -> None:
         """Run the client's script for `seconds` at most, or a little longer than a server that dies."""
         client = self.nodes["client"]
-        client.put(EVIDENCE, {"script.json": script.read_bytes()})
+        spoken = {path.name: path.read_bytes() for path in script.parent.glob("*.wav")}
+        client.put(EVIDENCE, {"script.json": script.read_bytes(), **spoken})
         self._begin(client.start)
         watch(self.world, self.nodes, seconds, self._table.stopping)
 
@@ -220,7 +223,7 @@ class DockerRuntime:
         for role in services(self.world):
             if role in self.nodes:
                 self._fetch_log(role)
-                names = [self.world.trace(role).name, *(["heard.wav"] if role == "client" else [])]
+                names = [self.world.trace(role).name, *_SOUNDS.get(role, ())]
                 self.nodes[role].bring(EVIDENCE, {name: self.world.setup.folder / name for name in names})
 
     def _fetch_log(self, role: str) -> None:

@@ -164,6 +164,7 @@ def _imap_options(world: World) -> list[str]:
 
 def _media_options(world: World) -> list[str]:
     options = ["--rtp-ports", MEDIA_RTP_PORTS, "--allow-imap", world.roles["imap"].name]
+    options += ["--recordings", str(world.setup.folder)]
     # evidence is read off the wire: in a run IMAP is in the clear, passwords too
     options += ["--imap-tls", "never", "--imap-cleartext-login", "allowed"]
     options += [word for caller in world.callers() for word in ("--trust-caller", caller)]

@@ -19,6 +19,7 @@ from lemonade_testbed.scenario.model import Given, NamedFault, Scenario, find_fi
 from lemonade_testbed.verdict import Place
 from lemonade_wire.script import ScriptError, Step, bind, dump_steps, load_yaml_file, parse_steps
 from lemonade_wire.script.duration import parse_duration
+from lemonade_wire.script.verbs import Say
 from lemonade_wire.script.yamltext import ListNode, MapNode, Node, TextNode, nearest
 
 ScenarioError = ScriptError
@@ -112,6 +113,7 @@ def load_scenario(
     head = bind(root.without(*_APART), _Head, also=_APART)
     folders = (path.parent, path.parent / "fixtures", path.parent.parent / "fixtures", SCENARIOS / "fixtures")
     steps = parse_steps(root.require("client"))
+    _find_spoken(path, steps, folders)
     ladder = _ladder(root)
     checks = tuple(_check(node) for node in _list(root, "check"))
     _check_clauses(root, head.clauses, ladder, checks, load_clauses() if clauses is None else clauses)
@@ -147,6 +149,15 @@ def find_scenarios(folder: Path) -> list[Path]:
         for path in folder.rglob("*.yaml")
         if any(line.startswith("scenario:") for line in path.read_text("utf-8", errors="replace").splitlines())
     )
+
+
+def _find_spoken(path: Path, steps: Iterable[Step], folders: Iterable[Path]) -> None:
+    for step in steps:
+        if isinstance(step.args, Say):
+            try:
+                find_file(step.args.file, folders)
+            except FileNotFoundError as problem:
+                raise ScriptError(str(path), step.line, f"say: {problem}") from problem
 
 
 def _given(root: MapNode, given: _Given, folders: Iterable[Path]) -> Given:

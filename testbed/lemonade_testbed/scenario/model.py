@@ -81,6 +81,10 @@ class Scenario:
         """Return the path of a file that the scenario names; raises FileNotFoundError."""
         return find_file(name, self.folders)
 
+    def spoken(self) -> list[str]:
+        """Return the names of the files that the client is to say."""
+        return [step["say"]["file"] for step in self.client if "say" in step]
+
     def message_path(self) -> Path:
         """Return the path of the message; raises FileNotFoundError."""
         return self.file(self.given.message)
