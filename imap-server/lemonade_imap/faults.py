@@ -101,6 +101,18 @@ class CapabilityWithoutBinary(Fault, Behaviour):
         return tuple(name for name in names if name != "URLAUTH=BINARY")
 
 
+class CapabilityWithoutAnonymous(Fault, Behaviour):
+    """AUTHENTICATE ANONYMOUS works, and is not said to."""
+
+    name = "capability-without-anonymous"
+    summary = "CAPABILITY does not list AUTH=ANONYMOUS"
+    breaks = ("LS-2.1-10",)
+
+    def capabilities(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """List all but that."""
+        return tuple(name for name in names if name != "AUTH=ANONYMOUS")
+
+
 class UrlEchoChanged(Fault, Behaviour):
     """URLFETCH answers another spelling of the URL."""
 
@@ -221,6 +233,7 @@ FAULTS = FaultList.of(
     ExpireRewritten,
     NoBodyPartStructure,
     CapabilityWithoutBinary,
+    CapabilityWithoutAnonymous,
     UrlEchoChanged,
     ShortPart,
     FetchListIgnored,

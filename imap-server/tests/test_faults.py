@@ -23,6 +23,7 @@ def picture(make_world: Callable[..., Any], fault: Behaviour | None = None) -> d
     config = replace(make_world().config, tickets=TicketPolicy(anonymous_life=3600.0))
     world = make_world(fault, config)
     seen = {"capability": world.joe.receive_data(b"c CAPABILITY\r\n")}
+    seen["offer"] = world.server.connect().receive_data(b"c CAPABILITY\r\n")
     said = world.joe.receive_data(f'g GENURLAUTH "{EXPIRING}anonymous" INTERNAL\r\n'.encode()).decode()
     url = said.split('"')[1]
     seen["authorised"] = url.rpartition(":")[0].encode()
@@ -71,6 +72,7 @@ CHANGES = {
     "genurlauth-rewrites-expire": {"authorised"},
     "no-bodypartstructure": {"structure and body"},
     "capability-without-binary": {"capability"},
+    "capability-without-anonymous": {"offer"},
     "url-echo-changed": {"echo"},
     "short-part": {"plain", "binary", "structure and body"},
     "fetch-list-ignored": {"unlisted"},

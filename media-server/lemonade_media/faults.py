@@ -113,6 +113,14 @@ class LoginInClear(Fault):
     breaks = ("LS-2.8-4", "LS-2.8-6")
 
 
+class ConnectionPerFetch(Fault):
+    """Keeps no IMAP connection, whatever it is set to."""
+
+    name = "connection-per-fetch"
+    summary = "makes an IMAP connection for every fetch, though it is told to keep them"
+    breaks = ("LS-2.8-14",)
+
+
 class NoLogout(Fault):
     """Leaves IMAP servers without a word."""
 
@@ -202,6 +210,7 @@ FAULTS = FaultList.of(
     Burst,
     WrongOffset,
     LoginInClear,
+    ConnectionPerFetch,
     NoLogout,
     TrustsEverybody,
     UrlNormalised,

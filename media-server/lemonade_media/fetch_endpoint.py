@@ -16,7 +16,7 @@ from lemonade_media.decode import EncodedMedia, MediaCache, MediaError, MediaPar
 from lemonade_media.dialling import Dialler
 from lemonade_media.entering import Steps, enter
 from lemonade_media.failures import Failure, FailureKind, FetchError
-from lemonade_media.faults import NoLogout
+from lemonade_media.faults import ConnectionPerFetch, NoLogout
 from lemonade_media.fetch import FetchPlan, fetch_part
 from lemonade_media.pool import Entrance, Leave, Open, Order, Pool, TurnAway, Use
 from lemonade_media.provisioned import ProvisionedPlan, load
@@ -57,7 +57,8 @@ class FetchEndpoint:
         self._fault = fault
         self._dialler = Dialler(reactor, config.imap, config.resolver, trace, bind)
         self._cache = MediaCache(max_seconds=config.max_media_seconds)
-        self._pool = Pool(config.imap.pool)
+        keeps = not isinstance(fault, ConnectionPerFetch)
+        self._pool = Pool(config.imap.pool if keeps else replace(config.imap.pool, idle_seconds=0))
         self._jobs: dict[int, _Job] = {}
         self._connections: dict[int, ImapConnection] = {}
         self._timer: DelayedCall | None = None

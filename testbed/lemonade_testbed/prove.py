@@ -50,8 +50,10 @@ def prove(running: Running, scenarios: Sequence[Scenario]) -> list[Proof]:
 
 
 def unnamed(known: Mapping[str, Collection[str]], scenarios: Iterable[Scenario]) -> list[Proof]:
-    """Return a failed line for each fault of the nodes that no scenario names."""
-    named = {(fault.role, fault.name) for scenario in scenarios for fault in scenario.faults}
+    """Return a failed line for each fault of the nodes that no scenario names, as a fault or as part of its world."""
+    read = list(scenarios)
+    named = {(fault.role, fault.name) for scenario in read for fault in scenario.faults}
+    named |= {wrong for scenario in read for wrong in scenario.given.wrong.items()}
     return [
         Proof("-", f"fault {role}={name}", "named by a scenario", "named by none", ok=False)
         for role, names in known.items()

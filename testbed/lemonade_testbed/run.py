@@ -262,6 +262,8 @@ def _setup(job: Job, folder: Path) -> Setup:
         salt=secrets.token_hex(16),
         seed=job.seed,
         services=given.services,
+        imap_idle=given.imap_idle,
+        imap_contact=given.imap_contact,
         faults={**given.wrong, **job.faults},
         relay=job.scenario.relay,
         scenario=job.scenario.name,

@@ -39,6 +39,8 @@ def test_nodes_get_the_scenario_s_options(tmp_path: Path, bridge: Bridge) -> Non
         fetch_users=("mediaserver",),
         anonymous_life=3600,
         services=("annc",),
+        imap_idle=5,
+        imap_contact="postmaster@example.net",
         faults={"imap": "no-urlfetch"},
         scenario="stranger",
     )
@@ -60,6 +62,8 @@ def test_nodes_get_the_scenario_s_options(tmp_path: Path, bridge: Bridge) -> Non
     }
     media = environment(made, "media")
     assert media["LEMONADE_SERVICE"] == "annc"
+    assert media["LEMONADE_IMAP_IDLE"] == "5"
+    assert media["LEMONADE_IMAP_CONTACT"] == "postmaster@example.net"
     assert media["LEMONADE_IMAP_USER"] == "mediaserver:s$cret"
     assert media["LEMONADE_TRUST_CALLER"] == f"{prefix}.13"
     assert (media["LEMONADE_IMAP_TLS"], media["LEMONADE_IMAP_CLEARTEXT_LOGIN"]) == ("never", "allowed")

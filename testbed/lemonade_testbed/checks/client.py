@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from lemonade_testbed.checks.base import Check
-from lemonade_testbed.checks.facts import imap_commands
+from lemonade_testbed.checks.facts import imap_commands, imap_data
 from lemonade_testbed.evidence import Evidence
-from lemonade_testbed.ladder.imaptext import fetch_items
+from lemonade_testbed.ladder.imaptext import capabilities, fetch_items
 from lemonade_testbed.scenario.model import Scenario
 from lemonade_testbed.verdict import CheckResult
 
@@ -47,7 +47,44 @@ def _logs_out(_scenario: Scenario, evidence: Evidence, _file: str) -> CheckResul
     return CheckResult(ok, requirement, "LOGOUT", ", ".join(last.values()) or "no command")
 
 
+def _anonymous_by_the_rules(_scenario: Scenario, evidence: Evidence, _file: str) -> CheckResult:
+    requirement = "who has no account uses AUTHENTICATE ANONYMOUS where it is offered, and else LOGIN as anonymous"
+    logins = [
+        " ".join([command.name, *command.rest.replace('"', "").split()[:1]]).upper()
+        for _, command in imap_commands(evidence, "media")
+        if command.name in {"LOGIN", "AUTHENTICATE"}
+    ]
+    offered = any("AUTH=ANONYMOUS" in capabilities(event.text("text")) for event in imap_data(evidence, "media"))
+    wanted = "AUTHENTICATE ANONYMOUS" if offered else "LOGIN ANONYMOUS"
+    ok = bool(logins) and set(logins) == {wanted}
+    return CheckResult(ok, requirement, wanted, ", ".join(dict.fromkeys(logins)) or "no login")
+
+
+def _keeps_its_connection(_scenario: Scenario, evidence: Evidence, _file: str) -> CheckResult:
+    requirement = "the media server fetches over the connection that it has"
+    over = [
+        " ".join(sorted((event.text("local"), event.text("remote"))))
+        for event, command in imap_commands(evidence, "media")
+        if command.name == "URLFETCH"
+    ]
+    ok = len(over) > 1 and len(set(over)) == 1
+    seen = f"{len(over)} URLFETCH over {len(set(over))} connections"
+    return CheckResult(ok, requirement, "several URLFETCH over one connection", seen)
+
+
 CHECKS = (
+    Check(
+        "anonymous login by the rules",
+        ("LS-2.8-5", "LS-2.8-6", "LS-2.8-7"),
+        "a media server without an account uses AUTHENTICATE ANONYMOUS where it is offered, and else LOGIN",
+        _anonymous_by_the_rules,
+    ),
+    Check(
+        "media server keeps its connection",
+        ("LS-2.8-14",),
+        "all that the media server fetches comes over one connection",
+        _keeps_its_connection,
+    ),
     Check("media server logs out", ("LS-2.8-15",), "the last command of each connection is LOGOUT", _logs_out),
     Check("client downloads nothing", ("LS-1-2",), "the client fetches no content of the part", _downloads_nothing),
     Check(

@@ -152,6 +152,10 @@ def _media(world: World) -> dict[str, str]:
         "IMAP_TLS": "never",
         "IMAP_CLEARTEXT_LOGIN": "allowed",
     }
+    if world.setup.imap_idle is not None:
+        values["IMAP_IDLE"] = str(world.setup.imap_idle)
+    if world.setup.imap_contact:
+        values["IMAP_CONTACT"] = world.setup.imap_contact
     if world.setup.services:
         values["SERVICE"] = _words(world.setup.services)
     if callers := world.callers():

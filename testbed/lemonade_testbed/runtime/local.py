@@ -170,6 +170,10 @@ def _media_options(world: World) -> list[str]:
     options += [word for caller in world.callers() for word in ("--trust-caller", caller)]
     if world.setup.identity:
         options += ["--imap-user", ":".join(world.setup.identity)]
+    if world.setup.imap_idle is not None:
+        options += ["--imap-idle", str(world.setup.imap_idle)]
+    if world.setup.imap_contact:
+        options += ["--imap-contact", world.setup.imap_contact]
     for service in world.setup.services:
         options += ["--service", service]
     return options + _rules(world)

@@ -28,7 +28,8 @@ class Setup:
     `media_servers`: value of the METADATA entry, None for no entry. `fetch_users`: the accounts whose URLFETCH is
     answered, empty for all. `anonymous_life`: seconds that anonymous URLs may live, None for no limit.
     `services`: those that the media server offers, empty for all. `trusted_caller`: whether the media server uses its
-    identity for the client. `faults`: role to the name of its fault.
+    identity for the client. `imap_idle`: seconds that it keeps an IMAP connection, None for its default.
+    `imap_contact`: its administrator's address, empty for none. `faults`: role to the name of its fault.
     `relay`: what happens between the nodes, None where they reach each other directly. `scenario`: its name, which the
     nodes are told; empty for none.
     """
@@ -44,6 +45,8 @@ class Setup:
     anonymous_life: int | None = None
     services: tuple[str, ...] = ()
     trusted_caller: bool = True
+    imap_idle: int | None = None
+    imap_contact: str = ""
     profile: str = "draft-07"
     salt: str = ""
     seed: int = 1

@@ -74,6 +74,8 @@ class _Given(BaseModel):
     media_servers: str = Field("", alias="media-servers")
     fetch_users: tuple[_Name, ...] = Field((), alias="fetch-users")
     anonymous_life: Annotated[int | None, BeforeValidator(_whole_seconds)] = Field(None, alias="anonymous-life")
+    imap_idle: Annotated[int | None, BeforeValidator(_whole_seconds)] = Field(None, alias="imap-idle")
+    imap_contact: str = Field("", alias="imap-contact", pattern=r"^\S+@\S+$|^$")
     services: tuple[Literal["annc", "ivr"], ...] = ()
     wrong: dict[Literal["client", "imap", "media"], str] = Field(default_factory=dict)
     trusted_caller: Literal["yes", "no"] = Field("yes", alias="trusted-caller")
@@ -181,6 +183,8 @@ def _given(root: MapNode, given: _Given, folders: Iterable[Path]) -> Given:
         given.services,
         {str(role): fault for role, fault in given.wrong.items()},
         trusted_caller=given.trusted_caller == "yes",
+        imap_idle=given.imap_idle,
+        imap_contact=given.imap_contact,
     )
 
 

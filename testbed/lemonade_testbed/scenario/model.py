@@ -20,8 +20,9 @@ class Given:
     `mailbox`: where it is put; `users`: names and passwords, the first owns the mailbox; `identity`: NAME, PASSWORD
     of the media server at the IMAP server, None for a media server without one; `submit_users`, `applications`,
     `media_servers`, `fetch_users`, `anonymous_life` (seconds): settings of the IMAP server. `services`: those of the
-    media server, empty for all; `trusted_caller`: whether it uses its identity for the client. `wrong`: role to a fault
-    of its reference node that is part of this world: what the others make of it is judged.
+    media server, empty for all; `trusted_caller`: whether it uses its identity for the client; `imap_idle`: seconds
+    that it keeps an IMAP connection; `imap_contact`: its administrator's address. `wrong`: role to a fault of its
+    reference node that is part of this world: what the others make of it is judged.
     """
 
     message: str
@@ -36,6 +37,8 @@ class Given:
     services: tuple[str, ...] = ()
     wrong: Mapping[str, str] = field(default_factory=dict)
     trusted_caller: bool = True
+    imap_idle: int | None = None
+    imap_contact: str = ""
 
     @property
     def owner(self) -> tuple[str, str]:

@@ -192,6 +192,7 @@ def _fetch_steps(ticket: str, way: str) -> list[Message]:
     structure = f'(BODYPARTSTRUCTURE ("AUDIO" "BASIC" NIL NIL NIL "BINARY" {len(OCTETS)}))'
     data = f'* URLFETCH "{ticket}" {structure} (BINARY ~{{{len(OCTETS)}}})'
     return [
+        imap("greeting", "* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN AUTH=ANONYMOUS] ready", client="media"),
         imap("authenticate", f"b1 AUTHENTICATE {way} ***", client="media"),
         imap("authenticate-ok", "b1 OK in", client="media"),
         imap("urlfetch", f'b2 URLFETCH ("{ticket}" BODYPARTSTRUCTURE BINARY)', client="media"),

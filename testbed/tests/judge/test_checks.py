@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -114,6 +115,13 @@ RED: dict[str, tuple[str, Callable[[Flow], None], str]] = {
     "all at once": ("rtp is paced", set_rtp(gap=0.001), "times three packets"),
     "login": ("no login in clear", replace_text("authenticate", "AUTHENTICATE ANONYMOUS", "LOGIN joe"), "LOGIN"),
     "no authentication": ("no login in clear", drop("authenticate", "authenticate-ok"), "no authentication"),
+    "login of nobody": (
+        "anonymous login by the rules",
+        replace_text("authenticate", "AUTHENTICATE ANONYMOUS", "AUTHENTICATE PLAIN"),
+        "AUTHENTICATE PLAIN",
+    ),
+    "no login": ("anonymous login by the rules", drop("authenticate", "authenticate-ok"), "no login"),
+    "one fetch": ("media server keeps its connection", drop("logout"), "1 URLFETCH over 1"),
     "no logout": ("media server logs out", drop("logout"), "URLFETCH"),
     "nothing done": ("media server logs out", drop("authenticate", "urlfetch", "logout"), "no command"),
     "client fetches the body": ("client downloads nothing", ask_for_content("BODY.PEEK[2]"), "BODY.PEEK[2]"),
@@ -192,6 +200,24 @@ def test_a_response_of_failure_tells_why_and_of_what(ivr: Flow) -> None:
     ivr.change("response", 'context="imap://joe', 'context="imap://sue')
     assert "imap://sue" in run(words, ivr).seen
     assert not run(words, ivr).ok
+
+
+def test_anonymous_logs_in_by_login_where_it_must(annc: Flow) -> None:
+    words = "anonymous login by the rules"
+    annc.change("authenticate", "AUTHENTICATE ANONYMOUS ***", 'LOGIN "anonymous" ***')
+    assert not run(words, annc).ok
+    annc.change("authenticate-ok", "OK in", "OK [CAPABILITY IMAP4rev1 URLAUTH=BINARY] in")
+    annc.drop("greeting")
+    assert run(words, annc).ok
+
+
+def test_two_fetches_over_one_connection(annc: Flow) -> None:
+    words = "media server keeps its connection"
+    again = dataclasses.replace(annc["urlfetch"], name="again", text=annc["urlfetch"].text.replace("b2", "b9"))
+    annc.messages.append(again)
+    assert run(words, annc).ok
+    again.connection += 1
+    assert run(words, annc).seen == "2 URLFETCH over 2 connections"
 
 
 def test_headers_may_be_fetched(annc: Flow) -> None:

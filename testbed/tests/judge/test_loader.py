@@ -80,6 +80,7 @@ BAD = {
     "colon in a user": ('{joe: "0123"}', '{"joe:doe": "0123"}', 8, "'joe:doe' is not a name"),
     "blank in a submit user": ("[media]", "[media server]", 10, "'media server' is not a name"),
     "comma in an application": ("submit-users: [media]", 'applications: {stream: ["a,b"]}', 10, "'a,b' is not a name"),
+    "contact that is none": ("submit-users: [media]", "imap-contact: postmaster", 10, "imap-contact"),
     "unknown service": ("submit-users: [media]", "services: [conf]", 10, "'annc' or 'ivr'"),
     "unknown wrong": ("submit-users: [media]", "wrong: {imap: short}", 6, "did you mean 'short-part'?"),
     "life that is no duration": ("submit-users: [media]", "anonymous-life: long", 10, "'long' is not a duration"),
