@@ -9,11 +9,14 @@ from lemonade_media.commands import AbortFetch, AddStream, LogLine, PlayMedia, S
 from lemonade_media.fetch import FetchPlan
 from lemonade_media.provisioned import ProvisionedPlan
 from lemonade_media.replay import CONFIG, Replay
+from lemonade_wire.mscml.document import CONTENT_TYPE, write_document
+from lemonade_wire.mscml.request import Audio, PlayCollect, Prompt
 from lemonade_wire.sdp.codec import PCMA, PCMU, Codec
 from lemonade_wire.sdp.description import Direction, SessionDescription
 from lemonade_wire.sdp.offer import make_offer
 from lemonade_wire.sip.event import ByeReceived, CallAnswered, CallEnded, CallRefused
 from lemonade_wire.sip.netann import AnnouncementUri
+from lemonade_wire.sip.uri import SipUri
 
 URL = "imap://joe@imap.example.com/INBOX;UIDVALIDITY=9/;UID=20/;SECTION=2;URLAUTH=anonymous:INTERNAL:" + "0a" * 32
 ANNC = AnnouncementUri(URL).uri("media.example.net")
@@ -60,6 +63,16 @@ def test_provisioned_content_takes_no_connection(tmp_path: Path) -> None:
     assert fetch.plan == ProvisionedPlan("/provisioned/welcome", tmp_path, "welcome", "de", ("5",))
     play = next(command for command in replay.commands if isinstance(command, PlayMedia))
     assert (play.offset_ms, play.limit_ms, play.plays, play.delay_ms) == (0, 3_600_000, 2, 40)
+
+
+def test_provisioned_content_is_for_ivr_too(tmp_path: Path) -> None:
+    replay = Replay(config=replace(CONFIG, provisioned=tmp_path))
+    call = replay.invite(SipUri.parse("sip:ivr@media.example.net"), bytes(OFFER))
+    request = write_document(PlayCollect(Prompt((Audio("/provisioned/welcome", None),)), "1"))
+    replay.caller.info(call, request, CONTENT_TYPE, now=replay.now)
+    replay.settle()
+    fetch = next(command for command in replay.commands if isinstance(command, StartFetch))
+    assert fetch.plan == ProvisionedPlan("/provisioned/welcome", tmp_path, "welcome")
 
 
 def test_answer_covers_every_line_and_names_ports() -> None:
