@@ -38,6 +38,8 @@ def counted(*told: Told) -> str:
         ([(0.0, "5", "down"), (0.01, "6", "info")], "56"),
         ([(0.0, "5", "info"), (0.1, "5", "info"), (0.2, "5", "info")], "555"),
         ([(0.0, "5", "down"), (0.1, "5", "up"), (0.15, "5", "down"), (0.2, "5", "up")], "55"),
+        # who has its twin has no second one
+        ([(0.0, "5", "down"), (0.05, "5", "up"), (0.1, "5", "info"), (0.2, "5", "info")], "55"),
         # fast typing told both ways: in the order of each way, each has one twin
         ([(0.0, "5", "down"), (0.1, "5", "up"), (0.15, "5", "down"), (0.2, "5", "info"), (0.3, "5", "info")], "55"),
         ([(0.0, "1", "down"), (0.1, "2", "down"), (0.2, "1", "info"), (0.3, "2", "info")], "12"),

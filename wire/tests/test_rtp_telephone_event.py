@@ -216,6 +216,31 @@ def test_a_long_press_is_one_whatever_is_left_of_it(kept: str) -> None:
     assert held(events) == [("5", whole[kept])]
 
 
+def test_segments_in_any_order_make_the_whole_length() -> None:
+    second, first = packet(report(5, 400), 0xFFFF, 9), packet(report(5, 0xFFFF), 0, 8, marker=True)
+    end = packet(report(5, 800, end=True), 0xFFFF, 10)
+    events = hear([(8.2, second), (8.21, first), (8.3, end)])
+    assert keys(events) == "5"
+    assert held(events) == [("5", (0xFFFF + 800) / 8)]
+
+
+def test_a_key_that_has_ended_has_no_further_segment() -> None:
+    arriving = [(0.05, packet(report(5, 400, end=True), 0, 1)), (8.3, packet(report(5, 400), 0xFFFF, 9))]
+    assert keys(hear(arriving)) == "55"
+
+
+def test_a_key_without_a_pause_before_it_is_marked_as_new() -> None:
+    assert (
+        keys(hear([(0.05, packet(report(5, 400), 0, 1)), (0.1, packet(report(5, 400), 400, 2, marker=True))])) == "55"
+    )
+
+
+def test_the_end_of_a_segment_goes_with_the_beginning_of_the_next_key() -> None:
+    both = report(5, 400, end=True) + report(6, 400, end=True)
+    arriving = [(8.2, packet(report(5, 0xFFFF), 0, 1)), (8.3, packet(both, 0xFFFF, 2, marker=True))]
+    assert keys(hear(arriving)) == "56"
+
+
 def test_several_events_in_a_packet_follow_each_other() -> None:
     # section 2.5.1.5: contiguous, the timestamp that of the first
     both = report(9, 400, end=True) + report(1, 800, end=True)

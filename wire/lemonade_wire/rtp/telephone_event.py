@@ -134,15 +134,17 @@ class _Press:
 
     def goes_on(self, timestamp: int, sequence: int, *, marker: bool) -> bool:
         """Tell whether a report of the same event with a timestamp not yet known is of this press."""
+        behind = _ahead(timestamp, self.stamps[0])
+        if behind < 0:  # section 2.5.2.3: the next segment begins where one of 0xFFFF ends, and may come first
+            return behind % MAX_DURATION == 0
         if marker:
             return False
-        behind = _ahead(timestamp, self.stamps[0])
-        if behind % MAX_DURATION == 0:  # section 2.5.2.3: the next segment begins where one of 0xFFFF ends
-            return behind < 0 or not self.ended
+        if behind % MAX_DURATION == 0:
+            return not self.ended
         # Some senders move the timestamp within an event. Then the reports of one event overlap; and where no packet is
         # missing in between, what begins without a marker as the last one ends is no new event either.
         follows = not self.ended and behind == self.ticks and sequence == (self.sequence + 1) % 0x10000
-        return 0 < behind < self.ticks or follows
+        return behind < self.ticks or follows
 
     def take(self, report: EventReport, timestamp: int, sequence: int, now: float) -> None:
         """Note a report of this press."""
