@@ -138,7 +138,10 @@ def _say(talk: Talk, step: Step, section: Section, seen: Seen) -> list[str]:
     tag, lines = talk.raw(line) if step.kind == "<" else talk.command(line)
     seen.learn(lines)
     told = _facts(lines, tag, seen)
-    return [*told, *(["closed"] if talk.closed else []), *(["silence"] if talk.silent else [])]
+    if talk.closed:
+        # whether a BYE comes through before the end depends on what is on its way the other way
+        told = [*(fact for fact in told if not fact.startswith("untagged BYE")), "closed"]
+    return [*told, *(["silence"] if talk.silent else [])]
 
 
 def _facts(lines: Sequence[LogicalLine], tag: str, seen: Seen) -> list[str]:
