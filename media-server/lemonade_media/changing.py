@@ -93,4 +93,4 @@ class Changing:
             self._conductor.carry_out(call, call.service.stop(now), now)
         elif call.law != law:
             media = tuple(one.to(call.law) for one in call.media.values())
-        self._conductor.command(change_for(call, stream, media))
+        self._conductor.command(change_for(call, stream, media, self._conductor.fault))

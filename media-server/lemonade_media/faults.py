@@ -188,6 +188,14 @@ class RtpKeysIgnored(Fault):
     breaks = ("LS-2.7-7",)
 
 
+class HoldIgnored(Fault):
+    """Accepts to be put on hold, and sends on."""
+
+    name = "hold-ignored"
+    summary = "sends RTP while it is on hold"
+    breaks = ()  # RFC 3264 section 8.4, which the draft leaves to SDP
+
+
 class TicketInLog(Fault):
     """Writes whole tickets to its log."""
 
@@ -218,5 +226,6 @@ FAULTS = FaultList.of(
     KeysCountTwice,
     RtpKeysIgnored,
     LosesSpeech,
+    HoldIgnored,
     TicketInLog,
 )

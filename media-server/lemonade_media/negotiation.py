@@ -117,7 +117,9 @@ def take_answer_again(call: Call, offer: SessionDescription, body: bytes) -> Neg
     return _named(streams[0]) if streams else removed(stream)
 
 
-def change_for(call: Call, stream: NegotiatedStream, media: tuple[EncodedMedia, ...] | None) -> ChangeStream:
+def change_for(
+    call: Call, stream: NegotiatedStream, media: tuple[EncodedMedia, ...] | None, fault: Fault | None
+) -> ChangeStream:
     """Return the command that has the call's stream go on as agreed now; `media`: what it plays, encoded anew."""
     silent = not stream.remote_port or ipaddress.ip_address(stream.remote_address).is_unspecified
     return ChangeStream(
@@ -128,7 +130,7 @@ def change_for(call: Call, stream: NegotiatedStream, media: tuple[EncodedMedia, 
         rtcp_port=None if silent else stream.remote_rtcp_port,
         payload_type=stream.payload_type,
         ptime_ms=stream.ptime_ms,
-        held=not stream.direction.sends,
+        held=not stream.direction.sends and not isinstance(fault, faults.HoldIgnored),
         formats=_own_formats(call, stream),
         media=media,
     )

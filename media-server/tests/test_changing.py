@@ -8,8 +8,9 @@ import pytest
 
 from lemonade_media.commands import ChangeStream, LogLine, PlayMedia, StartFetch, StopMedia
 from lemonade_media.decode import EncodedMedia
-from lemonade_media.faults import OkBeforeUrlfetch
+from lemonade_media.faults import HoldIgnored, OkBeforeUrlfetch
 from lemonade_media.replay import CALLER, SERVER, Replay
+from lemonade_wire.faults import Fault
 from lemonade_wire.mscml.document import CONTENT_TYPE, parse_document, write_document
 from lemonade_wire.mscml.request import Audio, Play, Prompt
 from lemonade_wire.mscml.response import Response as MscmlResponse
@@ -30,11 +31,10 @@ OFFER = make_offer("192.0.2.3", 20000, [PCMU, PCMA])
 class Talk:
     """A call that plays, and what its re-INVITEs bring."""
 
-    def __init__(self, uri: SipUri = ANNC, offer: SessionDescription = OFFER, body: bytes | None = None) -> None:
+    def __init__(self, uri: SipUri = ANNC, offer: SessionDescription = OFFER, fault: Fault | None = None) -> None:
         self.sent: list[bytes] = []
-        self.replay = Replay(deliver=self._deliver)
-        self.offer = offer
-        self.call = self.replay.invite(uri, bytes(offer) if body is None else body)
+        self.replay = Replay(deliver=self._deliver, fault=fault)
+        self.call = self.replay.invite(uri, bytes(offer))
         answered = next(event for event in self.replay.heard if isinstance(event, CallAnswered))
         self.first = SessionDescription.parse(answered.response.body)
 
@@ -316,3 +316,10 @@ def test_a_refresh_by_the_server_offers_the_same_and_its_answer_counts() -> None
     replay.advance(101)
     assert replay.heard[-1] == CallEnded(call, "bye-received"), "nobody refreshed it"
     assert replay.server.idle
+
+
+def test_the_fault_that_ignores_a_hold_says_otherwise() -> None:
+    talk = Talk(fault=HoldIgnored())
+    answer = SessionDescription.parse(talk.reinvite(directed("inactive")).body)
+    assert answer.media[0].direction(answer) is Direction.INACTIVE
+    assert not talk.changed.held
