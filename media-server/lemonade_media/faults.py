@@ -193,7 +193,7 @@ class HoldIgnored(Fault):
 
     name = "hold-ignored"
     summary = "sends RTP while it is on hold"
-    breaks = ()  # RFC 3264 section 8.4, which the draft leaves to SDP
+    breaks = ("LS-1-3",)
 
 
 class TicketInLog(Fault):
