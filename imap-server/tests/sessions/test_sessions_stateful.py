@@ -34,6 +34,8 @@ CONFIG = ServerConfig(passwords={"joe": "secret"}, logins=LoginPolicy())
 WHO = st.sampled_from([0, 1])
 NAMES = st.sampled_from(["INBOX", "a", "inbox", "a", "INBOX", "a/b", "d"])
 MOSTLY_INBOX = st.sampled_from(["INBOX", "INBOX", "inbox", "a"])
+NAMED = st.sampled_from(["a", "d", "a/b", "Inbox"])
+CHANGES = st.lists(st.tuples(st.sampled_from(["create", "delete", "rename"]), NAMED, NAMED), min_size=1, max_size=3)
 FLAGS = st.lists(st.sampled_from(["\\Seen", "\\Deleted", "work", "\\DELETED", "WORK", "x"]), max_size=3)
 PAIRS = st.lists(st.tuples(st.integers(1, 9), st.none() | st.integers(1, 9)), min_size=1, max_size=3)
 SINCE = st.none() | st.integers(0, 9)
@@ -69,6 +71,8 @@ class TwoSessions(RuleBasedStateMachine):
     @initialize(read_only=st.booleans())
     def begin(self, read_only: bool) -> None:
         self.clients = [self.login() for _ in range(3)]
+        for name in ("a", "d"):
+            self.create(0, name)
         for who in (0, 1):
             self.append(who, "INBOX", [["work"], ["WORK"]])
             self.select(who, "INBOX", read_only and bool(who), False)
@@ -231,12 +235,13 @@ class TwoSessions(RuleBasedStateMachine):
             box.remove([uid for uid, message in box.messages.items() if DELETED in message.flags])
         assert not self.say(client, word).untagged
 
-    @rule(who=WHO, what=st.sampled_from(["create", "delete", "rename"]), name=NAMES, other=NAMES)
-    def change_names(self, who: int, what: str, name: str, other: str) -> None:
-        if what == "rename":
-            self.rename(who, name, other)
-        else:
-            (self.create if what == "create" else self.delete)(who, name)
+    @rule(who=WHO, changes=CHANGES)
+    def change_names(self, who: int, changes: list[tuple[str, str, str]]) -> None:
+        for what, name, other in changes:
+            if what == "rename":
+                self.rename(who, name, other)
+            else:
+                (self.create if what == "create" else self.delete)(who, name)
 
     def create(self, who: int, name: str) -> None:
         client = self.ready(who)
