@@ -105,7 +105,8 @@ class Client:
 
     `view`: UIDs by sequence number; `known`: the flags of each. `before`: the mailbox's messages before the command.
     `answered`: the UIDs whose FETCH is asked for by the command, `silent`: those whose FETCH is unwanted; `fetched`:
-    those of which one came, and with which items.
+    those of which one came, and with which items. `told`: the moment up to which all was told, and `knows_all` whether
+    nothing behind it may have been: a command that is refused may tell flags and not who is new.
     """
 
     def __init__(self, connection: Any) -> None:  # noqa: ANN401  a connection of the loopback server
@@ -133,6 +134,7 @@ class Client:
         self.keywords: set[str] = set()
         self.used: set[str] = set()
         self.told = box.moment
+        self.knows_all = True
         self.before: dict[int, Message] = {}
 
     def begin(self, answered: Collection[int] = (), silent: Collection[int] = ()) -> None:
@@ -173,7 +175,8 @@ class Client:
                 self._take_fetch(self._selected(), number, items)
             case Status(None, "OK") if response.code_name == "HIGHESTMODSEQ":
                 box = self._selected()
-                box.bounds.append((int(response.code_arguments), self.told))
+                if self.knows_all:
+                    box.bounds.append((int(response.code_arguments), self.told))
 
     def _selected(self) -> Box:
         assert self.box is not None, "a mailbox's responses without a mailbox"
@@ -230,6 +233,7 @@ class Client:
         assert self.recent_told == self._recent_now()
         assert self.used - {RECENT} <= self.keywords, "a keyword that FLAGS did not tell"
         self.told = self.box.moment
+        self.knows_all = True
 
 
 class Mailboxes:

@@ -126,6 +126,7 @@ class TwoSessions(RuleBasedStateMachine):
         self.hear(client, untagged, numbers_stay=numbers_stay)
         for uid in silently[0] if silently else ():
             client.known[uid] = silently[1](client.known[uid])
+        client.knows_all = False
         if last.result == "OK" and not client.ended_in:
             client.settled(numbers_stay=numbers_stay)
         self.tell_others(client)
