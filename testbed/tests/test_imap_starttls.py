@@ -127,8 +127,8 @@ def test_a_part_is_fetched_over_tls(tmp_path: Path, certs: Path, identity: str, 
     ended = run(
         tmp_path,
         scenario,
-        f"--tls-cert {certs}/good/{HOST}.pem --tls-key {certs}/good/{HOST}.key",
-        f"--imap-tls required --imap-cleartext-login never --imap-ca {certs}/good/ca.pem",
+        f"--tls-cert '{certs}/good/{HOST}.pem' --tls-key '{certs}/good/{HOST}.key'",
+        f"--imap-tls required --imap-cleartext-login never --imap-ca '{certs}/good/ca.pem'",
     )
     assert ended.verdict.outcome is Outcome.PASS, log(ended)
     assert said(ended) == ["STARTTLS", "CAPABILITY", login, "URLFETCH", "LOGOUT"]
@@ -137,25 +137,25 @@ def test_a_part_is_fetched_over_tls(tmp_path: Path, certs: Path, identity: str, 
 @pytest.mark.parametrize(
     ("options", "why", "sent"),
     [
-        (("", "--imap-tls required --imap-ca {certs}/good/ca.pem"), "the IMAP server offers no STARTTLS", ["LOGOUT"]),
+        (("", "--imap-tls required --imap-ca '{certs}/good/ca.pem'"), "the IMAP server offers no STARTTLS", ["LOGOUT"]),
         (
             (
-                "--tls-cert {certs}/other/{host}.pem --tls-key {certs}/other/{host}.key",
-                "--imap-tls preferred --imap-ca {certs}/good/ca.pem",
+                "--tls-cert '{certs}/other/{host}.pem' --tls-key '{certs}/other/{host}.key'",
+                "--imap-tls preferred --imap-ca '{certs}/good/ca.pem'",
             ),
             "no authority that is trusted here",
             ["STARTTLS"],
         ),
         (
             (
-                "--tls-cert {certs}/good/{other}.pem --tls-key {certs}/good/{other}.key",
-                "--imap-tls preferred --imap-ca {certs}/good/ca.pem",
+                "--tls-cert '{certs}/good/{other}.pem' --tls-key '{certs}/good/{other}.key'",
+                "--imap-tls preferred --imap-ca '{certs}/good/ca.pem'",
             ),
             f"certificate is not for {HOST}",
             ["STARTTLS"],
         ),
         (
-            ("--tls-cert {certs}/good/{host}.pem --tls-key {certs}/good/{host}.key", "--imap-tls preferred"),
+            ("--tls-cert '{certs}/good/{host}.pem' --tls-key '{certs}/good/{host}.key'", "--imap-tls preferred"),
             "no authority that is trusted here",
             ["STARTTLS"],
         ),
