@@ -147,7 +147,6 @@ def _media(world: World) -> dict[str, str]:
         "RTP_PORTS": MEDIA_RTP_PORTS,
         "ALLOW_IMAP": world.roles["imap"].name,
         "RESOLVE": _words(world.rules()),
-        "RECORDINGS": EVIDENCE,
         # a capture reads what is in the clear alone
         "IMAP_TLS": "never",
         "IMAP_CLEARTEXT_LOGIN": "allowed",

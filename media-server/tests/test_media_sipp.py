@@ -1,0 +1,136 @@
+"""SIPp, a caller that nobody here wrote, places a thousand calls at fifty a second on a media server with one core."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+COMMAND = [sys.executable, "-c", "from lemonade_media.cli import main; main()"]
+SERVER = f"127.{20 + os.getpid() % 200}.{os.getpid() // 200 % 250}.250"
+CALLS, RATE = 1000, 50
+CONTENT = bytes(range(256)) * 31 + bytes(64)  # 8000 octets: one second
+HEADERS = """From: <sip:joe@[local_ip]:[local_port]>;tag=[pid]SIPp[call_number]
+To: <sip:annc@[remote_ip]>{tag}
+Call-ID: [call_id]
+CSeq: 1 {method}
+Contact: <sip:joe@[local_ip]:[local_port]>
+Max-Forwards: 70
+"""
+VIA = "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\n"
+SCENARIO = f"""<?xml version="1.0"?>
+<scenario name="announcements">
+<send retrans="500"><![CDATA[
+
+INVITE sip:annc@[remote_ip]:[remote_port];play=/provisioned/second SIP/2.0
+{VIA}{HEADERS.format(tag="", method="INVITE")}Content-Type: application/sdp
+Content-Length: [len]
+
+v=0
+o=joe 1 1 IN IP4 [local_ip]
+s=-
+c=IN IP4 [media_ip]
+t=0 0
+m=audio [media_port] RTP/AVP 0
+a=recvonly
+]]></send>
+<recv response="100" optional="true"/>
+<recv response="200" rrs="true" timeout="30000"/>
+<send><![CDATA[
+
+ACK [next_url] SIP/2.0
+{VIA}{HEADERS.format(tag="[peer_tag_param]", method="ACK")}Content-Length: 0
+
+]]></send>
+<recv request="BYE" timeout="30000"/>
+<send><![CDATA[
+
+SIP/2.0 200 OK
+[last_Via:]
+[last_From:]
+[last_To:]
+[last_Call-ID:]
+[last_CSeq:]
+Content-Length: 0
+
+]]></send>
+</scenario>
+"""
+
+
+def test_a_thousand_calls_at_fifty_a_second_on_one_core(tmp_path: Path) -> None:
+    sipp = program("sipp", "sip-tester")
+    (tmp_path / "provisioned").mkdir()
+    (tmp_path / "provisioned/second.ulaw").write_bytes(CONTENT)
+    (tmp_path / "calls.xml").write_text(SCENARIO)
+    with media(tmp_path) as server:
+        place_calls(sipp, 1, tmp_path)  # what is opened once and kept is open now
+        before = descriptors(server.pid)
+        place_calls(sipp, CALLS, tmp_path)
+        deadline = time.monotonic() + 30
+        while (after := descriptors(server.pid)) > before:
+            assert time.monotonic() < deadline, f"{before} files and sockets before, {after} after"
+            time.sleep(0.05)
+        assert server.poll() is None
+    assert "Traceback" not in (tmp_path / "media.log").read_text()
+
+
+def place_calls(sipp: str, calls: int, folder: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sipp, f"{SERVER}:5060", "-sf", "calls.xml", "-m", str(calls), "-r", str(RATE), "-l", str(CALLS)]
+    command += ["-i", "127.0.0.1", "-p", str(port), "-mi", "127.0.0.1", "-mp", "26000", "-nostdin"]
+    command += ["-trace_err", "-error_file", "errors", "-trace_stat", "-stf", "counts.csv", "-timeout", "120s"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, timeout=150, check=False)
+    errors = (folder / "errors").read_text() if (folder / "errors").exists() else ""
+    assert done.returncode == 0, errors[:2000]
+    with (folder / "counts.csv").open(newline="") as file:
+        counts = list(csv.DictReader(file, delimiter=";"))[-1]
+    assert (int(counts["SuccessfulCall(C)"]), int(counts["FailedCall(C)"])) == (calls, 0)
+
+
+def program(name: str, package: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        assert "CI" not in os.environ, f"{name} is missing: apt install {package}"
+        pytest.skip(f"{name} is not there: apt install {package}")
+    return found
+
+
+@contextmanager
+def media(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a media server that may use one core, its RTP sender too."""
+    options = ["--listen", f"{SERVER}:5060", "--rtp-ports", "24000-25999", "--provisioned", str(folder / "provisioned")]
+    core = min(os.sched_getaffinity(0))
+    with (
+        (folder / "media.log").open("wb") as log,
+        subprocess.Popen(["/usr/bin/env", "taskset", "-c", str(core), *COMMAND, *options], stderr=log) as server,
+    ):
+        try:
+            deadline = time.monotonic() + 30
+            while "listening for SIP" not in (folder / "media.log").read_text():
+                assert time.monotonic() < deadline, "not ready"
+                time.sleep(0.02)
+            yield server
+        finally:
+            server.terminate()
+            try:
+                server.wait(10)
+            finally:
+                server.kill()
+
+
+def descriptors(pid: int) -> int:
+    """Return how many files and sockets the server and its sender hold."""
+    sender = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return sum(len(os.listdir(f"/proc/{process}/fd")) for process in (str(pid), *sender))
