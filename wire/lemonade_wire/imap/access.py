@@ -22,6 +22,9 @@ class AccessKind(Enum):
     APPLICATION = "application"  # a session of an entity of that application; the user is not checked
 
 
+_NAMED = {kind.value: kind for kind in AccessKind}
+
+
 @dataclass(frozen=True)
 class Access:
     """An access identifier: `name` in lower case, `user` decoded, None where there is no `+user`."""
@@ -48,8 +51,7 @@ class Access:
     @property
     def kind(self) -> AccessKind:
         """The class that the name belongs to."""
-        named = (AccessKind.ANONYMOUS, AccessKind.AUTHUSER, AccessKind.USER, AccessKind.SUBMIT)
-        return next((kind for kind in named if kind.value == self.name), AccessKind.APPLICATION)
+        return _NAMED.get(self.name, AccessKind.APPLICATION)
 
     def __str__(self) -> str:
         return self.name if self.user is None else f"{self.name}+{percent_encode(self.user)}"

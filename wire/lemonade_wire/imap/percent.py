@@ -11,6 +11,8 @@ _UCHAR = r"[A-Za-z0-9\-._~!$'()*+,]|%[0-9A-Fa-f]{2}"
 ACHAR = rf"(?:{_UCHAR}|[&=])"
 BCHAR = rf"(?:{_UCHAR}|[&=:@/])"
 _UCHAR_SAFE = "-._~!$'()*+,"
+_PLAIN = re.compile(r"[ -$&-~]*")
+"""Nothing to decode and nothing to refuse: most texts are so, and servers read many."""
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -21,6 +23,8 @@ def percent_encode(text: str, safe: str = "&=") -> str:
 
 def percent_decode(text: str) -> str:
     """Decode to text; raises ImapParseError for a broken escape, or octets that are not UTF-8 or hold NUL, CR, LF."""
+    if _PLAIN.fullmatch(text):
+        return text
     if _BAD_PERCENT.search(text):
         raise ImapParseError("two hexadecimal digits are expected behind %")
     try:
