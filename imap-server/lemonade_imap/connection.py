@@ -90,7 +90,7 @@ class Connection:
                 await self._take(event.data)
                 continue
             if event.line is not None:
-                self._emit("received", *self._received(event.line))
+                self._trace_received(event.line)
             if isinstance(event, Answered):
                 if not event.text.startswith(b"+"):
                     await self.abandon()
@@ -123,14 +123,16 @@ class Connection:
             self._tallies[-1].update(octets)
             await self._incoming.write(octets)
 
-    def _received(self, line: LogicalLine) -> tuple[str, list[Json]]:
-        """Return a command as the trace holds it, with the digests of the literals that were streamed past."""
-        text, forms = trace_form(line)
+    def _trace_received(self, line: LogicalLine) -> None:
+        """Trace a command, with the digests of the literals that were streamed past."""
         tallies, self._tallies = iter(self._tallies), []
-        if len(forms) != len(line.literals):
-            return text, forms
-        told = zip(line.literals, forms, strict=True)
-        return text, [form if literal.kept else next(tallies).form() for literal, form in told]
+        if self._trace.sink is None:
+            return
+        text, forms = trace_form(line)
+        if len(forms) == len(line.literals):
+            told = zip(line.literals, forms, strict=True)
+            forms = [form if literal.kept else next(tallies).form() for literal, form in told]
+        self._emit("received", text, forms)
 
     @property
     def ended(self) -> bool:
@@ -144,7 +146,8 @@ class Connection:
             return
         line = reply.line
         if line is not None:
-            self._emit("sent", *(("+ ***", []) if reply.secret else trace_form(line)))
+            if self._trace.sink is not None:
+                self._emit("sent", *(("+ ***", []) if reply.secret else trace_form(line)))
             await self._writer.write(line.octets())
             return
         began = self._trace.clock()
