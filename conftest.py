@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +34,20 @@ RESPONSES: dict[str, tuple[set[str], set[str], set[str] | None]] = {
     "managecontent": (set(), {"reason"}, None),
 }
 NOTHING_MORE: tuple[set[str], set[str], set[str] | None] = (set(), set(), set())
+
+
+@pytest.fixture(scope="session")
+def program() -> Callable[[str, str], str]:
+    """Return what finds a program of a Debian package: where it is missing the test is passed over, but not in CI."""
+
+    def find(name: str, package: str) -> str:
+        found = shutil.which(name)
+        if found is None:
+            assert "CI" not in os.environ, f"{name} is missing: apt install {package}"
+            pytest.skip(f"{name} is not there: apt install {package}")
+        return found
+
+    return find
 
 
 @pytest.fixture(scope="session")

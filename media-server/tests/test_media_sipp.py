@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import csv
 import os
-import shutil
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import pytest
 
 COMMAND = [sys.executable, "-c", "from lemonade_media.cli import main; main()"]
 SERVER = f"127.{20 + os.getpid() % 200}.{os.getpid() // 200 % 250}.250"
@@ -67,7 +64,7 @@ Content-Length: 0
 """
 
 
-def test_a_thousand_calls_at_fifty_a_second_on_one_core(tmp_path: Path) -> None:
+def test_a_thousand_calls_at_fifty_a_second_on_one_core(program: Callable[[str, str], str], tmp_path: Path) -> None:
     sipp = program("sipp", "sip-tester")
     (tmp_path / "provisioned").mkdir()
     (tmp_path / "provisioned/second.ulaw").write_bytes(CONTENT)
@@ -97,14 +94,6 @@ def place_calls(sipp: str, calls: int, folder: Path) -> None:
     with (folder / "counts.csv").open(newline="") as file:
         counts = list(csv.DictReader(file, delimiter=";"))[-1]
     assert (int(counts["SuccessfulCall(C)"]), int(counts["FailedCall(C)"])) == (calls, 0)
-
-
-def program(name: str, package: str) -> str:
-    found = shutil.which(name)
-    if found is None:
-        assert "CI" not in os.environ, f"{name} is missing: apt install {package}"
-        pytest.skip(f"{name} is not there: apt install {package}")
-    return found
 
 
 @contextmanager

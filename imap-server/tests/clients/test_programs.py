@@ -10,11 +10,11 @@ import select
 import shutil
 import ssl
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-import pytest
-
+Program = Callable[[str, str], str]
 MAIL = b"From: alice@example.net\r\nSubject: hello\r\nMessage-ID: <1@example.net>\r\n\r\nworld\r\n"
 
 
@@ -26,14 +26,6 @@ class Server(Protocol):
     tls_port: int
     certs: Path
     trust: ssl.SSLContext
-
-
-def program(name: str, package: str) -> str:
-    found = shutil.which(name)
-    if found is None:
-        assert "CI" not in os.environ, f"{name} is missing: apt install {package}"
-        pytest.skip(f"{name} is not there: apt install {package}")
-    return found
 
 
 def run(*command: str, home: Path, given: bytes = b"") -> bytes:
@@ -49,7 +41,7 @@ def login(server: Server) -> imaplib.IMAP4:
     return client
 
 
-def test_curl_does_its_round(server: Server, tmp_path: Path) -> None:
+def test_curl_does_its_round(server: Server, program: Program, tmp_path: Path) -> None:
     curl = (program("curl", "curl"), "--silent", "--show-error", "--cacert", str(server.certs / "ca.pem"))
     curl = (*curl, "--user", "joe:sesame")
     (tmp_path / "mail").write_bytes(MAIL)
@@ -65,7 +57,7 @@ def test_curl_does_its_round(server: Server, tmp_path: Path) -> None:
     assert b"IMAP4rev1" in run(*curl, "--request", "CAPABILITY", f"{clear}/", home=tmp_path)
 
 
-def test_mbsync_brings_both_sides_together(server: Server, tmp_path: Path) -> None:
+def test_mbsync_brings_both_sides_together(server: Server, program: Program, tmp_path: Path) -> None:
     mbsync = program("mbsync", "isync")
     login(server).append("INBOX", "", "", MAIL)  # type: ignore[arg-type]  # a date of now
     (tmp_path / "mail").mkdir()
@@ -127,7 +119,7 @@ def on_terminal(*command: str, home: Path) -> None:
     assert running.returncode == 0, bytes(shown)
 
 
-def test_mutt_reads_and_saves(server: Server, tmp_path: Path) -> None:
+def test_mutt_reads_and_saves(server: Server, program: Program, tmp_path: Path) -> None:
     mutt = program("mutt", "mutt")
     login(server).append("INBOX", "", "", MAIL)  # type: ignore[arg-type]  # a date of now
     shutil.copy(server.certs / "ca.pem", tmp_path)
