@@ -1,4 +1,4 @@
-"""Transport addresses, and the table that maps names to them (`--resolve`)."""
+"""Transport addresses, ranges of ports, and the table that maps names to addresses (`--resolve`)."""
 
 from __future__ import annotations
 
@@ -44,6 +44,29 @@ def _split(text: str) -> tuple[str, str | None]:
         return host, rest[1:] if rest else None
     host, colon, port = text.partition(":")
     return host, port if colon else None
+
+
+@dataclass(frozen=True)
+class PortRange:
+    """UDP ports for RTP and RTCP, both ends included."""
+
+    first: int
+    last: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `A-B`; raises ValueError with what is allowed."""
+        first, dash, last = text.partition("-")
+        if not dash or not all(side.isascii() and side.isdigit() and len(side) < 6 for side in (first, last)):
+            raise ValueError(f"{text!r} is not a range of ports: A-B is expected")
+        if not 1024 <= int(first) < int(last) <= MAX_PORT:
+            raise ValueError(
+                f"{text!r} has no pair of ports: A-B is expected, from 1024 to {MAX_PORT}, the lower first"
+            )
+        return cls(int(first), int(last))
+
+    def __str__(self) -> str:
+        return f"{self.first}-{self.last}"
 
 
 @dataclass(frozen=True)

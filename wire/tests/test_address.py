@@ -1,6 +1,6 @@
 import pytest
 
-from lemonade_wire.address import Address, Resolver
+from lemonade_wire.address import Address, PortRange, Resolver
 
 
 @pytest.mark.parametrize("text", ["127.0.0.1:5060", "[2001:db8::1]:143", "imap.example.com:0", "h:65535"])
@@ -31,3 +31,17 @@ def test_rules_with_a_port_win() -> None:
 def test_bad_rules(rule: str) -> None:
     with pytest.raises(ValueError, match="expected"):
         Resolver.parse([rule])
+
+
+def test_a_range_of_ports() -> None:
+    assert PortRange.parse("16384-16484") == PortRange(16384, 16484)
+    assert str(PortRange(16384, 16484)) == "16384-16484"
+
+
+BAD_RANGES = ["", "16384", "16384-", "a-b", "1-2-3", "80-90", "0-9", "20000-20000", "20001-20000", "20000-70000"]
+
+
+@pytest.mark.parametrize("text", BAD_RANGES)
+def test_ranges_that_are_none(text: str) -> None:
+    with pytest.raises(ValueError, match="A-B is expected"):
+        PortRange.parse(text)

@@ -13,7 +13,14 @@ from twisted.trial.unittest import TestCase
 
 from lemonade_wire.address import Address
 from lemonade_wire.imap import command
-from lemonade_wire.imap.endpoint import ImapConnection, ImapConnectionError, ImapTimeoutError, ImapTlsError, connect
+from lemonade_wire.imap.endpoint import (
+    ImapConnection,
+    ImapConnectionError,
+    ImapTimeoutError,
+    ImapTlsError,
+    ImapTooLargeError,
+    connect,
+)
 from lemonade_wire.imap.response import UrlFetch
 from lemonade_wire.redact import Redactor
 from lemonade_wire.trace import Trace
@@ -179,6 +186,22 @@ class EndpointTests(TestCase):
         with pytest.raises(ImapConnectionError, match=str(address)):
             await self.open(address)
 
+    async def test_alerts_are_logged_wherever_they_stand(self) -> None:
+        def answer(line: bytes) -> bytes:
+            tag = line.split()[0]
+            return b"* NO [ALERT] disk almost full\r\n" + tag + b" OK [ALERT] see u:internal:%s\r\n" % TOKEN.encode()
+
+        connection = await self.open(self.serve(b"* OK [alert] down at noon\r\n", answer))
+        await connection.run(command.noop())
+        events = [json.loads(line) for line in self.sink.getvalue().splitlines()]
+        first, second, third = (event["text"] for event in events if event["event"] == "log")
+        assert first == "the IMAP server alerts: down at noon"
+        assert second == "the IMAP server alerts: disk almost full"
+        assert third.startswith("the IMAP server alerts: see u:internal:")
+        assert TOKEN not in self.sink.getvalue()
+        connection.abort()
+        await self.factory.lost
+
     async def test_a_skipped_literal_is_logged(self) -> None:
         def answer(line: bytes) -> bytes:
             return b"* URLFETCH u {5}\r\n12345\r\n" + polite(line)
@@ -187,6 +210,12 @@ class EndpointTests(TestCase):
         await connection.run(command.urlfetch("u"))
         assert "5 octets was skipped" in self.sink.getvalue()
         connection.abort()
+        await self.factory.lost
+
+    async def test_a_server_that_begins_to_send_far_too_much_is_left(self) -> None:
+        connection = await self.open(self.serve(GREETING, lambda _: b"* URLFETCH u {2000000000}\r\n"), max_literal=4)
+        with pytest.raises(ImapTooLargeError):
+            await connection.run(command.urlfetch("u"))
         await self.factory.lost
 
     async def test_starttls_without_tls_is_no_way_to_go_on(self) -> None:

@@ -160,6 +160,16 @@ def test_client_skips_a_literal_above_its_cap_and_stays_in_step() -> None:
     assert second == LogicalLine.of(b"a OK x")
 
 
+def test_a_client_is_told_of_more_than_it_may_pass_over() -> None:
+    framer = LineFramer(Role.CLIENT, keep_up_to(4), max_passed=10)
+    first, second, answer = read(framer, b"* URLFETCH u {5}\r\n12345 v {6}\r\n123456\r\na OK x\r\n")
+    assert isinstance(first, TooLongToPass)
+    assert first.announced.size == 6
+    assert isinstance(second, LineReceived)
+    assert [literal.kept for literal in second.line.literals] == [False, False]
+    assert answer == LineReceived(LogicalLine.of(b"a OK x"))
+
+
 @pytest.mark.parametrize("step", [0, 1])
 def test_line_above_the_limit_is_reported_once_and_skipped(step: int) -> None:
     framer = LineFramer(Role.SERVER, max_line=20)

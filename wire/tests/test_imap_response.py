@@ -171,6 +171,27 @@ def test_urlfetch_with_structures_of_other_makers(structure: bytes) -> None:
     assert [(name.lower(), value) for name, value in fetched.structure.params] == [("rate", "8000")]
 
 
+@pytest.mark.parametrize(
+    "structure",
+    [
+        b"NIL",
+        b"()",
+        b'""',
+        b'("AUDIO")',
+        b'("AUDIO" "BASIC" NIL NIL NIL "BINARY" NIL)',
+        b'("AUDIO" "BASIC" NIL NIL NIL "BINARY" -1)',
+        b'(NIL "BASIC" (("a")) NIL NIL "BINARY" 5)',
+        b"(" * 50 + b")" * 50,
+    ],
+)
+def test_a_description_that_cannot_be_read_takes_nothing_from_the_content(structure: bytes) -> None:
+    octets = b"* URLFETCH u (BODYPARTSTRUCTURE " + structure + b") (BINARY {2}\r\nab)\r\na1 OK done\r\n"
+    assert read(octets) == [
+        UrlFetch((FetchedUrl("u", binary=b"ab", binary_came=True),)),
+        Status("a1", "OK", None, "done"),
+    ]
+
+
 def test_urlfetch_of_a_url_that_is_echoed_as_a_literal() -> None:
     [urlfetch] = read(b"* URLFETCH {%d}\r\n%s NIL\r\n" % (len(URL), URL))
     assert urlfetch == UrlFetch((FetchedUrl(TEXT, refused=True, body_came=True),))

@@ -16,6 +16,8 @@ from lemonade_wire.imap.tracing import LiteralTally, literal_form, trace_form
         (LogicalLine.of(b"a LOGIN ", Literal.of(b"joe"), b" ", Literal.of(b"secret"), b""), "a LOGIN {3} ***"),
         (LogicalLine.of(b"a LOGIN joe ", Literal.of(b"secret"), b""), "a LOGIN joe ***"),
         (LogicalLine.of(b'a LOGIN "joe secret'), "a LOGIN ***"),
+        (LogicalLine.of(b"a LOGIN anonymously secret"), "a LOGIN anonymously ***"),
+        (LogicalLine.of(b"a LOGIN anonymous ", Literal.of(b"post@x"), b""), "a LOGIN anonymous {6}"),
         (LogicalLine.of(b"a LOGIN"), "a LOGIN ***"),
         (LogicalLine.of(b"a AUTHENTICATE PLAIN AGpvZQBzZWNyZXQ="), "a AUTHENTICATE PLAIN ***"),
         (LogicalLine.of(b"a authenticate ANONYMOUS"), "a authenticate ANONYMOUS"),
@@ -23,6 +25,11 @@ from lemonade_wire.imap.tracing import LiteralTally, literal_form, trace_form
 )
 def test_no_password_is_shown(line: LogicalLine, text: str) -> None:
     assert trace_form(line) == (text, [])
+
+
+@pytest.mark.parametrize("line", [b'a LOGIN "Anonymous" "postmaster@example.net"', b"a login anonymous null"])
+def test_what_nobody_gives_for_a_password_is_shown(line: bytes) -> None:
+    assert trace_form(LogicalLine.of(line)) == (line.decode(), [])
 
 
 def test_literals_stand_as_their_marks_beside_their_digests() -> None:

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lemonade_wire.mscml.digitmap import MegacoDigitMap, MgcpDigitMap
 from lemonade_wire.mscml.document import Document, MscmlError, Tolerance, parse_document, write_document
 from lemonade_wire.mscml.dregex import DRegex
+from lemonade_wire.mscml.grammar import Grammar
 from lemonade_wire.mscml.request import (
     KEYS,
     Audio,
@@ -20,7 +22,6 @@ from lemonade_wire.mscml.request import (
     PlayCollect,
     PlayRecord,
     Prompt,
-    Regex,
     Stop,
     Unsupported,
 )
@@ -76,7 +77,7 @@ def test_the_drafts_example_is_read_by_who_tolerates_it() -> None:
 def test_the_drafts_example_gets_a_400_otherwise() -> None:
     with pytest.raises(MscmlError) as caught:
         parse_document(DRAFT)
-    assert caught.value.response() == Response("playcollect", 400, "Bad Request", "332985001")
+    assert caught.value.response() == Response("playcollect", 400, f"Bad Request: {caught.value}", "332985001")
     with pytest.raises(MscmlError, match="blank"):
         parse_document(DRAFT, tolerance=Tolerance(close_audio=True))
 
@@ -112,7 +113,7 @@ def test_refused_without_a_response(name: str) -> None:
 def test_two_requests_are_answered_for_the_first() -> None:
     with pytest.raises(MscmlError) as caught:
         parse_document(request('<stop id="1"/><stop id="2"/>'))
-    assert caught.value.response() == Response("stop", 400, "Bad Request", "1")
+    assert caught.value.response() == Response("stop", 400, f"Bad Request: {caught.value}", "1")
 
 
 def test_the_drafts_response_without_text_is_read() -> None:
@@ -197,6 +198,7 @@ PROMPTS = st.none() | st.builds(
     st.none() | st.integers(1, 9),
     st.booleans(),
 )
+MAPS = [MgcpDigitMap.parse("(0T|[1-7]xxx)"), MegacoDigitMap.parse("(0|9011x.|EZF)")]
 REQUESTS = st.one_of(
     st.builds(Play, PROMPTS, IDS),
     st.builds(Stop, IDS),
@@ -240,7 +242,8 @@ REQUESTS = st.one_of(
     ),
     st.builds(
         PlayCollect,
-        patterns=st.lists(st.builds(Regex, st.just(DRegex.parse("x{4}")), IDS), max_size=2).map(tuple),
+        patterns=st.lists(st.builds(Grammar, st.just(DRegex.parse("x{4}")), IDS), max_size=2).map(tuple)
+        | st.tuples(st.builds(Grammar, st.sampled_from(MAPS), IDS)),
     ),
 )
 RESPONSES = st.builds(
@@ -276,7 +279,7 @@ def test_what_is_written_is_read_again(content: Document) -> None:
 WHOLE = [
     DRAFT,
     write_document(PlayRecord("file:///a.wav", Prompt((Audio(URL, gain_db=3),), 1, 2, 3, 4), "1", stop_keys="#")),
-    write_document(PlayCollect(patterns=(Regex(DRegex.parse("L*[1-3]{2,}x{,4}"), "name"),))),
+    write_document(PlayCollect(patterns=(Grammar(DRegex.parse("L*[1-3]{2,}x{,4}"), "name"),))),
     write_document(ConfigureLeg(KeypressSubscription("both", True), (("busy", True),), "1")),
     request('<managecontent id="1" src="file:///x" dest="http://h/x" name="n" fetchtimeout="1s"/>'),
     write_document(Response("playrecord", 200, "OK", "1", "digit", 1, 2, "3", None, 4, 5, ErrorInfo(404, "x", URL))),

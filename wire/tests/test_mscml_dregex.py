@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lemonade_wire.mscml.dregex import MAX_LENGTH, DRegex, Walk
+from lemonade_wire.mscml.dregex import MAX_LENGTH, DRegex, RegexWalk
 
 
-def walked(pattern: str, keys: str) -> Walk:
-    walk = Walk(DRegex.parse(pattern))
+def walked(pattern: str, keys: str) -> RegexWalk:
+    walk = DRegex.parse(pattern).walk()
     for key in keys:
         walk.press(key)
     return walk
@@ -72,7 +72,7 @@ def test_it_knows_if_a_longer_match_can_come() -> None:
     ],
 )
 def test_long_star(presses: list[dict[str, bool]], matches: bool) -> None:
-    walk = Walk(DRegex.parse("L*"))
+    walk = DRegex.parse("L*").walk()
     for press in presses:
         walk.press("*", **press)
     assert walk.matches is matches
@@ -86,7 +86,7 @@ def test_a_press_that_becomes_a_long_one() -> None:
 
 
 def test_a_long_press_is_a_press_too() -> None:
-    walk = Walk(DRegex.parse("*"))
+    walk = DRegex.parse("*").walk()
     walk.press("*", long=True)
     assert walk.matches
 

@@ -112,3 +112,19 @@ def test_sound_stays_as_it_is(kind: int, octets: str) -> None:
 @given(st.text(max_size=60), st.sampled_from([MSCML, RELAY, "application/dtmf", "text/plain"]))
 def test_lengths_agree(body: str, kind: str) -> None:
     assert len(mask().text(info(body, kind))) == len(info(body, kind))
+
+
+@pytest.mark.parametrize("head", ["application/pkcs7-mime", "application/pkcs7-mime ; smime-type=enveloped-data"])
+def test_a_call_with_an_encrypted_request_is_masked_and_the_request_is_not(head: str) -> None:
+    """Nobody sees whether it asks for maskdigits."""
+    made = DigitMask()
+    encrypted = info("0\ufffd\0\0digits='1'", head)
+    assert made.text(encrypted) == encrypted
+    assert made.text(info("Signal=5", RELAY)) == info("Signal=-", RELAY)
+    assert made.text(info("Signal=5", RELAY, "b@host")) == info("Signal=5", RELAY, "b@host")
+
+
+def test_an_encrypted_part_masks_its_call_too() -> None:
+    made = DigitMask()
+    made.text(info("--x\r\nContent-Type: application/pkcs7-mime\r\n\r\n0\r\n--x--", "multipart/mixed;boundary=x"))
+    assert made.text(info("5", "application/dtmf")) == info("-", "application/dtmf")

@@ -6,8 +6,10 @@ import math
 
 import pytest
 
+from lemonade_wire.mscml.digitmap import MegacoDigitMap, MgcpDigitMap
 from lemonade_wire.mscml.document import Document, MscmlError, Tolerance, parse_document
 from lemonade_wire.mscml.dregex import DRegex
+from lemonade_wire.mscml.grammar import Grammar
 from lemonade_wire.mscml.request import (
     Audio,
     ConfigureLeg,
@@ -16,7 +18,6 @@ from lemonade_wire.mscml.request import (
     PlayCollect,
     PlayRecord,
     Prompt,
-    Regex,
     Stop,
     Unsupported,
     Variable,
@@ -43,7 +44,8 @@ def pattern(content: str, attributes: str = "") -> str:
 
 
 def leg(events: str) -> str:
-    return f'<configure_leg id="1"><inputgain/><subscribe><events>{events}</events></subscribe></configure_leg>'
+    gain = '<inputgain><fixed level="1"/></inputgain>'
+    return f'<configure_leg id="1">{gain}<subscribe><events>{events}</events></subscribe></configure_leg>'
 
 
 def test_defaults_of_rfc_5022() -> None:
@@ -57,14 +59,33 @@ def test_attributes_of_playcollect() -> None:
     read = collect(
         'id="x" cleardigits="yes" barge="1" escapekey="a" returnkey="9" skipinterval="4s" ffkey="6" rwkey="4" '
         'firstdigittimer="infinite" interdigittimer="immediate" extradigittimer="1.5s" '
-        'interdigitcriticaltimer="7" maskdigits="true" unknown="1"',
+        'interdigitcriticaltimer="7" maskdigits="true"',
         '<pattern><regex value="x{4}" name="pin"/><regex value="*L0"/></pattern>',
     )
-    patterns = (Regex(DRegex.parse("x{4}"), "pin"), Regex(DRegex.parse("*L0")))
+    patterns = (Grammar(DRegex.parse("x{4}"), "pin"), Grammar(DRegex.parse("*L0")))
     assert read == PlayCollect(
         None, "x", True, True, "A", "9", 4000, "6", "4", None, math.inf, 0, 1500, 7, True, patterns
     )
     assert collect('maxdigits="3"').max_digits == 3
+
+
+def test_digit_maps() -> None:
+    read = collect("", '<pattern><mgcpdigitmap value="(0T|[1-7]xxx)" name="office"/></pattern>')
+    assert read.patterns == (Grammar(MgcpDigitMap.parse("(0T|[1-7]xxx)"), "office"),)
+    read = collect("", '<pattern><megacodigitmap value="(0|9011x.)"/></pattern>')
+    assert read == PlayCollect(patterns=(Grammar(MegacoDigitMap.parse("(0|9011x.)")),))
+
+
+def test_timers_in_a_digit_map_go_before_those_of_the_request() -> None:
+    timers = 'firstdigittimer="1s" interdigittimer="2s" interdigitcriticaltimer="3s"'
+
+    def times(text: str) -> tuple[float, float, float | None]:
+        read = collect(timers, f'<pattern><megacodigitmap value="{text}"/></pattern>')
+        return read.first_digit_ms, read.interdigit_ms, read.interdigit_critical_ms
+
+    assert times("T:0,S:7,L:9,(1|2)") == (math.inf, 9000, 7000)
+    assert times("L:9,(1|2)") == (1000, 9000, 3000)
+    assert times("(1|2)") == (1000, 2000, 3000)
 
 
 def test_without_barge_the_buffer_is_cleared() -> None:
@@ -124,7 +145,6 @@ def test_the_deprecated_prompturl() -> None:
         ('<configure_conference id="1" reservedtalkers="3"/>', "configure_conference"),
         ('<faxplay id="1" lclid="x"/>', "faxplay"),
         ('<faxrecord id="1" recurl="file:///x"/>', "faxrecord"),
-        ('<playcollect id="1"><pattern><mgcpdigitmap value="x"/></pattern></playcollect>', "playcollect"),
     ],
 )
 def test_requests_that_are_known_and_not_carried_out(body: str, name: str) -> None:
@@ -190,6 +210,9 @@ REFUSED = {
     "bad pattern": pattern('<regex value="x{2"/>'),
     "no pattern": pattern('<regex name="x"/>'),
     "empty pattern": '<playcollect id="1"><pattern/></playcollect>',
+    "no map": pattern('<mgcpdigitmap value="1T2"/>'),
+    "a map without value": pattern('<megacodigitmap name="x"/>'),
+    "count and map": pattern('<megacodigitmap value="x"/>', 'maxdigits="1"'),
     "grammars of two kinds": pattern('<regex value="x"/><mgcpdigitmap value="x"/>'),
     "two maps": pattern('<mgcpdigitmap value="x"/><mgcpdigitmap value="x"/>'),
     "count and pattern": pattern('<regex value="x"/>', 'maxdigits="1"'),
@@ -217,4 +240,54 @@ def test_refused_with_a_response_that_names_the_request(name: str) -> None:
     with pytest.raises(MscmlError) as caught:
         parse_document(request(REFUSED[name]))
     asked = REFUSED[name][1:].partition(" ")[0]
-    assert caught.value.response() == Response(asked, 400, "Bad Request", "1")
+    response = caught.value.response()
+    assert response is not None
+    why = "" if asked == "managecontent" else f": {caught.value}"
+    assert response == Response(asked, 400, f"Bad Request{why}", "1")
+
+
+STRANGE = {
+    "no attribute colour": '<playcollect id="1" colour="red"><prompt><audio url="x"/></prompt></playcollect>',
+    "<prompt> has no attribute escapekey": '<play id="1"><prompt escapekey="*"><audio url="x"/></prompt></play>',
+    "<play> has no attribute maxdigits": '<play id="1" maxdigits="1"/>',
+    "<audio> has no attribute Url": '<play id="1"><prompt><audio url="x" Url="x"/></prompt></play>',
+    "<stop> has no attribute xmlns": '<stop id="1" xmlns="urn:x"/>',
+    "<faxplay> has no attribute x": '<faxplay id="1" x="1"/>',
+    "<regex> has no attribute n": pattern('<regex value="x" n="1"/>'),
+    "<signal> has no attribute maskdigits": leg('<signal type="CED" report="yes" maskdigits="no"/>'),
+    "<fixed> has no attribute x": '<configure_leg id="1"><inputgain><fixed x="1"/></inputgain></configure_leg>',
+    "text within <playcollect>": '<playcollect id="1">please</playcollect>',
+    "text within <stop>": '<stop id="1">\u00a0</stop>',
+    "text within <audio>": '<play id="1"><prompt><audio url="x"><![CDATA[x]]></audio></prompt></play>',
+    "text within <request>": '<stop id="1"/>.',
+    "the order within <playcollect>": (
+        '<playcollect id="1"><pattern><regex value="x"/></pattern><prompt><audio url="x"/></prompt></playcollect>'
+    ),
+}
+
+
+@pytest.mark.parametrize("why", STRANGE)
+def test_what_the_schema_does_not_name_is_refused_by_its_name(why: str) -> None:
+    with pytest.raises(MscmlError) as caught:
+        parse_document(request(STRANGE[why]))
+    response = caught.value.response()
+    assert response is not None
+    assert response.text is not None
+    assert response.text.startswith("Bad Request: ")
+    assert why in response.text
+    assert (response.code, response.id) == (400, "1")
+
+
+def test_what_xml_and_its_schema_add_is_nobodys_matter() -> None:
+    blanks = b' <!-- c --> <?pi x?>\r\n\t<stop id="1"> </stop><![CDATA[ ]]>'
+    head = b'<MediaServerControl version="1.0" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" '
+    body = head + b'xsi:noNamespaceSchemaLocation="mscml.xsd"><request>' + blanks + b"</request></MediaServerControl>"
+    assert parse_document(body) == Stop("1")
+
+
+def test_a_long_reason_is_cut() -> None:
+    with pytest.raises(MscmlError) as caught:
+        parse_document(request(f'<stop id="1" {"x" * 5000}="1"/>'))
+    response = caught.value.response()
+    assert response is not None
+    assert len(response.text or "") < 250

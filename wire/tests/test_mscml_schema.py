@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from lxml import etree
 
-from lemonade_wire.mscml.document import parse_document, write_document
+from lemonade_wire.mscml.document import MscmlError, parse_document, write_document
 from lemonade_wire.mscml.request import (
     ConfigureLeg,
     Play,
@@ -205,3 +208,107 @@ def test_prompts_of_every_kind_are_written_validly(valid_mscml: Check) -> None:
 
 def test_notifications_are_written_validly(valid_mscml: Check) -> None:
     valid_mscml(write_document(Keypress("#", "double", 1999.5, "record", 0)))
+
+
+# -- what is read is what is valid -------------------------------------------------------------------------------
+
+# A value for every attribute of any request that is good wherever the attribute may stand, but for these two.
+VALUES = {
+    **dict.fromkeys(("id", "lclid", "rmtid", "locale", "mimetype", "version", "colour", "Id"), "1"),
+    **dict.fromkeys(("url", "baseurl", "prompturl", "recurl", "src"), "file:///x"),
+    **dict.fromkeys(("offset", "delay", "skipinterval", "fetchtimeout", "interval"), "5ms"),
+    **dict.fromkeys(("firstdigittimer", "interdigittimer", "extradigittimer", "interdigitcriticaltimer"), "immediate"),
+    **dict.fromkeys(("initsilence", "endsilence", "duration"), "infinite"),
+    **dict.fromkeys(("barge", "cleardigits", "beep", "maskdigits", "stoponerror", "reserveconfmedia"), "yes"),
+    **dict.fromkeys(("dtmfclamp", "toneclamp"), "no"),
+    **dict.fromkeys(("escapekey", "returnkey"), "7"),
+    **dict.fromkeys(("gain", "gaindelta", "rate", "ratedelta", "level", "startlevel", "targetlevel"), "-3"),
+    **dict.fromkeys(("encoding", "promptencoding"), "alaw"),
+    "ffkey": "6",
+    "rwkey": "4",
+    "maxdigits": "3",
+    "recencoding": "ulaw",
+    "mode": "append",
+    "recstopmask": "#",
+    "silencethreshold": "0",
+    "repeat": "2",
+    "subtype": "ndn",
+    "value": "12",
+    "name": "field",
+    "mixmode": "mute",
+    "reservedtalkers": "1",
+    "dest": "http://h/x",
+    "httpmethod": "put",
+    "x": "1",
+    "context": "1",
+}
+AMBIGUOUS = {"type": ("talker", "dig", "busy"), "report": ("yes", "standard"), "action": ("set", "move")}
+ELEMENTS = [
+    *(
+        "request",
+        "play",
+        "playcollect",
+        "playrecord",
+        "stop",
+        "configure_leg",
+        "prompt",
+        "audio",
+        "variable",
+        "pattern",
+    ),
+    *("regex", "mgcpdigitmap", "subscribe", "events", "keypress", "signal", "inputgain", "fixed", "status", "team"),
+]
+# A leg's words of conferences are ignored (section 7), so that they are not looked at.
+IGNORED = {("configure_leg", "type"): "talker", ("configure_team", "action"): "set"}
+# What the text forbids and the schema cannot say.
+RULES = "exclude each other|more than one prompt|are the same|dest is|post wants|src is|of one kind|one digit map"
+BODIES = [body for body, _ in REQUESTS.values()] + [
+    DRAFT,
+    '<faxplay id="1" prompturl="file:///x" lclid="1"/>',
+    '<playcollect><pattern><regex value="x" name="1"/><regex value="1"/></pattern></playcollect>',
+    '<playcollect><pattern><megacodigitmap value="12"/></pattern></playcollect>',
+    '<configure_leg><outputgain><auto startlevel="1"/></outputgain></configure_leg>',
+]
+
+
+def is_valid(octets: bytes, valid_mscml: Check) -> bool:
+    try:
+        valid_mscml(octets)
+    except etree.DocumentInvalid:
+        return False
+    return True
+
+
+def why_refused(octets: bytes) -> str:
+    try:
+        parse_document(octets)
+    except MscmlError as error:
+        return str(error)
+    return ""
+
+
+@given(st.sampled_from(BODIES), st.data())
+def test_what_is_changed_is_read_where_it_is_still_valid(valid_mscml: Check, body: str, data: st.DataObject) -> None:
+    root = etree.fromstring(document(f"<request>{body}</request>"))
+    elements = [one for one in root.iter() if isinstance(one.tag, str)]
+    for _ in range(data.draw(st.integers(1, 2))):
+        element = data.draw(st.sampled_from(elements))
+        match data.draw(st.sampled_from(["add", "drop", "child", "move", "text"])):
+            case "add":
+                name = data.draw(st.sampled_from([*VALUES, *AMBIGUOUS]))
+                value = VALUES.get(name) or data.draw(st.sampled_from(AMBIGUOUS[name]))
+                element.set(name, IGNORED.get((str(element.tag), name), value))
+            case "drop" if element.attrib:
+                del element.attrib[data.draw(st.sampled_from(sorted(element.attrib)))]
+            case "child":
+                etree.SubElement(element, data.draw(st.sampled_from(ELEMENTS)))
+            case "move" if len(element) > 1:
+                element.append(element[0])
+            case "text":
+                element.text = data.draw(st.sampled_from(["please", "\u00a0", "0"]))
+    octets = etree.tostring(root)
+    refused = why_refused(octets)
+    if is_valid(octets, valid_mscml):
+        assert refused == "" or re.search(RULES, refused)
+    else:
+        assert refused

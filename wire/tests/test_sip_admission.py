@@ -26,6 +26,14 @@ def test_refusals() -> None:
     assert refusal(request(Content_Encoding="gzip"), SETTINGS) == Refusal(415, (("Accept-Encoding", "identity"),))
 
 
+def test_a_request_uri_that_is_too_long() -> None:
+    """RFC 3261 section 21.4.12; nothing else of it is looked at."""
+    settings = UaSettings(Address("192.0.2.1", 5060), max_uri=20)
+    for target in ("sip:" + "x" * 17, "tel:" + "1" * 17):
+        assert refusal(request("OPTIONS", target), settings) == Refusal(414)
+    assert refusal(request("OPTIONS", "sip:" + "x" * 16), settings) is None
+
+
 def test_what_an_invite_must_accept() -> None:
     warning = '399 [2001:db8::1] "INVITE is answered with application/sdp"'
     settings = UaSettings(Address("2001:db8::1", 5060))

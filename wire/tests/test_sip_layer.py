@@ -97,8 +97,15 @@ def test_stray_and_misrouted_responses_are_dropped() -> None:
         PEER,
         0.0,
     )
+    for sent_by in (b"192.0.2.8:5060", b"192.0.2.9:5062"):  # section 18.1.2
+        asked = parse_datagram(sent.data)
+        assert isinstance(asked, Request)
+        answered = bytes(respond_to(asked, 200, tag="2")).replace(b"192.0.2.9:5060", sent_by)
+        layer.datagram_received(answered, PEER, 0.0)
     assert layer.happenings == []
-    assert [type(output) for output in taken(layer)].count(MessageDropped) == 2
+    assert [type(output) for output in taken(layer)].count(MessageDropped) == 4
+    layer.datagram_received(bytes(respond_to(asked, 200, tag="2")).replace(b":5060", b""), PEER, 0.0)
+    assert [type(happened) for happened in layer.happenings] == [ResponseArrived], "the port may be left out"
 
 
 def test_a_lost_stream_fails_the_requests_on_it() -> None:
@@ -110,6 +117,20 @@ def test_a_lost_stream_fails_the_requests_on_it() -> None:
     assert isinstance(taken(layer)[0], SendStream)
     layer.stream_failed(opened.stream, 1.0)
     assert layer.happenings == [RequestFailed(key)]
+
+
+def test_a_request_goes_over_the_stream_that_its_destination_opened() -> None:
+    """PJSIP names the port that its stream comes from, where nothing listens, in its Contact."""
+    layer = make()
+    caller = Address("192.0.2.1", 40000)
+    stream = layer.streams.accepted(caller, 0.0)
+    layer.send_request(request("BYE"), caller, "tcp", 0.0)
+    (sent,) = taken(layer)
+    assert isinstance(sent, SendStream)
+    assert sent.stream == stream
+    layer.streams.gone(stream)
+    layer.send_request(request("BYE"), caller, "tcp", 0.0)
+    assert taken(layer) == [OpenStream(stream + 1, caller)]
 
 
 def test_a_response_whose_stream_is_gone_opens_another() -> None:

@@ -34,9 +34,10 @@ def test_where_answers_go(via: str, noted: str, goes_to: int) -> None:
     assert destination == Address("192.0.2.1", goes_to)
 
 
-def test_rport_means_nothing_on_a_stream() -> None:
+def test_rport_is_told_on_a_stream_too_and_leads_nowhere() -> None:
+    """RFC 3581 section 4: whatever the transport; section 18.2.2 of RFC 3261: a new stream goes to the Via's port."""
     marked, destination = received_from(request("SIP/2.0/TCP 192.0.2.1:5070;rport"), SOURCE, False)
-    assert str(marked.vias[0]) == "SIP/2.0/TCP 192.0.2.1:5070;rport"
+    assert str(marked.vias[0]) == "SIP/2.0/TCP 192.0.2.1:5070;rport=40000;received=192.0.2.1"
     assert destination == Address("192.0.2.1", 5070)
 
 

@@ -7,7 +7,15 @@ import random
 import pytest
 
 from lemonade_wire.address import Address
-from lemonade_wire.sip.event import CallAnswered, CallEnded, CallRefused, InviteReceived, SendDatagram
+from lemonade_wire.sip.event import (
+    CallAnswered,
+    CallEnded,
+    CallRefused,
+    InviteCancelled,
+    InviteReceived,
+    ReinviteCancelled,
+    SendDatagram,
+)
 from lemonade_wire.sip.message import Request, Response, parse_datagram
 from lemonade_wire.sip.settings import UaSettings
 from lemonade_wire.sip.ua import UserAgent
@@ -74,6 +82,68 @@ def test_the_answers_to_an_invite_and_its_cancel_have_one_tag() -> None:
     assert (cancelled.status, terminated.status) == (200, 487)
     assert ringing.to.tag
     assert {ringing.to.tag, cancelled.to.tag, terminated.to.tag} == {ringing.to.tag}
+
+
+def test_a_response_that_makes_an_early_dialog_names_the_routes_and_the_contact() -> None:
+    """Section 12.1.1."""
+    ua = make()
+    ua.progress(offered(ua, more="Record-Route: <sip:p1.example.com;lr>, <sip:p2.example.com;lr>\r\n"), 183, now=0.0)
+    (early,) = said(ua)
+    assert [route.uri for route in early.record_routes] == ["sip:p1.example.com;lr", "sip:p2.example.com;lr"]
+    assert early.contact is not None
+    assert early.contact.uri == "sip:annc@192.0.2.2:5060"
+
+
+@pytest.mark.parametrize("seconds", [0, 5, 70])
+def test_an_invitation_that_runs_out_gets_487(seconds: int) -> None:
+    """Section 13.3.1."""
+    ua = make()
+    call = offered(ua, more=f"Expires: {seconds}\r\n")
+    ua.handle_timer(seconds - 0.1)
+    said(ua)
+    assert ua.events() == []
+    assert (ua.next_timer() or 0) <= seconds
+    ua.handle_timer(seconds)
+    (refused,) = said(ua)
+    assert isinstance(refused, Response)
+    assert (refused.status, refused.cseq.method) == (487, "INVITE")
+    assert ua.events() == [InviteCancelled(call, expired=True)]
+    give(ua, text("ACK", tag=refused.to.tag or ""), seconds)
+    ua.handle_timer(seconds + 5)
+    assert ua.next_timer() is None
+
+
+@pytest.mark.parametrize("expires", ["soon", "-1", "99999999999", ""])
+def test_what_is_no_number_of_seconds_bounds_nothing(expires: str) -> None:
+    ua = make()
+    call = offered(ua, more=f"Expires: {expires}\r\n")
+    ua.handle_timer(59.0)
+    assert ua.events() == []
+    ua.accept(call, b"v=0", now=59.0)
+
+
+def test_an_invitation_that_is_answered_does_not_run_out() -> None:
+    """Section 13.3.1: what Expires bounds is the wait for a final response."""
+    ua = make()
+    call, _ = accepted(ua, more="Expires: 5\r\n")
+    ua.handle_timer(59.0)
+    assert ua.events() == []
+    ua.info(call, b"x", "text/x", now=59.0)
+
+
+def test_a_reinvite_that_runs_out_leaves_the_session() -> None:
+    """Section 13.3.1, which is for an INVITE inside a dialog too."""
+    ua = make()
+    call, ok = accepted(ua)
+    give(ua, text("INVITE", 2, branch="2", tag=ok.to.tag or "", more="Expires: 3\r\n"))
+    ua.events()
+    ua.handle_timer(3)
+    (refused,) = said(ua)
+    assert isinstance(refused, Response)
+    assert refused.status == 487
+    assert ua.events() == [ReinviteCancelled(call)]
+    ua.info(call, b"x", "text/x", now=4)
+    assert [message.method for message in said(ua) if isinstance(message, Request)] == ["INFO"]
 
 
 def test_a_cancel_after_the_answer_has_no_effect() -> None:
@@ -146,7 +216,7 @@ def test_the_ack_of_a_2xx_takes_the_way_of_the_dialog_with_a_branch_of_its_own()
     assert [type(event) for event in ua.events()] == [CallAnswered]
 
 
-@pytest.mark.parametrize("status", [302, 401, 486, 503, 603])
+@pytest.mark.parametrize("status", [302, 401, 482, 483, 486, 503, 603])
 def test_every_final_response_but_a_2xx_ends_an_invite_of_ours(status: int) -> None:
     """Sections 8.1.3 and 17.1.1.3: acknowledged on the way of the INVITE, told once."""
     ua = make()

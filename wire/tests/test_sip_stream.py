@@ -2,8 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lemonade_wire.sip.errors import SipParseError
-from lemonade_wire.sip.message import Request, Response
+from lemonade_wire.sip.message import Request, Response, UnreadableError
 from lemonade_wire.sip.stream import Framed, Ping, StreamParser
 
 HEAD = b"Via: SIP/2.0/TCP h;branch=z9hG4bK%d\r\nFrom: <sip:a@h>;tag=1\r\nTo: <sip:b@h>\r\nCall-ID: c\r\nCSeq: 1 %s\r\n"
@@ -22,7 +21,7 @@ def read(data: bytes, step: int = 0) -> list[tuple[str, bytes, bytes]]:
 def _plain(item: Framed | Ping) -> tuple[str, bytes, bytes]:
     if isinstance(item, Ping):
         return "ping", b"", b""
-    if isinstance(item.message, SipParseError):
+    if isinstance(item.message, UnreadableError):
         request = item.message.request
         # Not its octets: none are made of a start line that could not be read.
         asked = f"{request.method} {request.target} {request.headers}".encode(errors="replace") if request else b""

@@ -39,6 +39,23 @@ def test_the_callee_hangs_up_only_after_the_ack(make_net: type[Net]) -> None:
     assert net.kinds("media")[-2:] == ["CallConfirmed", "CallEnded"]
 
 
+@pytest.mark.parametrize("asked_before", [False, True])
+def test_who_is_about_to_end_hangs_up_without_the_ack(make_net: type[Net], asked_before: bool) -> None:
+    net = make_net(loses=lambda data: data.startswith(b"ACK"))
+    mine, theirs = net.call()
+    net.media.accept(theirs, ANSWER, now=net.now)
+    reason = [("Reason", "SIP;cause=503")]
+    if asked_before:
+        net.media.bye(theirs, now=net.now, headers=reason)
+    for _ in range(2):
+        net.media.bye(theirs, now=net.now, headers=() if asked_before else reason, at_once=True)
+    net.run(net.now + 10)
+    assert b"Reason: SIP;cause=503\r\n" in next(data for _, data in net.sent if data.startswith(b"BYE"))
+    assert net.lines().count("media BYE") == net.lines().count("media 200 INVITE") == 1
+    assert net.happened["media"][-1] == CallEnded(theirs, "bye-answered")
+    assert net.happened["client"][-1] == CallEnded(mine, "bye-received")
+
+
 def test_an_info_that_overtakes_the_ack_waits_for_it(make_net: type[Net]) -> None:
     net = make_net(loses=lambda data: data.startswith(b"ACK"))
     mine, theirs = net.call()
@@ -150,6 +167,21 @@ def test_progress(make_net: type[Net]) -> None:
     assert (event.response.status, event.response.to.tag is None) == (183, False)
     with pytest.raises(SipUsageError):
         net.media.progress(theirs, 100, now=net.now)
+
+
+def test_a_caller_that_waits_hears_of_it_every_minute(make_net: type[Net]) -> None:
+    """Section 13.3.1.1: else a proxy on the way gives the call up after three minutes."""
+    net = make_net()
+    _, theirs = net.call()
+    start = net.now
+    net.run(start + 185)
+    told = [event.response for event in net.happened["client"] if isinstance(event, CallProgressed)]
+    assert [response.status for response in told] == [100, 183, 183, 183]
+    assert len({response.to.tag for response in told[1:]}) == 1
+    net.media.accept(theirs, ANSWER, now=net.now)
+    net.run(net.now + 200)
+    assert net.lines().count("media 183 INVITE") == 3
+    assert net.kinds("media")[-1] == "CallConfirmed"
 
 
 def test_a_fault_sends_the_ack_elsewhere(make_net: type[Net]) -> None:

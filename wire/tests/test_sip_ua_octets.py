@@ -264,12 +264,16 @@ def test_what_is_answered_was_seen() -> None:
     assert [type(output) for output in ua.outputs()] == [MessageDropped]
 
 
-def test_merged_request() -> None:
+@pytest.mark.parametrize("method", ["INVITE", "OPTIONS"])
+def test_merged_request(method: str) -> None:
+    """Section 8.2.2.2: it came by two ways, and is answered by one."""
     ua = peer()
-    give(ua, INVITE)
-    (answer,) = give(ua, INVITE.replace("z9hG4bK1", "z9hG4bK2"))
+    text = other(INVITE, method, 7, "1")
+    first = give(ua, text)
+    (answer,) = give(ua, text.replace("z9hG4bK1", "z9hG4bK2"))
     assert answer.status == 482
-    assert len(ua.events()) == 1
+    assert give(ua, text) == first, "the first way's answer is as it was"
+    assert len(ua.events()) == (method == "INVITE")
 
 
 def test_more_than_it_can_hold() -> None:
@@ -294,7 +298,7 @@ def test_health_is_told_by_options_and_is_that_of_an_invite() -> None:
     (answer,) = give(ua, other(INVITE, "OPTIONS", 9, "4", ok.to.tag or ""))
     assert answer.status == 200, "inside a call it asks for what the call can do"
     ua.retry_after = None
-    (answer,) = give(ua, other(INVITE, "OPTIONS", branch="5"))
+    (answer,) = give(ua, other(INVITE, "OPTIONS", 10, branch="5"))
     assert answer.status == 200
 
 

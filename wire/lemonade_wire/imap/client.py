@@ -17,6 +17,7 @@ from lemonade_wire.imap.framing import (
     Literal,
     LogicalLine,
     Role,
+    TooLongToPass,
     keep_up_to,
 )
 from lemonade_wire.imap.response import Capability, Continuation, Response, Status, capability_names, parse_response
@@ -78,6 +79,13 @@ class ExchangeCancelled:
 
 
 @dataclass(frozen=True)
+class LiteralTooLong:
+    """A literal of `size` octets is announced, more than this client passes over: closing is left."""
+
+    size: int
+
+
+@dataclass(frozen=True)
 class LiteralSkipped:
     """A literal of `size` octets passed the cap and was not kept."""
 
@@ -91,6 +99,7 @@ ClientEvent = (
     | ConnectionBye
     | ResponseUnreadable
     | ExchangeCancelled
+    | LiteralTooLong
     | LiteralSkipped
 )
 _INJECTED = "octets came in the clear where TLS was to begin"
@@ -116,8 +125,8 @@ class ImapClient:
     answer holds the list, since servers show more afterwards (RFC 3501 6.2.2), and so does STARTTLS, whatever its
     answer holds. While `tls_awaited` nothing is sent or read until `tls_begun` says that TLS is there: from the OK to
     STARTTLS, or from the beginning. `preauthenticated`: the server greeted with PREAUTH. Literals above `max_literal`
-    octets are skipped, and what comes for one command may have twice that in all. `tracer` is called for every complete
-    command and response, without secrets.
+    octets are skipped; what comes for one command, and what is skipped of one response, may have twice that in all.
+    `tracer` is called for every complete command and response, without secrets.
     """
 
     def __init__(
@@ -134,13 +143,13 @@ class ImapClient:
         self.tls_awaited = tls_awaited
         self.encrypted = False
         self.closing = False
-        self._framer = LineFramer(Role.CLIENT, keep_up_to(max_literal), MAX_RESPONSE_LINE)
         self._tag_prefix = tag_prefix
         self._tags = 0
         self._tracer = tracer
         self._running: deque[_Running] = deque()
         self._untagged: list[Response] = []
         self._most = 2 * max_literal + MAX_RESPONSE_LINE
+        self._framer = LineFramer(Role.CLIENT, keep_up_to(max_literal), MAX_RESPONSE_LINE, self._most)
         self._taken = 0  # octets of what came since the last tagged answer
         self._outgoing = bytearray()
 
@@ -199,6 +208,8 @@ class ImapClient:
             case LineReceived(line):
                 skipped: list[ClientEvent] = [LiteralSkipped(lit.size) for lit in line.literals if not lit.kept]
                 return skipped + self._line(line)
+            case TooLongToPass(announced):
+                return [LiteralTooLong(announced.size)]
             case LineTooLong():
                 return [ResponseUnreadable("a response line is longer than this client takes")]
             case _:

@@ -28,10 +28,13 @@ from lemonade_wire.imap.client import (
     GreetingReceived,
     ImapClient,
     LiteralSkipped,
+    LiteralTooLong,
     ResponseUnreadable,
+    UntaggedReceived,
 )
 from lemonade_wire.imap.command import Command
 from lemonade_wire.imap.framing import MAX_KEPT
+from lemonade_wire.imap.response import Status
 from lemonade_wire.tls.endpoint import ClientTls, Handshake, NotTrustedError
 from lemonade_wire.trace import Json, Trace
 
@@ -44,6 +47,10 @@ class ImapConnectionError(Exception):
 
 class ImapTimeoutError(ImapConnectionError):
     """The server did not answer in time; the connection is gone."""
+
+
+class ImapTooLargeError(ImapConnectionError):
+    """The server announced more than is passed over; the connection is gone."""
 
 
 class ImapTlsError(ImapConnectionError):
@@ -174,6 +181,7 @@ class ImapConnection(Protocol):
             return  # the connection is being closed, and what it says counts no more
         self._acknowledge_quickly()
         for event in self.engine.receive_data(data):
+            self._alert(event)
             self._happened(event)
         self._flush()
 
@@ -224,8 +232,21 @@ class ImapConnection(Protocol):
                 self._fail(ImapConnectionError(f"the IMAP server broke the protocol: {why}"))
             case ExchangeCancelled(why):
                 self._trace.emit("log", level="warning", text=f"an AUTHENTICATE was cancelled: {why}")
+            case LiteralTooLong(size):
+                self._fail(ImapTooLargeError(f"the IMAP server began to send {size} octets"))
             case LiteralSkipped(size):
                 self._trace.emit("log", level="warning", text=f"an IMAP literal of {size} octets was skipped")
+
+    def _alert(self, event: ClientEvent) -> None:
+        """Log what a server wants a person to see (RFC 3501, 7.1)."""
+        match event:
+            case (
+                GreetingReceived(status=Status() as status)
+                | UntaggedReceived(response=Status() as status)
+                | CommandDone(status=status)
+                | ConnectionBye(status=status)
+            ) if status.code_name == "ALERT":
+                self._trace.emit("log", level="warning", text=f"the IMAP server alerts: {self._quoted(status.text)}")
 
     def _quoted(self, text: str) -> str:
         """Return what a server said as others may read it: short, and without tickets, which it may repeat."""

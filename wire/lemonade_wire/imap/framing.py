@@ -153,7 +153,7 @@ class LiteralRefused:
 
 @dataclass(frozen=True)
 class TooLongToPass:
-    """More octets of refused literals follow than may be passed over: closing is left, or patience (server only)."""
+    """More octets of refused literals follow than may be passed over: closing is left, or patience."""
 
     announced: Announced
 
@@ -192,7 +192,7 @@ class LineFramer:
     """Cuts received octets into logical lines; `policy` is asked once for every literal.
 
     `max_line` bounds the text of one logical line, in octets; `max_passed` the octets of refused literals of one
-    command that come all the same (server only; None: no bound). Never raises, whatever comes.
+    command or response that come all the same (None: no bound). Never raises, whatever comes.
     """
 
     def __init__(
@@ -242,8 +242,8 @@ class LineFramer:
         self._pass_over(announced)
 
     def _pass_over(self, announced: Announced) -> None:
-        """Drop a literal's octets, and the rest of its command."""
-        self._dropping = True
+        """Drop a literal's octets, and for a server the rest of its command."""
+        self._dropping = self._role is Role.SERVER
         self._passed += announced.size
         if self._max_passed is not None and self._passed > self._max_passed:
             self._events.append(TooLongToPass(announced))
@@ -334,6 +334,7 @@ class LineFramer:
             if announced.synchronising:
                 self._reset()  # without `+` the client sends no literal: its next octets are the next command
                 return
+        if self._plan is LiteralPlan.REFUSE:
             self._pass_over(announced)
         if self._plan is LiteralPlan.STREAM:
             self._events.append(LiteralStarted(announced))

@@ -95,7 +95,8 @@ class GenUrlAuth:
 
 @dataclass(frozen=True)
 class FetchedUrl:
-    """What one URL gave. `refused` is NIL for the URL itself; an element is None where it is NIL or did not come.
+    """What one URL gave. `refused` is NIL for the URL itself; an element is None where it is NIL or did not come,
+    and `structure` where it cannot be read.
 
     `body`: a plain URLFETCH's octets, or those of BODY. `binary`: the decoded octets. `binary_came` and
     `body_came` tell NIL from absence. `too_large`: the literal passed this client's cap and was skipped.
@@ -245,11 +246,18 @@ def _elements(url: str, elements: list[Value]) -> FetchedUrl:
     nil = Atom("NIL")
     body, body_large = _content(found.get("BODY", nil))
     binary, binary_large = _content(found.get("BINARY", nil))
-    written = found.get("BODYPARTSTRUCTURE", nil)
-    structure = BodyStructure.from_value(written) if isinstance(written, ListValue) else None
+    structure = _described(found.get("BODYPARTSTRUCTURE", nil))
     return FetchedUrl(
         url, False, body, "BODY" in found, binary, "BINARY" in found, structure, body_large or binary_large
     )
+
+
+def _described(written: Value) -> BodyStructure | None:
+    """Return what describes the content; it may be written as nobody can read it, and the content is as good."""
+    try:
+        return BodyStructure.from_value(written)
+    except ImapParseError:
+        return None
 
 
 def _content(value: Value) -> tuple[bytes | None, bool]:

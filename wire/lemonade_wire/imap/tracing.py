@@ -13,6 +13,7 @@ from lemonade_wire.trace import Json
 SHORT = 512
 STARS = "***"
 
+_NOBODY = re.compile(r"\S+ +LOGIN +(?:anonymous|\"anonymous\") ", re.IGNORECASE)
 _LOGIN = re.compile(r'(\S+ +LOGIN +(?:"(?:[^"\\]|\\.)*"|[^\s"]+))(?: .*)?\Z', re.IGNORECASE | re.DOTALL)
 _AUTHENTICATE = re.compile(r"(\S+ +AUTHENTICATE +\S+)( +.*)?\Z", re.IGNORECASE | re.DOTALL)
 _SECRET = re.compile(r"\S+ +(?:LOGIN|AUTHENTICATE)\b", re.IGNORECASE)
@@ -59,8 +60,9 @@ def literal_form(literal: Literal) -> Json:
 def trace_form(line: LogicalLine) -> tuple[str, list[Json]]:
     """Return the text and the literals of a command or response, as a trace holds them.
 
-    LOGIN's password and AUTHENTICATE's initial response become `***`, and no literal of the two is shown. What a client
-    sends upon AUTHENTICATE's `+` looks like any line: who traces must leave it out. Tickets are the Trace's to redact.
+    LOGIN's password (unless it is nobody's: that of `anonymous`) and AUTHENTICATE's initial response become `***`, and
+    no literal of the two is shown. What a client sends upon AUTHENTICATE's `+` looks like any line: who traces must
+    leave it out. Tickets are the Trace's to redact.
     """
     text = line.text.decode("utf-8", "backslashreplace")
     if _SECRET.match(text):
@@ -69,6 +71,8 @@ def trace_form(line: LogicalLine) -> tuple[str, list[Json]]:
 
 
 def _without_secret(text: str) -> str:
+    if _NOBODY.match(text) is not None:  # RFC 5092, 3.2: what stands there is an address to write to
+        return text
     if (login := _LOGIN.match(text)) is not None:
         return f"{login[1]} {STARS}"
     if (authenticate := _AUTHENTICATE.match(text)) is not None:

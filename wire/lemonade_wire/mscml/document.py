@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 from lemonade_wire.mscml.prompts import Tolerance
-from lemonade_wire.mscml.reading import REQUESTS, read_notification, read_request, read_response
+from lemonade_wire.mscml.reading import read_notification, read_request, read_response
 from lemonade_wire.mscml.request import Request
 from lemonade_wire.mscml.response import Keypress, Response
+from lemonade_wire.mscml.structure import REQUESTS, check_request
 from lemonade_wire.mscml.writing import keypress_element, request_element, response_element
 from lemonade_wire.mscml.xmltree import Element, XmlError, parse_xml
 
@@ -16,6 +17,7 @@ __all__ = ["CONTENT_TYPE", "Document", "MscmlError", "Tolerance", "parse_documen
 CONTENT_TYPE = "application/mediaservercontrol+xml"
 Document = Request | Response | Keypress
 """What a body holds: one request, one response or one notification of a key press."""
+_MAX_TEXT = 200
 _OPEN_AUDIO = re.compile(rb"(<audio\s[^<>]*[^/<>])>(\s*</prompt>)")
 
 
@@ -32,8 +34,12 @@ class MscmlError(ValueError):
         self.id = id
 
     def response(self) -> Response | None:
-        """Return the 400 response, or None where the request could not be read."""
-        return Response(self.request, 400, "Bad Request", self.id) if self.request else None
+        """Return the 400 response, which says what is wrong, or None where the request could not be read."""
+        if self.request is None:
+            return None
+        # Section 8 has words of its own for <managecontent>.
+        text = "Bad Request" if self.request == "managecontent" else f"Bad Request: {str(self)[:_MAX_TEXT]}"
+        return Response(self.request, 400, text, self.id)
 
 
 def parse_document(octets: bytes, *, tolerance: Tolerance | None = None, charset: str | None = None) -> Document:
@@ -78,9 +84,7 @@ def _read(root: Element, tolerance: Tolerance) -> Document:
         return read_response(body)
     if body.name == "notification":
         return read_notification(body)
-    if body.name != "request" or len(body.children) != 1:
-        raise ValueError("one request is wanted")
-    return read_request(body.children[0], tolerance)
+    return read_request(check_request(root), tolerance)
 
 
 def _error(why: str, root: Element | None) -> MscmlError:

@@ -31,7 +31,7 @@ class _Item:
 
 @dataclass(frozen=True)
 class DRegex:
-    """A pattern; `Walk` matches with it. `L` before an item asks for a long press of it."""
+    """A pattern; `walk` matches with it. `L` before an item asks for a long press of it."""
 
     text: str
     items: tuple[_Item, ...]
@@ -52,9 +52,13 @@ class DRegex:
     def __str__(self) -> str:
         return self.text
 
+    def walk(self) -> RegexWalk:
+        """Return a walk through it."""
+        return RegexWalk(self)
 
-class Walk:
-    """How far presses have come in a pattern."""
+
+class RegexWalk:
+    """How far presses have come in a pattern: `grammar.Walk`."""
 
     def __init__(self, pattern: DRegex) -> None:
         self._items = pattern.items
@@ -72,6 +76,9 @@ class Walk:
         """Take note that the last key, which this was, turns out to be held: so it may be a long one."""
         self._states |= self._step(self._before, key, long=True)
 
+    def expire(self) -> None:
+        """Take note that no key came in time, which means nothing to a pattern."""
+
     @property
     def matches(self) -> bool:
         """Whether what was pressed is the whole pattern."""
@@ -81,6 +88,11 @@ class Walk:
     def can_go_on(self) -> bool:
         """Whether a further key could make a (longer) match."""
         return any(index < len(self._items) for index, _ in self._states)
+
+    @property
+    def critical(self) -> bool:
+        """Whether to wait as long as behind a match (RFC 5022 section 6.4.3), and not as long as for a missing key."""
+        return self.matches
 
     def _step(self, states: set[State], key: str, *, long: bool) -> set[State]:
         taken: set[State] = set()

@@ -2,8 +2,9 @@
 
 Every node traces the same messages, so that all of them mask by what the messages themselves say. A call is masked from
 the first INFO with `maskdigits="yes"` on, request or subscription, until it ends: keys that are pressed late still
-belong to what was asked, and a response may cross the next request. A masked octet becomes a minus, so that lengths
-still agree; a key in RTP (RFC 4733) becomes an event that is none, in all streams, since packets name no call.
+belong to what was asked, and a response may cross the next request. What an encrypted body asks for nobody sees on the
+wire, so that its call is masked too, and the body itself stands as it is. A masked octet becomes a minus, so that
+lengths still agree; a key in RTP (RFC 4733) becomes an event that is none, in all streams, since packets name no call.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ _MAX_EVENTS = 56
 _CALL_ID = re.compile(r"^(?:call-id|i)[ \t]*:[ \t]*(\S+)", re.IGNORECASE | re.MULTILINE)
 _CONTENT_TYPE = re.compile(r"^(?:content-type|c)[ \t]*:[ \t]*(\S[^;\r\n]*)", re.IGNORECASE | re.MULTILINE)
 _ASKED = re.compile(r"\bmaskdigits\s*=\s*([\"'])\s*(?:yes|true|1)\s*\1")
+_ENCRYPTED = re.compile(r"^(?:content-type|c)[ \t]*:[ \t]*application/pkcs7-mime\b", re.IGNORECASE | re.MULTILINE)
 _DIGITS = re.compile(r"(\bdigits?\s*=\s*)(\"[^\"]*\"|'[^']*')")
 _LINE = re.compile(r"([^\r\n=]*=)?([^\r\n]*)")
 _DURATION = re.compile(r"\s*duration\s*=\s*", re.IGNORECASE)
@@ -34,13 +36,14 @@ class DigitMask:
     def text(self, message: str) -> str:
         """Return a SIP message with the digits of a masked call replaced."""
         plain = message.replace("\0", "")  # UTF-16, as a body may be
-        if not self._calls and "maskdigits" not in plain:
+        encrypted = _ENCRYPTED.search(message) is not None
+        if not self._calls and not encrypted and "maskdigits" not in plain:
             return message
         head, blank, body = message.partition("\r\n\r\n")
         call = _CALL_ID.search(head)
         if call is None or not body:
             return message
-        if "maskdigits" in plain and _ASKED.search(html.unescape(plain)):
+        if encrypted or ("maskdigits" in plain and _ASKED.search(html.unescape(plain))):
             self._calls[call[1]] = None
             if len(self._calls) > MAX_CALLS:
                 self._calls.popitem(last=False)
@@ -59,7 +62,9 @@ class DigitMask:
 
 def _masked(head: str, body: str) -> str:
     found = _CONTENT_TYPE.search(head)
-    kind = found[1].lower() if found else ""
+    kind = found[1].strip().lower() if found else ""
+    if kind == "application/pkcs7-mime":
+        return body
     if "\0" in body or kind.startswith("multipart/"):  # whose parts may be encoded once more
         return _minus(body)
     if "dtmf" in kind:

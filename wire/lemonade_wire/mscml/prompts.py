@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from lemonade_wire.mscml.attributes import milliseconds, number, one_of_two, word, yes_no
+from lemonade_wire.mscml.attributes import Attributes, milliseconds, number, one_of_two, word, yes_no
 from lemonade_wire.mscml.request import Audio, Prompt, Variable
 from lemonade_wire.mscml.xmltree import Element
 
 MAX_ITEMS = 64
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
 _SPACES = re.compile(r"[ \t\r\n]+")
+ENCODINGS = ("ulaw", "alaw", "msgsm")
+_SUBTYPES = ("mdy", "dmy", "ymd", "t12", "t24", "gen", "ndn", "crd", "ord", "USD")
 _VARIABLES = ("dat", "dig", "dur", "mth", "mny", "num", "sil", "str", "tme", "wkd")
 
 
@@ -36,7 +38,7 @@ def prompt_of(element: Element, tolerance: Tolerance) -> Prompt | None:
     if len(prompts) + (url is not None) > 1:
         raise ValueError("more than one prompt")
     if url is not None:
-        audio = Audio(_url(url, "", tolerance), found.get("promptencoding"))
+        audio = Audio(_url(url, "", tolerance), _encoding(found, "promptencoding"))
         return Prompt((audio,), offset_ms=milliseconds(found, "offset", 0))
     return _prompt(prompts[0], tolerance, collect=element.name == "playcollect") if prompts else None
 
@@ -46,8 +48,8 @@ def _prompt(element: Element, tolerance: Tolerance, *, collect: bool) -> Prompt:
     gain_db = one_of_two(found, "gain", "gaindelta")
     one_of_two(found, "rate", "ratedelta")  # a rate may be ignored, but not be nonsense
     base = found.get("baseurl", "")
-    if not 0 < len(element.children) <= MAX_ITEMS:
-        raise ValueError(f"a <prompt> has 1 to {MAX_ITEMS} pieces")
+    if len(element.children) > MAX_ITEMS:
+        raise ValueError(f"a <prompt> of more than {MAX_ITEMS} pieces")
     items = tuple(_item(child, base, gain_db, tolerance) for child in element.children)
     repeat = None if found.get("repeat") == "infinite" else number(found.get("repeat", "1"), "repeat")
     single = len(items) == 1 and isinstance(items[0], Audio) and items[0].url.lower().startswith("imap:")
@@ -66,22 +68,18 @@ def _prompt(element: Element, tolerance: Tolerance, *, collect: bool) -> Prompt:
 
 def _item(element: Element, base: str, gain_db: float, tolerance: Tolerance) -> Audio | Variable:
     found = element.attributes
-    if element.children:
-        raise ValueError(f"<{element.name}> has no content")
-    if element.name == "audio":
-        if "url" not in found:
-            raise ValueError("<audio> without url")
-        one_of_two(found, "rate", "ratedelta")
-        own_db = one_of_two(found, "gain", "gaindelta")
-        # gain is absolute and replaces the prompt's, gaindelta adds to it.
-        return Audio(
-            _url(found["url"], base, tolerance), found.get("encoding"), own_db if "gain" in found else gain_db + own_db
-        )
     if element.name == "variable":
-        if "value" not in found:
-            raise ValueError("<variable> without value")
-        return Variable(word(found, "type", _VARIABLES), found.get("subtype"), found["value"])
-    raise ValueError(f"<{element.name}> does not belong into <prompt>")
+        subtype = word(found, "subtype", _SUBTYPES) if "subtype" in found else None
+        return Variable(word(found, "type", _VARIABLES), subtype, found["value"])
+    one_of_two(found, "rate", "ratedelta")
+    own_db = one_of_two(found, "gain", "gaindelta")
+    # gain is absolute and replaces the prompt's, gaindelta adds to it.
+    sum_db = own_db if "gain" in found else gain_db + own_db
+    return Audio(_url(found["url"], base, tolerance), _encoding(found, "encoding"), sum_db)
+
+
+def _encoding(found: Attributes, name: str) -> str | None:
+    return word(found, name, ENCODINGS) if name in found else None
 
 
 def _url(text: str, base: str, tolerance: Tolerance) -> str:

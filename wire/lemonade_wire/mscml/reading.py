@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import cast
 
 from lemonade_wire.mscml.attributes import Attributes, key, keys, milliseconds, number, word, yes_no
-from lemonade_wire.mscml.dregex import DRegex
-from lemonade_wire.mscml.prompts import Tolerance, prompt_of
+from lemonade_wire.mscml.digitmap import MapTimers, MegacoDigitMap
+from lemonade_wire.mscml.grammar import KINDS, Grammar
+from lemonade_wire.mscml.prompts import ENCODINGS, Tolerance, prompt_of
 from lemonade_wire.mscml.request import (
     ConfigureLeg,
     KeypressSubscription,
     Play,
     PlayCollect,
     PlayRecord,
-    Regex,
     Report,
     Request,
     Stop,
@@ -25,29 +24,11 @@ from lemonade_wire.mscml.response import Command, ErrorInfo, Keypress, Method, R
 from lemonade_wire.mscml.timevalue import parse_time
 from lemonade_wire.mscml.xmltree import Element
 
-# Each request and the children that it may have.
-REQUESTS: dict[str, frozenset[str]] = {
-    "configure_conference": frozenset({"subscribe"}),
-    "configure_leg": frozenset({"inputgain", "outputgain", "configure_team", "subscribe"}),
-    "play": frozenset({"prompt"}),
-    "playcollect": frozenset({"prompt", "pattern"}),
-    "playrecord": frozenset({"prompt"}),
-    "managecontent": frozenset(),
-    "faxplay": frozenset({"prompt"}),
-    "faxrecord": frozenset({"prompt"}),
-    "stop": frozenset(),
-}
 _SIGNALS = ("busy", "ring", "CED", "CNG", "400")
-_ENCODINGS = ("ulaw", "alaw", "msgsm")
 
 
 def read_request(element: Element, tolerance: Tolerance) -> Request:
-    """Return the request of an element within `<request>`; raises ValueError. Unknown attributes are passed over."""
-    if element.name not in REQUESTS:
-        raise ValueError(f"no request <{element.name}>")
-    for child in element.children:
-        if child.name not in REQUESTS[element.name]:
-            raise ValueError(f"<{child.name}> does not belong into <{element.name}>")
+    """Return the request of an element that `check_request` found to be one; raises ValueError."""
     name = element.attributes.get("id")
     match element.name:
         case "stop":
@@ -111,17 +92,18 @@ def read_notification(element: Element) -> Keypress:
     )
 
 
-def _playcollect(element: Element, tolerance: Tolerance) -> PlayCollect | Unsupported:
+def _playcollect(element: Element, tolerance: Tolerance) -> PlayCollect:
     found = element.attributes
     ff, rw = key(found, "ffkey"), key(found, "rwkey")
     if ff is not None and ff == rw:
         raise ValueError("ffkey and rwkey are the same")  # RFC 5022 section 6.4.2
     patterns = _patterns(element)
-    if patterns is not None and "maxdigits" in found:
+    if patterns and "maxdigits" in found:
         raise ValueError("maxdigits and <pattern> exclude each other")  # section 6.4.5
-    if patterns == ():  # MGCP and Megaco digit maps
-        return Unsupported(element.name, found.get("id"))
-    critical = found.get("interdigitcriticaltimer")
+    timers = _timers(patterns)
+    critical: float | None = None
+    if "interdigitcriticaltimer" in found:
+        critical = milliseconds(found, "interdigitcriticaltimer", 0, infinite=True)
     barge = yes_no(found, "barge", PlayCollect.barge)
     return PlayCollect(
         prompt=prompt_of(element, tolerance),
@@ -135,37 +117,39 @@ def _playcollect(element: Element, tolerance: Tolerance) -> PlayCollect | Unsupp
         ff_key=ff,
         rw_key=rw,
         max_digits=_max_digits(found.get("maxdigits")),
-        first_digit_ms=milliseconds(found, "firstdigittimer", PlayCollect.first_digit_ms, infinite=True),
-        interdigit_ms=milliseconds(found, "interdigittimer", PlayCollect.interdigit_ms, infinite=True),
+        first_digit_ms=_timer(found, "firstdigittimer", PlayCollect.first_digit_ms, timers.first_ms),
+        interdigit_ms=_timer(found, "interdigittimer", PlayCollect.interdigit_ms, timers.long_ms),
         extra_digit_ms=milliseconds(found, "extradigittimer", PlayCollect.extra_digit_ms, infinite=True),
-        interdigit_critical_ms=None if critical is None else parse_time(critical, infinite=True),
+        interdigit_critical_ms=critical if timers.short_ms is None else timers.short_ms,
         mask_digits=yes_no(found, "maskdigits", PlayCollect.mask_digits),
-        patterns=patterns or (),
+        patterns=patterns,
     )
 
 
-def _patterns(element: Element) -> tuple[Regex, ...] | None:
-    """Return the regexes of `<pattern>`, empty where it holds a digit map, None where there is no such element."""
+def _patterns(element: Element) -> tuple[Grammar, ...]:
+    """Return the grammars of `<pattern>`; empty where there is no such element."""
     found = _named(element, "pattern")
     if not found:
-        return None
+        return ()
     grammars = found[0].children
-    kinds = {child.name for child in grammars}
-    if len(found) > 1 or len(kinds) != 1 or not kinds <= {"regex", "mgcpdigitmap", "megacodigitmap"}:
-        raise ValueError("a <pattern> has grammars of one kind")
-    if any("value" not in child.attributes for child in grammars):
-        raise ValueError("a grammar without value")
-    if kinds == {"regex"}:
-        return tuple(Regex(DRegex.parse(child.attributes["value"]), child.attributes.get("name")) for child in grammars)
-    if len(grammars) > 1:
-        raise ValueError("a <pattern> has one digit map")
-    return ()
+    return tuple(
+        Grammar(KINDS[child.name].parse(child.attributes["value"]), child.attributes.get("name")) for child in grammars
+    )
+
+
+def _timers(patterns: tuple[Grammar, ...]) -> MapTimers:
+    """Return the timers that stand in a digit map: nearer to the keys than those of the request."""
+    digit_map = patterns[0].value if patterns else None
+    return digit_map.timers if isinstance(digit_map, MegacoDigitMap) else MapTimers()
+
+
+def _timer(found: Attributes, name: str, default: float, by_map: float | None) -> float:
+    given = milliseconds(found, name, default, infinite=True)
+    return given if by_map is None else by_map
 
 
 def _playrecord(element: Element, tolerance: Tolerance) -> PlayRecord:
     found = element.attributes
-    if "recurl" not in found:
-        raise ValueError("<playrecord> without recurl")
     barge = yes_no(found, "barge", PlayRecord.barge)
     return PlayRecord(
         record_url=found["recurl"],
@@ -174,7 +158,7 @@ def _playrecord(element: Element, tolerance: Tolerance) -> PlayRecord:
         clear_digits=_clear_digits(found, barge),
         barge=barge,
         escape_key=key(found, "escapekey") or PlayRecord.escape_key,
-        encoding=word(found, "recencoding", _ENCODINGS) if "recencoding" in found else None,
+        encoding=word(found, "recencoding", ENCODINGS) if "recencoding" in found else None,
         append=word(found, "mode", ("overwrite", "append"), "overwrite") == "append",
         limit_ms=milliseconds(found, "duration", PlayRecord.limit_ms, infinite=True),
         beep=yes_no(found, "beep", PlayRecord.beep),
@@ -191,23 +175,17 @@ def _clear_digits(found: Attributes, barge: bool) -> bool:
 
 def _configure_leg(element: Element) -> ConfigureLeg:
     """Read the subscriptions; all that concerns conferences is passed over (RFC 5022 section 7)."""
-    events = list(_only(_only([element], "subscribe"), "events"))
+    events = [one for subscribe in _named(element, "subscribe") for one in subscribe.children]
     keypresses = [child.attributes for one in events for child in _named(one, "keypress")]
     signals = [child.attributes for one in events for child in _named(one, "signal")]
-    if len(keypresses) > 1 or any(len(keypresses) + len(signals) != len(one.children) for one in events):
-        raise ValueError("<events> has at most one <keypress>, and <signal>s")
     keypress = None
     if keypresses:
         report = word(keypresses[0], "report", ("standard", "long", "both", "none"))
         keypress = KeypressSubscription(cast("Report", report), yes_no(keypresses[0], "maskdigits", False))
-    asked = {word(one, "type", _SIGNALS): _report(one) for one in signals}  # the last of a type counts (section 7.2)
+    asked = {
+        word(one, "type", _SIGNALS): yes_no(one, "report", False) for one in signals
+    }  # the last of a type counts (section 7.2)
     return ConfigureLeg(keypress, tuple(asked.items()), element.attributes.get("id"))
-
-
-def _report(found: Attributes) -> bool:
-    if "report" not in found:
-        raise ValueError("<signal> without report")
-    return yes_no(found, "report", False)
 
 
 def _check_managecontent(found: Attributes) -> None:
@@ -221,14 +199,6 @@ def _check_managecontent(found: Attributes) -> None:
         raise ValueError("dest is an http URL")
     if action == "move" and method == "post" and "name" not in found:
         raise ValueError("post wants the name of the form's field")
-
-
-def _only(elements: Iterable[Element], name: str) -> list[Element]:
-    """Return the children of this name, of which each element has one at most."""
-    found = [_named(element, name) for element in elements]
-    if any(len(children) > 1 for children in found):
-        raise ValueError(f"more than one <{name}>")
-    return [child for children in found for child in children]
 
 
 def _named(element: Element, name: str) -> list[Element]:

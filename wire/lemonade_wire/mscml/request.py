@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal, Union
 
-from lemonade_wire.mscml.dregex import DRegex
+from lemonade_wire.mscml.grammar import Grammar
 
 KEYS = "0123456789ABCD#*"
 """The keys of a telephone, as MSCML writes them."""
@@ -55,14 +55,6 @@ class Play:
 
 
 @dataclass(frozen=True)
-class Regex:
-    """A digit pattern (RFC 5022 section 6.4.5) and its name."""
-
-    value: DRegex
-    name: str | None = None
-
-
-@dataclass(frozen=True)
 class PlayCollect:
     """`<playcollect>`: a prompt with keys. `interdigit_critical_ms` None means as `interdigit_ms`."""
 
@@ -81,7 +73,7 @@ class PlayCollect:
     extra_digit_ms: float = 1000
     interdigit_critical_ms: float | None = None
     mask_digits: bool = False
-    patterns: tuple[Regex, ...] = ()
+    patterns: tuple[Grammar, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lemonade_wire.mscml.grammar import ELEMENTS
 from lemonade_wire.mscml.request import (
     KEYS,
     Audio,
@@ -39,8 +40,11 @@ def request_element(request: Request) -> Element:
     if isinstance(request, Play | PlayCollect | PlayRecord) and request.prompt:
         element.children.append(_prompt(request.prompt))
     if isinstance(request, PlayCollect) and request.patterns:
-        regexes = [Element("regex", _attributes(value=str(one.value), name=one.name)) for one in request.patterns]
-        element.children.append(Element("pattern", {}, regexes))
+        grammars = [
+            Element(ELEMENTS[type(one.value)], _attributes(value=str(one.value), name=one.name))
+            for one in request.patterns
+        ]
+        element.children.append(Element("pattern", {}, grammars))
     return element
 
 

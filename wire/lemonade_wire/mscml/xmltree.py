@@ -8,6 +8,7 @@ from xml.parsers.expat import ExpatError, ParserCreate
 
 MAX_OCTETS = 64 * 1024
 _MAX_DEPTH = 16
+_BLANKS = " \t\r\n"
 _CHARSET = re.compile(r"[A-Za-z0-9._:-]{1,40}")
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _ESCAPES = str.maketrans(
@@ -25,11 +26,12 @@ class XmlError(ValueError):
 
 @dataclass
 class Element:
-    """An element; text between elements is dropped, since MSCML has none."""
+    """An element. MSCML has no text: `has_text` says that there was some besides blanks, what it was is dropped."""
 
     name: str
     attributes: dict[str, str] = field(default_factory=dict)
     children: list[Element] = field(default_factory=list)
+    has_text: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
         attributes = "".join(f' {name}="{_escape(value)}"' for name, value in self.attributes.items())
@@ -48,6 +50,7 @@ def parse_xml(octets: bytes, charset: str | None = None) -> Element:
     parser = ParserCreate(charset)
     parser.StartElementHandler = builder.start
     parser.EndElementHandler = builder.end
+    parser.CharacterDataHandler = builder.text
     # Without a DTD there are no entities to expand, and nothing outside the document to read.
     parser.StartDoctypeDeclHandler = builder.refuse
     try:
@@ -76,6 +79,10 @@ class _Builder:
 
     def end(self, _name: str) -> None:
         self._open.pop()
+
+    def text(self, text: str) -> None:
+        if text.strip(_BLANKS):
+            self._open[-1].has_text = True
 
     def refuse(self, *_: object) -> None:
         raise ValueError("a DTD is not taken")

@@ -89,6 +89,9 @@ Key = Annotated[str, _matching(_KEY, "one of the keys 0-9, *, #, A-D is expected
 Codec = Annotated[str, _matching(r"[A-Za-z0-9.-]+/[1-9][0-9]{0,6}(/[1-9])?", "a codec such as PCMU/8000 is expected")]
 Offer = Annotated[tuple[Codec, ...], Field(max_length=16)]
 Status = Annotated[str, _matching(r"[2-6]([0-9][0-9]|xx)", "a status such as 200, 404 or 4xx is expected")]
+StatusOrNone = Annotated[
+    str, _matching(r"[2-6]([0-9][0-9]|xx)|none", "a status such as 200, 404 or 4xx is expected, or none")
+]
 MediaType = Annotated[str, _matching(r"[^/\s]+/[^/\s]+", "a media type such as audio/* or video/mpeg is expected")]
 Access = Annotated[
     str,
@@ -146,6 +149,9 @@ class Authorise(Verb):
         description="access identifier; submit+ alone is submit+ and the account's user; default: the profile's",
     )
     expire: Expiry = Field(default=600.0, description="life of the ticket from now (a minus: in the past), or none")
+    expect: Literal["ticket", "none"] = Field(
+        default="ticket", description="ticket, or none: what comes back is no ticket for the URL asked for (E-11)"
+    )
 
 
 class Announce(Verb):
@@ -160,7 +166,9 @@ class Announce(Verb):
         default="needed", description="what of the URL is escaped: all that must be, or semicolons alone (E-14)"
     )
     params: dict[str, RawLine] = Field(default={}, description="further parameters of the URI: repeat, delay, ...")
-    expect: Status = Field(default="200", description="final status that makes the step succeed: 200, 404, 4xx")
+    expect: StatusOrNone = Field(
+        default="200", description="final status that makes the step succeed: 200, 404, 4xx; none: no answer in 2 s"
+    )
 
 
 class Ivr(Verb):
@@ -228,7 +236,11 @@ class Mscml(Verb):
 class Reinvite(Verb):
     """Arguments of `reinvite`."""
 
-    summary = "offers the session anew by a re-INVITE: on hold, with other codecs or ports; without arguments off hold"
+    summary = "offers the session anew by a re-INVITE: on hold, to another service, ...; without arguments off hold"
+    service: Literal["annc", "ivr"] | None = Field(
+        default=None, description="service of the same media server that the call moves to; default: it stays"
+    )
+    url: RawLine = Field(default="$url", description="with annc: URL to play instead of the authorised one")
     after: Seconds = Field(default=0.0, ge=0, description="media time heard since the playing began")
     hold: Literal["no", "direction", "address"] = Field(
         default="no", description="hold, by a=sendonly or a=inactive (direction), or by c=0.0.0.0 (address)"
@@ -236,6 +248,12 @@ class Reinvite(Verb):
     offer: Offer = Field(default=(), description="audio codecs, best first; none: those of the offer before")
     move: bool = Field(default=False, description="yes: hear on a new pair of ports")
     expect: Status = Field(default="200", description="final status that makes the step succeed")
+
+    @model_validator(mode="after")
+    def _url_is_for_annc(self) -> Reinvite:
+        if "url" in self.model_fields_set and self.service != "annc":
+            raise ValueError("url goes with service: annc")
+        return self
 
 
 class Listen(Verb):

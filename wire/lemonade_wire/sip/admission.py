@@ -28,6 +28,8 @@ def refusal(request: Request, settings: UaSettings) -> Refusal | None:
     if request.method not in settings.methods:
         status = 405 if request.method in METHODS else 501
         return Refusal(status, (allow(settings),))
+    if len(request.target) > settings.max_uri:
+        return Refusal(414)
     scheme = request.target.partition(":")[0].lower()
     if scheme == "sips":
         # RFC 5630 section 3.3: no TLS here.

@@ -8,6 +8,7 @@ from collections import deque
 from lemonade_wire.address import Address
 from lemonade_wire.sip import admission
 from lemonade_wire.sip.call import Call, CallState
+from lemonade_wire.sip.core import PROGRESS_SECONDS
 from lemonade_wire.sip.errors import SipParseError
 from lemonade_wire.sip.event import (
     ByeReceived,
@@ -48,7 +49,7 @@ class Arriving(Reinviting):
             self._send_reinvites(now)
 
     def _tick(self, now: float) -> None:
-        """Do what calls wait for by themselves: 2xx again, BYE without ACK, a cancelled call that stays silent."""
+        """Do what calls wait for by themselves: 2xx again, BYE without ACK, an INVITE that runs out, and the like."""
         for call in list(self._timed.values()):
             answer = call.answer
             if answer is not None and now >= answer.give_up:
@@ -63,6 +64,11 @@ class Arriving(Reinviting):
                 self._layer.destroy(call.key)
                 self._refused(call, None, now)
                 continue
+            if call.unanswered is not None and now >= call.expires_at:
+                self._withdrawn(call, now, expired=True)
+            elif call.unanswered is not None and now >= call.progress_at:
+                self._progress(call, 183, now)
+                call.progress_at = now + PROGRESS_SECONDS
             self._tick_session(call, now)
             if call.reinvite is None and self._time_of(call) == math.inf:
                 self._timed.pop(call.id, None)
@@ -83,6 +89,7 @@ class Arriving(Reinviting):
     def _time_of(self, call: Call) -> float:
         """Return when a call has something to do; infinity: it waits for no time."""
         at = math.inf if call.cancel_deadline is None else call.cancel_deadline
+        at = min(at, call.expires_at, call.progress_at)
         if call.answer is not None:
             at = min(at, call.answer.at, call.answer.give_up)
         return min(at, self._reinvite_time(call))
@@ -97,12 +104,12 @@ class Arriving(Reinviting):
             self._cancel_arrived(key, request, now)
         elif request.to.tag is not None:
             self._inside(key, request, now)
-        elif request.method == "INVITE" and self._layer.merged(key):
+        elif self._layer.merged(key):
             self._answer(key, request, 482, now)
         elif request.method in {"INVITE", "OPTIONS"} and self.retry_after is not None:
             self._answer(key, request, 503, now, headers=[("Retry-After", str(self.retry_after))])
         elif request.method == "INVITE":
-            self._invite_arrived(key, request, source)
+            self._invite_arrived(key, request, source, now)
         elif request.method == "OPTIONS":
             answer = admission.capabilities(request, self.settings)
             self._answer(key, request, answer.status, now, headers=answer.headers)
@@ -112,10 +119,10 @@ class Arriving(Reinviting):
             self._unanswered[key] = (None, request)
             self._events.append(RequestReceived(None, request, key))
 
-    def _invite_arrived(self, key: str, request: Request, source: Address) -> None:
+    def _invite_arrived(self, key: str, request: Request, source: Address, now: float) -> None:
         call = Call(self._name("call"), CallState.OFFERED, request, key, source, self._tag())
-        call.unanswered = (key, request)
-        self._calls[call.id] = self._by_invite[key] = call
+        self._calls[call.id] = call
+        self._open_invite(call, key, request, now)
         self._events.append(InviteReceived(call.id, request, source))
 
     def _cancel_arrived(self, key: str, request: Request, now: float) -> None:
@@ -127,16 +134,16 @@ class Arriving(Reinviting):
         self._answer(key, request, 200, now, tag=call.tag if call else "")
         if call is None or call.unanswered is None or call.unanswered[0] != invite:
             return
-        if call.state is CallState.OFFERED:
-            self._offer_withdrawn(call, now)
-        else:
-            self._reinvite_cancelled(call, now)
+        self._withdrawn(call, now)
 
-    def _offer_withdrawn(self, call: Call, now: float) -> None:
-        """The caller gives up before an answer, by CANCEL or by BYE in the early dialog."""
+    def _withdrawn(self, call: Call, now: float, *, expired: bool = False) -> None:
+        """The peer wants no answer to its INVITE any more: by CANCEL, by BYE in the early dialog, or by Expires."""
+        if call.state is not CallState.OFFERED:
+            self._reinvite_cancelled(call, now)
+            return
         self._layer.respond(call.key, respond_to(call.invite, 487, tag=call.tag), now)
         self._forget(call)
-        self._events.append(InviteCancelled(call.id))
+        self._events.append(InviteCancelled(call.id, expired))
 
     def _ack_arrived(self, ack: Request, now: float) -> None:
         """Take the ACK of our 2xx, whatever its Request-URI (E-28); others are stray."""
@@ -188,7 +195,7 @@ class Arriving(Reinviting):
         elif call.state is CallState.OFFERED and request.method == "BYE":
             # Section 15.1.2: the pending INVITE gets 487.
             self._answer(key, request, 200, now)
-            self._offer_withdrawn(call, now)
+            self._withdrawn(call, now)
         elif call.state is CallState.OFFERED and request.method == "INVITE":
             self._reinvite_arrived(call, key, request, now)
         else:

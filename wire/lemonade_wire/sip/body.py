@@ -40,7 +40,7 @@ class Entity:
     octets: bytes
     """The content as it stands, its transfer encoding on."""
     depth: int = 0
-    """How many multiparts it is in."""
+    """How many entities it is in: multiparts, and what was encrypted."""
 
     @classmethod
     def of(cls, message: Message) -> Self:
@@ -49,6 +49,16 @@ class Entity:
             # Section 20.15. Only a part may go without (RFC 2046 section 5.1).
             raise SipParseError("Missing Content-Type")
         return cls(message.headers, message.body)
+
+    @classmethod
+    def read(cls, text: bytes, depth: int, *, what: str = "a part") -> Self:
+        """Read an entity that stands inside another one: headers, a blank line, and the content."""
+        blank = _BLANK_LINE.search(text)
+        head, octets = (text[: blank.start()], text[blank.end() :]) if blank else (text, b"")
+        headers, error = Headers.parse(head.decode(errors="surrogateescape"))
+        if error is not None:
+            raise SipParseError(f"{error.reason} in {what}")
+        return cls(headers, octets, depth)
 
     @cached_property
     def media(self) -> MediaType:
@@ -107,13 +117,7 @@ class Entity:
 
     def _part(self, text: bytes) -> Entity:
         line_end = _LINE_END.match(text)
-        text = text[line_end.end() :] if line_end else text
-        blank = _BLANK_LINE.search(text)
-        head, octets = (text[: blank.start()], text[blank.end() :]) if blank else (text, b"")
-        headers, error = Headers.parse(head.decode(errors="surrogateescape"))
-        if error is not None:
-            raise SipParseError(f"{error.reason} in a part")
-        return Entity(headers, octets, self.depth + 1)
+        return Entity.read(text[line_end.end() :] if line_end else text, self.depth + 1)
 
     @cached_property
     def content(self) -> bytes:
@@ -131,34 +135,46 @@ class Entity:
             raise SipParseError("Bad base64") from problem
 
 
-def understood(entity: Entity, understands: Callable[[Entity], bool]) -> list[Entity]:
+Understands = Callable[[Entity], bool]
+Opens = Callable[[Entity], "Entity | None"]
+"""Returns what an encrypted entity holds, None for what is not encrypted; raises SipParseError."""
+
+
+def _opens_nothing(_entity: Entity) -> Entity | None:
+    return None
+
+
+def understood(entity: Entity, understands: Understands, opens: Opens = _opens_nothing) -> list[Entity]:
     """Return the parts to act on, in order: those that are no multiparts and that `understands` says yes to.
 
-    Their `content` raises no more.
+    Their `content` raises no more. What `opens` opens is read in the place of what it was in.
 
     Of a multipart/alternative the last one that is understood is taken, other multiparts are as multipart/mixed
     (RFC 5621 sections 4.2, 6 and 8.3). Raises SipParseError 415 for what is not understood, unless its handling, or
     that of a multipart around it, is optional.
     """
     try:
-        return _understood(entity, understands)
+        return _understood(entity, understands, opens)
     except SipParseError as error:
         if error.status == 415 and not entity.required:
             return []
         raise
 
 
-def _understood(entity: Entity, understands: Callable[[Entity], bool]) -> list[Entity]:
+def _understood(entity: Entity, understands: Understands, opens: Opens) -> list[Entity]:
     if not entity.is_multipart:
-        if any(coding != "identity" for coding in entity.headers.items("Content-Encoding")) or not understands(entity):
+        coded = any(coding != "identity" for coding in entity.headers.items("Content-Encoding"))
+        if not coded and (inner := opens(entity)) is not None:
+            return understood(inner, understands, opens)
+        if coded or not understands(entity):
             raise SipParseError(f"{entity.media.name} as {entity.disposition} is not understood", status=415)
         _ = entity.content  # raises
         return [entity]
     if entity.media.name != "multipart/alternative":
-        return [leaf for part in entity.parts for leaf in understood(part, understands)]
+        return [leaf for part in entity.parts for leaf in understood(part, understands, opens)]
     for part in reversed(entity.parts):
         try:
-            return _understood(part, understands)
+            return _understood(part, understands, opens)
         except SipParseError as error:
             if error.status != 415:
                 raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -60,6 +61,8 @@ class Reinvite:
     body: bytes
     at: float
     """When it is sent at the earliest."""
+    target: str = ""
+    """Its Request-URI; "" for the remote target."""
     key: str = ""
     """Its transaction; "" while it waits."""
     again: bool = False
@@ -82,6 +85,10 @@ class Call:
     dialog: Dialog | None = None
     unanswered: tuple[str, Request] | None = None
     """The peer's INVITE that the application has not answered yet, the first one or a re-INVITE, and its key."""
+    expires_at: float = math.inf
+    """When that INVITE runs out (RFC 3261 section 13.3.1)."""
+    progress_at: float = math.inf
+    """When its sender is to hear that the answer takes longer (section 13.3.1.1)."""
     answer: Answer | None = None
     refused: str = ""
     """Transaction of the peer's last re-INVITE that was refused."""

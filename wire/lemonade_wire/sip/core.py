@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterable
 
@@ -19,7 +20,7 @@ from lemonade_wire.sip.event import (
     RequestReceived,
 )
 from lemonade_wire.sip.layer import TransactionLayer
-from lemonade_wire.sip.matching import Transport, where
+from lemonade_wire.sip.matching import Transport, bracketed, where
 from lemonade_wire.sip.message import Request, Response
 from lemonade_wire.sip.response import respond_to
 from lemonade_wire.sip.settings import UaSettings
@@ -27,6 +28,8 @@ from lemonade_wire.sip.settings import UaSettings
 HeaderList = Iterable[tuple[str, str]]
 MATCHES_ALL_TIMERS = 64
 """Timers B, F, H, L, M and the wait for an ACK are 64 times T1."""
+PROGRESS_SECONDS = 60
+"""How often who waits for an answer to its INVITE hears of it (section 13.3.1.1)."""
 
 
 class CallCore:
@@ -168,11 +171,19 @@ class CallCore:
         if call.dialog is not None:
             self._by_dialog.pop(call.dialog.id, None)
 
+    def _open_invite(self, call: Call, key: str, request: Request, now: float) -> None:
+        """Take an INVITE of the peer that the application is to answer, and how long it may take to."""
+        call.unanswered = (key, request)
+        call.expires_at = math.inf if request.expires is None else now + request.expires
+        call.progress_at = now + PROGRESS_SECONDS
+        self._by_invite[key] = self._timed[call.id] = call
+
     def _close_invite(self, call: Call) -> tuple[str, Request]:
         """Take the peer's INVITE that is about to get its final response; raises SipUsageError."""
         if call.unanswered is None:
             raise SipUsageError(f"{call.id} has no INVITE to answer")
         taken, call.unanswered = call.unanswered, None
+        call.expires_at = call.progress_at = math.inf
         if taken[0] != call.key:
             del self._by_invite[taken[0]]
         return taken
@@ -193,6 +204,23 @@ class CallCore:
         headers = [*headers, ("Server", self.settings.product)]
         response = respond_to(request, status, tag=tag or self._tag(), reason=reason, headers=headers)
         self._layer.respond(key, response, now)
+
+    def _progress(self, call: Call, status: int, now: float, *, reason: str = "", headers: HeaderList = ()) -> None:
+        if call.unanswered is None:
+            return
+        key, invite = call.unanswered
+        fields = [*self._dialog_headers(call, invite), *headers]
+        self._layer.respond(key, respond_to(invite, status, tag=call.tag, reason=reason, headers=fields), now)
+
+    def _dialog_headers(self, call: Call, invite: Request) -> list[tuple[str, str]]:
+        """Return what a response has that makes a dialog (section 12.1.1)."""
+        user = self.settings.contact_user or invite.uri.user or ""
+        routes = [("Record-Route", str(route)) for route in invite.record_routes]
+        return [*routes, ("Contact", call.dialog.contact if call.dialog else self._contact(user))]
+
+    def _contact(self, user: str) -> str:
+        host, port = self.settings.address
+        return f"<sip:{user}{'@' if user else ''}{bracketed(host)}:{port}>"
 
     def _tag(self) -> str:
         return f"{self._rng.getrandbits(64):016x}"

@@ -72,13 +72,15 @@ class Dialog:
         """What identifies the dialog on this side."""
         return self.call_id, self.local.tag or "", self.remote.tag or ""
 
-    def request(self, method: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b"") -> Request:
-        """Build the next request of this side (section 12.2.1.1); it has no Via yet."""
+    def request(
+        self, method: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b"", target: str = ""
+    ) -> Request:
+        """Build the next request of this side (section 12.2.1.1), to the remote target or another; it has no Via."""
         self.local_cseq += 1
         if method == "INVITE":
             self.invite_cseq = self.local_cseq
         contact = [("Contact", self.contact)] if method in {"INVITE", "UPDATE"} else []
-        return self._build(method, self.local_cseq, self.target, [*contact, *headers], body)
+        return self._build(method, self.local_cseq, target or self.target, [*contact, *headers], body)
 
     def ack(self) -> Request:
         """Build the ACK of a 2xx (section 13.2.2.4), to `ack_target`."""

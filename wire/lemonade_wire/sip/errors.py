@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from lemonade_wire.sip.message import Request
-
 
 class SipParseError(Exception):
-    """The peer sent something that is not SIP.
+    """The peer sent something that is not SIP; `status` and `reason` are what a request would be answered with."""
 
-    `request` is set where the octets were a request with enough of its headers to be answered;
-    `status` and `reason` are that answer; `fatal` means that a stream has lost its framing and must be closed.
-    """
-
-    def __init__(self, reason: str, *, status: int = 400, request: Request | None = None, fatal: bool = False) -> None:
+    def __init__(self, reason: str, *, status: int = 400) -> None:
         super().__init__(reason)
         self.reason = reason
         self.status = status
-        self.request = request
-        self.fatal = fatal
 
 
 class SipUsageError(Exception):

@@ -28,9 +28,11 @@ class InviteReceived:
 
 @dataclass(frozen=True)
 class InviteCancelled:
-    """The caller gave up before an answer; 200 and 487 are already sent, and the call is over."""
+    """The caller wants no answer any more; 487 is already sent (and 200 to its CANCEL), and the call is over."""
 
     call: str
+    expired: bool = False
+    """Its Expires ran out."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class ReinviteReceived:
 
 @dataclass(frozen=True)
 class ReinviteCancelled:
-    """The peer gave its re-INVITE up; 200 and 487 are already sent, and the session is as it was."""
+    """The peer gave its re-INVITE up, or its Expires ran out; 487 is already sent, and the session is as it was."""
 
     call: str
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 
 from lemonade_wire.address import Address
 from lemonade_wire.sip.entries import Entries, Entry, Flow
-from lemonade_wire.sip.errors import SipParseError
 from lemonade_wire.sip.event import MessageDropped, MessageSeen, Output, SendDatagram
 from lemonade_wire.sip.header import CSeq, Via
 from lemonade_wire.sip.matching import (
     COOKIE,
+    SIP_PORT,
     Transport,
     ack_of,
     bracketed,
@@ -24,7 +24,7 @@ from lemonade_wire.sip.matching import (
     received_from,
     server_match,
 )
-from lemonade_wire.sip.message import Request, Response, parse_datagram
+from lemonade_wire.sip.message import Request, Response, UnreadableError, parse_datagram
 from lemonade_wire.sip.response import respond_to
 from lemonade_wire.sip.settings import UaSettings
 from lemonade_wire.sip.streams import Streams
@@ -132,6 +132,11 @@ class TransactionLayer:
         """Return whether a refusal of an INVITE was sent whose ACK is not here yet."""
         return key in self._entries and self._entries[key].machine.state is State.COMPLETED
 
+    def awaits_acks(self) -> bool:
+        """Return whether there is any such refusal."""
+        machines = (entry.machine for entry in self._entries.values())
+        return any(machine.table is INVITE_SERVER and machine.state is State.COMPLETED for machine in machines)
+
     def merged(self, key: str) -> bool:
         """Return whether a request came here before by another way (section 8.2.2.2)."""
         return self._entries.merged(key)
@@ -150,7 +155,7 @@ class TransactionLayer:
             return
         try:
             message = parse_datagram(data)
-        except SipParseError as error:
+        except UnreadableError as error:
             self._refuse(error, data, Flow("udp", source), now)
             return
         self.outputs.append(MessageSeen(data, source, "udp"))
@@ -164,7 +169,7 @@ class TransactionLayer:
             if source is None:
                 return False
             flow = Flow("tcp", source, stream)
-            if isinstance(message, SipParseError):
+            if isinstance(message, UnreadableError):
                 self._refuse(message, octets, flow, now)
                 lost = message.fatal
                 continue
@@ -245,9 +250,11 @@ class TransactionLayer:
             self._request(message, flow, source, now)
 
     def _response(self, response: Response, source: Address, now: float) -> None:
-        entry = self._entries.matching(("client", response.vias[0].branch, response.cseq.method))
-        if len(response.vias) != 1 or entry is None:
-            # Section 8.1.3.3 and RFC 6026 section 7.2: misrouted and stray responses are dropped.
+        via, *others = response.vias
+        entry = self._entries.matching(("client", via.branch, response.cseq.method))
+        ours = entry is not None and _sent_by(via) == _sent_by(entry.request.vias[0])
+        if entry is None or others or not ours:
+            # Sections 8.1.3.3 and 18.1.2, RFC 6026 section 7.2: misrouted and stray responses are dropped.
             self.outputs.append(MessageDropped(source, f"a {response.status} that no request waits for"))
             return
         self._run(entry, input_of(response.status), now, arrival=ResponseArrived(entry.key, response, source))
@@ -280,7 +287,7 @@ class TransactionLayer:
             self.respond(entry.key, respond_to(request, 100, tag=""), now)
         self.happenings.append(RequestArrived(entry.key, request, source))
 
-    def _refuse(self, error: SipParseError, octets: bytes, flow: Flow, now: float) -> None:
+    def _refuse(self, error: UnreadableError, octets: bytes, flow: Flow, now: float) -> None:
         """Answer what could not be read, without a transaction, where the peer can be told; it was seen then."""
         source = flow.destination
         self.outputs.append(MessageDropped(source, error.reason))
@@ -345,3 +352,7 @@ class TransactionLayer:
         """Return a tag for an answer without a transaction: a retransmission gets the same (section 8.2.7)."""
         lines = str(request.headers).encode(errors="surrogateescape")
         return hashlib.blake2b(lines, digest_size=8, key=self._secret).hexdigest()
+
+
+def _sent_by(via: Via) -> tuple[str, int]:
+    return via.host.lower(), via.port or SIP_PORT

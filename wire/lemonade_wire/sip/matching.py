@@ -40,9 +40,10 @@ def received_from(request: Request, source: Address, datagram: bool) -> tuple[Re
     except SipParseError:
         return request, source
     port = via.port or SIP_PORT
-    if datagram and via.param("rport") is not None:
+    if via.param("rport") is not None:
+        # Whatever the transport (RFC 3581 section 4); a response whose stream is gone goes to the port of the Via.
         via = via.with_param("rport", str(source.port)).with_param("received", source.host)
-        port = source.port
+        port = source.port if datagram else port
     elif via.host.strip("[]").lower() != source.host.lower():
         via = via.with_param("received", source.host)
     lines = request.headers.without("Via")

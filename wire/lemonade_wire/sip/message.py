@@ -38,6 +38,19 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:.")
 _REQUEST = re.compile(r"(\S+) (\S+) (SIP/[0-9]+\.[0-9]+)", re.IGNORECASE)
 
 
+class UnreadableError(SipParseError):
+    """A message that cannot be read as a whole.
+
+    `request` is set where its sender waits for an answer, and enough of its headers is there to send one;
+    `fatal` means that a stream has lost its framing and must be closed.
+    """
+
+    def __init__(self, error: SipParseError, request: Request | None = None, *, fatal: bool = False) -> None:
+        super().__init__(error.reason, status=error.status)
+        self.request = request
+        self.fatal = fatal
+
+
 @dataclass(frozen=True)
 class Message:
     """What requests and responses share. The typed headers of a parsed message are known to be good."""
@@ -109,6 +122,12 @@ class Message:
     def accept(self) -> list[MediaType] | None:
         """The ranges of Accept; none where it is empty, None where it is not there; raises SipParseError."""
         return self._each("Accept", MediaType.parse) if "Accept" in self.headers else None
+
+    @property
+    def expires(self) -> int | None:
+        """The seconds of Expires; None where there is none, or no number: then nothing runs out."""
+        value = self.headers.get("Expires") or ""
+        return int(value) if _NUMBER.fullmatch(value) else None
 
     @property
     def content_type(self) -> str:
@@ -188,7 +207,7 @@ def build(
 
 
 def parse_datagram(data: bytes) -> Request | Response:
-    """Read one datagram; raises SipParseError, with its `request` set where the peer can be told.
+    """Read one datagram; raises UnreadableError, with its `request` set where the peer can be told.
 
     The body ends where Content-Length says, or with the datagram; a body that is too short is an error.
     """
@@ -202,7 +221,7 @@ def parse_datagram(data: bytes) -> Request | Response:
             error = error or SipParseError("Body shorter than Content-Length")
         message = replace(message, body=rest[:length])
     if error is not None:
-        raise answerable(error, message)
+        raise unreadable(error, message)
     return message
 
 
@@ -214,14 +233,13 @@ def split_head(data: bytes) -> tuple[bytes, bytes, bytes]:
     return data[: match.end(1)], match[2], data[match.end() :]
 
 
-def answerable(error: SipParseError, message: Request | Response) -> SipParseError:
+def unreadable(error: SipParseError, message: Request | Response, *, fatal: bool = False) -> UnreadableError:
     """Return `error` with the request to answer, if `message` is one whose sender waits for an answer.
 
     It waits for what has its Via values, readable or not; an ACK is never answered.
     """
     waits = isinstance(message, Request) and message.method != "ACK" and "Via" in message.headers
-    request = message if isinstance(message, Request) and waits else None
-    return SipParseError(error.reason, status=error.status, request=request, fatal=error.fatal)
+    return UnreadableError(error, message if isinstance(message, Request) and waits else None, fatal=fatal)
 
 
 def content_length(message: Request | Response) -> int | None:
@@ -233,7 +251,7 @@ def content_length(message: Request | Response) -> int | None:
 def read_message(head: bytes, body: bytes) -> tuple[Request | Response, SipParseError | None]:
     """Read a start line and headers; returns the message and the first thing wrong with it.
 
-    Raises SipParseError where the start line is not SIP at all.
+    Raises UnreadableError where the start line is not SIP at all.
     """
     text = head.decode(errors="surrogateescape")
     start_line, _, header_text = text.partition("\n")
@@ -245,7 +263,7 @@ def read_message(head: bytes, body: bytes) -> tuple[Request | Response, SipParse
     if match is None:
         method, _, rest = start_line.partition(" ")
         if not TOKEN.fullmatch(method) or "SIP/" not in rest.upper():
-            raise SipParseError("Neither a request nor a response")
+            raise UnreadableError(SipParseError("Neither a request nor a response"), fatal=True)
         return Request(headers, body, method, rest.rpartition(" ")[0].strip()), SipParseError("Bad request line")
     request = Request(headers, body, match[1], match[2])
     if match[3].upper() != VERSION:

@@ -28,8 +28,7 @@ class Reinviting(CallCore):
             # Also where only the ACK is missing: what both sides agreed on may depend on it.
             self._answer(key, request, 491, now)
         else:
-            call.unanswered = (key, request)
-            self._by_invite[key] = call
+            self._open_invite(call, key, request, now)
             self._events.append(ReinviteReceived(call.id, request))
 
     def _reinvite_cancelled(self, call: Call, now: float) -> None:
@@ -72,7 +71,9 @@ class Reinviting(CallCore):
             *wanted.headers,
         ]
         hop, transport = self._hop(call, dialog)
-        wanted.key = self._layer.send_request(dialog.request("INVITE", headers, wanted.body), hop, transport, now)
+        wanted.key = self._layer.send_request(
+            dialog.request("INVITE", headers, wanted.body, wanted.target), hop, transport, now
+        )
         self._lingering[wanted.key] = call
 
     def _reinvite_answered(self, call: Call, key: str, response: Response, now: float) -> None:

@@ -42,8 +42,10 @@ class UaSettings:
     timing: Timing = Timing()
     udp_limit: int = 1300
     """Octets; a longer request goes over TCP (RFC 3261 section 18.1.1)."""
+    max_uri: int = 8192
+    """Characters of a Request-URI; a longer one gets 414."""
     max_head: int = 65536
-    """Octets of start line and headers on a stream; more is refused and the stream closed."""
+    """Octets of start line and headers on a stream; more gets 513, and the stream is closed."""
     max_body: int = 1 << 20
     """Octets of a body; more gets 413, and on a stream the stream is closed."""
     max_transactions: int = 10000

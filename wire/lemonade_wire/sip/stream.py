@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from lemonade_wire.sip.errors import SipParseError
-from lemonade_wire.sip.message import Request, Response, answerable, content_length, read_message
+from lemonade_wire.sip.message import Request, Response, UnreadableError, content_length, read_message, unreadable
 
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 _LONGEST_BLANK = 4
@@ -23,7 +23,7 @@ class Ping:
 class Framed(NamedTuple):
     """One message of a stream, or what was wrong with it."""
 
-    message: Request | Response | SipParseError
+    message: Request | Response | UnreadableError
     octets: bytes
     """As they came; empty where the framing was lost."""
 
@@ -83,9 +83,8 @@ class StreamParser:
         if self._pending is None and self._buffer[:1] not in _PING:
             try:
                 self._pending = self._head()
-            except SipParseError as error:
+            except UnreadableError as error:
                 self._lost = True
-                error.fatal = True
                 return Framed(error, b"")
         pending = self._pending
         if pending is None or len(self._buffer) < pending.length:
@@ -95,11 +94,11 @@ class StreamParser:
         self._pending = None
         octets = pending.head + body
         if pending.error is not None:
-            return Framed(answerable(pending.error, pending.message), octets)
+            return Framed(unreadable(pending.error, pending.message), octets)
         return Framed(replace(pending.message, body=body), octets)
 
     def _head(self) -> _Pending | None:
-        """Take a head from the buffer, if it is whole; raises SipParseError where the framing is lost."""
+        """Take a head from the buffer, if it is whole; raises UnreadableError where the framing is lost."""
         end = _BLANK_LINE.search(self._buffer, max(0, self._searched - _LONGEST_BLANK))
         if end is None or end.end() > self._max_head:
             self._searched = len(self._buffer)
@@ -107,7 +106,7 @@ class StreamParser:
                 return None
             lines, line_end, _ = bytes(self._buffer[: self._max_head]).rpartition(b"\n")
             message, _ = read_message(lines + line_end, b"")
-            raise answerable(SipParseError("Message Too Large", status=513), message)
+            raise unreadable(SipParseError("Message Too Large", status=513), message, fatal=True)
         head = bytes(self._buffer[: end.end()])
         del self._buffer[: end.end()]
         self._searched = 0
@@ -115,7 +114,7 @@ class StreamParser:
         message, error = read_message(head[: end.start()], b"")
         length = content_length(message)
         if length is None:
-            raise answerable(SipParseError("Content-Length missing or bad"), message)
+            raise unreadable(SipParseError("Content-Length missing or bad"), message, fatal=True)
         if length > self._max_body:
-            raise answerable(SipParseError("Request Entity Too Large", status=413), message)
+            raise unreadable(SipParseError("Request Entity Too Large", status=413), message, fatal=True)
         return _Pending(message, error, head, length)

@@ -13,7 +13,6 @@ from lemonade_wire.sip.stream import Framed, Ping, StreamParser
 @dataclass
 class _Stream:
     peer: Address
-    outgoing: bool
     parser: StreamParser
     used: float
     """When octets last went either way."""
@@ -32,14 +31,17 @@ class Streams:
 
     def accepted(self, peer: Address, now: float) -> int:
         """Add an incoming stream; returns its id."""
-        return self._add(peer, now, outgoing=False)
+        return self._add(peer, now)
 
     def to(self, destination: Address, now: float) -> int:
-        """Return a stream to `destination`, opening one where there is none."""
+        """Return a stream to `destination`, opening one where there is none; whoever opened it (section 18).
+
+        A caller may have no other port than the one that its stream comes from, and name that in its Contact.
+        """
         for number, stream in self._streams.items():
-            if stream.outgoing and stream.peer == destination:
+            if stream.peer == destination:
                 return number
-        number = self._add(destination, now, outgoing=True)
+        number = self._add(destination, now)
         self._streams[number].waiting = []
         self._outputs.append(OpenStream(number, destination))
         return number
@@ -108,8 +110,8 @@ class Streams:
                 else:
                     self.close(number)
 
-    def _add(self, peer: Address, now: float, outgoing: bool) -> int:
+    def _add(self, peer: Address, now: float) -> int:
         self._last += 1
         parser = StreamParser(self._settings.max_head, self._settings.max_body)
-        self._streams[self._last] = _Stream(peer, outgoing, parser, now)
+        self._streams[self._last] = _Stream(peer, parser, now)
         return self._last

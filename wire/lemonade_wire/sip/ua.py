@@ -18,7 +18,7 @@ from lemonade_wire.sip.errors import SipUsageError
 from lemonade_wire.sip.event import Event, Output
 from lemonade_wire.sip.header import CSeq, NameAddr
 from lemonade_wire.sip.headers import Headers
-from lemonade_wire.sip.matching import Transport, bracketed, transport_of
+from lemonade_wire.sip.matching import Transport, transport_of
 from lemonade_wire.sip.message import Request
 from lemonade_wire.sip.response import respond_to
 from lemonade_wire.sip.settings import UaSettings
@@ -94,6 +94,11 @@ class UserAgent(Arriving):
         taken, self._events = self._events, []
         return taken
 
+    @property
+    def awaits_ack(self) -> bool:
+        """Whether an INVITE was refused and the ACK is not here: the refusal may have been lost."""
+        return self._layer.awaits_acks()
+
     # -- calls that we make --------------------------------------------------------------------------------------
 
     def invite(
@@ -148,26 +153,33 @@ class UserAgent(Arriving):
         known = self._call(call, CallState.OFFERED)
         if not 101 <= status <= 199:
             raise SipUsageError(f"{status} is not a provisional response with a tag")
-        self._layer.respond(
-            known.key, respond_to(known.invite, status, tag=known.tag, reason=reason, headers=headers), now
-        )
+        self._progress(known, status, now, reason=reason, headers=headers)
 
     def accept(
-        self, call: str, body: bytes, *, now: float, content_type: str = "application/sdp", headers: HeaderList = ()
+        self,
+        call: str,
+        body: bytes,
+        *,
+        now: float,
+        content_type: str = "application/sdp",
+        headers: HeaderList = (),
+        user: str = "",
     ) -> None:
         """Answer 200 to an INVITE or re-INVITE; it is sent again until the ACK comes (`CallConfirmed`, or
         `ReinviteConfirmed`).
+
+        `user` is the user part of the own Contact from now on; empty: as before.
         """
         known = self._call(call, *CallState)
         key, invite = self._close_invite(known)
-        user = self.settings.contact_user or invite.uri.user or ""
+        if known.dialog is not None and user:
+            known.dialog.contact = self._contact(user)
         response = respond_to(
             invite,
             200,
             tag=known.tag,
             headers=[
-                *(("Record-Route", str(route)) for route in invite.record_routes),
-                ("Contact", known.dialog.contact if known.dialog else self._contact(user)),
+                *self._dialog_headers(known, invite),
                 admission.allow(self.settings),
                 admission.accept(self.settings),
                 *admission.supported(self.settings),
@@ -203,10 +215,18 @@ class UserAgent(Arriving):
     # -- inside a call -------------------------------------------------------------------------------------------
 
     def reinvite(
-        self, call: str, body: bytes, *, now: float, content_type: str = "application/sdp", headers: HeaderList = ()
+        self,
+        call: str,
+        body: bytes,
+        *,
+        now: float,
+        content_type: str = "application/sdp",
+        headers: HeaderList = (),
+        uri: SipUri | None = None,
     ) -> str:
         """Offer another session by a re-INVITE, once no other INVITE is under way; returns its transaction.
 
+        `uri` is its Request-URI, where that is to name another service (RFC 5022 section 3); None: the remote target.
         `ReinviteAnswered` follows. Refused by 491 it is sent once more, after the random time of section 14.1.
         """
         known = self._call(call, CallState.CONFIRMED)
@@ -215,7 +235,7 @@ class UserAgent(Arriving):
         if not body:
             raise SipUsageError("a re-INVITE holds an offer")
         fields = (*headers, ("Content-Type", content_type))
-        wanted = Reinvite(self._name("request"), fields, body, now)
+        wanted = Reinvite(self._name("request"), fields, body, now, str(uri or ""))
         self._want_reinvite(known, wanted)
         self._follow(now)
         return wanted.transaction
@@ -238,19 +258,20 @@ class UserAgent(Arriving):
         self._follow(now)
         return item.transaction
 
-    def bye(self, call: str, *, now: float, headers: HeaderList = ()) -> None:
+    def bye(self, call: str, *, now: float, headers: HeaderList = (), at_once: bool = False) -> None:
         """Hang up: BYE, after the ACK where we were called; an unanswered call of ours is cancelled.
 
-        Where BYE is sent already, nothing is done.
+        `at_once` does not wait for the ACK: for who will not be there when it comes. Where a BYE was sent, nothing is
+        done; one that waits for the ACK keeps its headers.
         """
         known = self._call(call, CallState.INVITING, CallState.ACCEPTED, CallState.CONFIRMED, CallState.ENDING)
         if known.state is CallState.INVITING:
             self.cancel(call, now=now)
-        elif known.state is CallState.ACCEPTED:
+        elif known.state is CallState.ACCEPTED and not at_once:
             # Section 15: the callee hangs up only after the ACK.
             known.bye_headers = tuple(headers)
-        elif known.state is CallState.CONFIRMED:
-            self._send_bye(known, headers, now)
+        elif known.state is not CallState.ENDING:
+            self._send_bye(known, known.bye_headers or headers, now)
             self._follow(now)
 
     # -- anything ------------------------------------------------------------------------------------------------
@@ -350,7 +371,3 @@ class UserAgent(Arriving):
         return Request(
             Headers.of([*(field for field in fields if field[0].lower() not in given), *extra]), body, method, target
         )
-
-    def _contact(self, user: str) -> str:
-        host, port = self.settings.address
-        return f"<sip:{user}{'@' if user else ''}{bracketed(host)}:{port}>"

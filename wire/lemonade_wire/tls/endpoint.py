@@ -17,6 +17,8 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.ssl import Certificate, CertificateOptions, TLSVersion, platformTrust, trustRootFromCertificates
 from zope.interface import implementer  # type: ignore[import-untyped]  # zope ships no types
 
+from lemonade_wire.tls.keylog import KeyLog
+
 _UNKNOWN = "its certificate is of no authority that is trusted here"
 _REFUSALS = {
     SSL.X509VerificationCodes.ERR_CERT_HAS_EXPIRED: "its certificate has expired",
@@ -37,16 +39,20 @@ class NotTrustedError(Exception):
 class ClientTls:
     """What a client trusts: the authorities in the PEM file `ca`, or else those of the system.
 
+    `log` gets the secrets of its sessions. Without `checks` every certificate is good, which is a fault.
     Raises OSError where the file cannot be read, ValueError where it holds no certificate.
     """
 
-    def __init__(self, ca: Path | None = None) -> None:
+    def __init__(self, ca: Path | None = None, log: KeyLog | None = None, *, checks: bool = True) -> None:
         root = platformTrust() if ca is None else trustRootFromCertificates(_authorities(ca))
         self._context = CertificateOptions(trustRoot=root, raiseMinimumTo=TLSVersion.TLSv1_2).getContext()
+        self._checks = checks
+        if log is not None:
+            log.watch(self._context)
 
     def handshake(self, host: str) -> Handshake:
         """Return what makes one connection to `host`, a name or an address; raises ValueError for what is neither."""
-        return Handshake(self._context, tls_name(host))
+        return Handshake(self._context, tls_name(host), checks=self._checks)
 
 
 @implementer(IOpenSSLClientConnectionCreator)
@@ -56,9 +62,10 @@ class Handshake:
     The chain is verified on the way, the name by `verify_host` at the end; `why` says what went wrong.
     """
 
-    def __init__(self, context: SSL.Context, name: str) -> None:
+    def __init__(self, context: SSL.Context, name: str, *, checks: bool = True) -> None:
         self._context = context
         self._name = name
+        self._checks = checks
         self._refusal = ""
 
     def clientConnectionForTLS(self, _protocol: object) -> SSL.Connection:  # noqa: N802  Twisted's name
@@ -72,6 +79,8 @@ class Handshake:
 
     def verify_host(self, connection: SSL.Connection) -> None:
         """See that the peer's certificate names the host; raises NotTrustedError."""
+        if not self._checks:
+            return
         try:
             (verify_ip_address if _is_address(self._name) else verify_hostname)(connection, self._name)
         except (VerificationError, CertificateError):
@@ -86,9 +95,9 @@ class Handshake:
         return str(problem)
 
     def _verified(self, _connection: object, _certificate: object, code: int, _depth: int, good: int) -> bool:
-        if not good:
+        if not good and self._checks:
             self._refusal = _REFUSALS.get(code, f"its certificate is not good (X.509 error {code})")
-        return bool(good)
+        return bool(good) or not self._checks
 
 
 def tls_name(host: str) -> str:

@@ -1,0 +1,68 @@
+"""The options about S/MIME, as they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lemonade_wire.faults import FaultList
+from lemonade_wire.nodecli import NodeParser
+from lemonade_wire.sip.keyring import named
+from lemonade_wire.sip.smime import Smime
+from lemonade_wire.sip.smime_options import add_options, smime_from
+
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def _files(tmp_path: Path, smime: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ivr@a.example", "joe@a.example"):
+        (tmp_path / f"{name}.pem").write_bytes(smime(name).certificate)
+        (tmp_path / f"{name}.key").write_bytes(smime(name).key)
+    monkeypatch.chdir(tmp_path)
+
+
+def read(arguments: str, now: datetime = NOW) -> Smime:
+    parser = NodeParser("lemonade-x", "", FaultList.of(), environ={})
+    add_options(parser)
+    return smime_from(parser.read(arguments.split()), now)
+
+
+def test_without_them_nothing_is_encrypted_or_read() -> None:
+    assert read("") == Smime()
+
+
+@pytest.mark.usefixtures("_files")
+def test_own_certificate_and_those_of_peers() -> None:
+    own = "--smime-cert ivr@a.example.pem --smime-key ivr@a.example.key"
+    made = read(f"{own} --smime-peer joe@a.example.pem --smime-peer ivr@a.example.pem")
+    assert made.identity is not None
+    assert named(made.identity.certificate) == "ivr@a.example"
+    assert [named(one) for one in made.peers.certificates] == ["joe@a.example", "ivr@a.example"]
+
+
+@pytest.mark.usefixtures("_files")
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ("--smime-cert ivr@a.example.pem", "go together"),
+        ("--smime-key ivr@a.example.key", "go together"),
+        ("--smime-cert none --smime-key none", "--smime-cert, --smime-key: .*No such file"),
+        ("--smime-cert ivr@a.example.pem --smime-key joe@a.example.key", "not the certificate's"),
+        ("--smime-peer none", "--smime-peer: .*No such file"),
+        ("--smime-peer joe@a.example.key", "--smime-peer: there is no certificate"),
+    ],
+)
+def test_what_is_not_allowed_is_said(arguments: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        read(arguments)
+
+
+@pytest.mark.usefixtures("_files")
+def test_a_certificate_that_is_over_is_refused() -> None:
+    with pytest.raises(ValueError, match="is not valid now"):
+        read("--smime-peer joe@a.example.pem", NOW + timedelta(days=30))
