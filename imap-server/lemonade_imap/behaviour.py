@@ -9,7 +9,9 @@ from lemonade_imap.mail.mime import Part
 from lemonade_imap.policy import TicketPolicy
 from lemonade_imap.urlauth import Roles
 from lemonade_wire.imap.access import Access
+from lemonade_wire.imap.bodystructure import BodyStructure
 from lemonade_wire.imap.url import ImapUrl
+from lemonade_wire.imap.writing import Joined
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,18 @@ class Behaviour:
         """Return what GETMETADATA answers of what it found."""
         return found
 
+    def body_structure(self, structure: BodyStructure, *, extended: bool) -> Joined:
+        """Return a message's structure as FETCH writes it."""
+        return structure.write(extended=extended)
+
+    def part_structure(self, structure: BodyStructure, stored_size: int) -> Joined:
+        """Return the structure of what URLFETCH returns as it writes it; `stored_size` is the octets of the section."""
+        return structure.write()
+
+    def carries_urlfetch_out(self) -> bool:
+        """Tell whether URLFETCH is carried out at all."""
+        return True
+
     def shows_structure(self) -> bool:
         """Tell whether BODYPARTSTRUCTURE is answered when it is asked for."""
         return True
@@ -78,3 +92,6 @@ class Behaviour:
     def echoed_url(self, url: bytes) -> bytes:
         """Return the URL as URLFETCH answers it: the octets that came."""
         return url
+
+
+CORRECT = Behaviour()

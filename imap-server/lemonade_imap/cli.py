@@ -31,11 +31,13 @@ from lemonade_imap.store.secret import kept_secret
 from lemonade_imap.store.sqlite import SqliteStore
 from lemonade_imap.store.thread import StoreThread
 from lemonade_imap.tools.command import COMMANDS, run
+from lemonade_imap.transport_options import TellsUrlMech
 from lemonade_imap.urlauth import Roles
 from lemonade_wire.address import Address
 from lemonade_wire.imap.errors import ImapParseError
 from lemonade_wire.imap.hosts import host_key
 from lemonade_wire.nodecli import NodeOptions, NodeParser, setting
+from lemonade_wire.nodesettings import Permission
 from lemonade_wire.sasl.prep import PrepError, saslprep
 
 EXIT_ENVIRONMENT = 1
@@ -133,8 +135,8 @@ def config_from(options: argparse.Namespace, node: NodeOptions) -> ServerConfig:
         media_servers=options.media_servers,
         profile=node.profile,
         tls=options.tls_cert is not None,
-        cleartext_login=options.cleartext_login == transport_options.ALLOWED,
-        clear_urlmech=options.urlmech == transport_options.ALWAYS,
+        cleartext_login=Permission(options.cleartext_login) is Permission.ALLOWED,
+        clear_urlmech=TellsUrlMech(options.urlmech) is TellsUrlMech.ALWAYS,
         logins=LoginPolicy(failures=options.max_login_failures),
         max_message=options.max_message,
         connections=transport_options.limits_from(options),

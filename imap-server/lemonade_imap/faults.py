@@ -11,7 +11,9 @@ from lemonade_imap.policy import TicketPolicy
 from lemonade_imap.urlauth import Roles
 from lemonade_wire.faults import Fault, FaultList
 from lemonade_wire.imap.access import Access, AccessKind
+from lemonade_wire.imap.bodystructure import BodyStructure
 from lemonade_wire.imap.url import Expire, ImapUrl
+from lemonade_wire.imap.writing import Joined
 
 
 class Base64NotDecoded(Fault, Behaviour):
@@ -225,6 +227,54 @@ class MediaServersGarbled(Fault, Behaviour):
         }
 
 
+class UrlFetchRefused(Fault, Behaviour):
+    """URLFETCH is refused as a command."""
+
+    name = "urlfetch-refused"
+    summary = "URLFETCH is answered NO, whatever is asked for"
+    breaks = ("LS-2.8-11",)
+
+    def carries_urlfetch_out(self) -> bool:
+        """Refuse it."""
+        return False
+
+
+class DraftBodyStructure(Fault, Behaviour):
+    """FETCH BODYSTRUCTURE is written as in the draft's examples (E-9, E-10)."""
+
+    name = "draft-bodystructure"
+    summary = "FETCH BODYSTRUCTURE lacks the multipart's subtype and a NIL of each part that is no text (E-9, E-10)"
+    breaks = ("LS-2.1-1",)
+
+    def body_structure(self, structure: BodyStructure, *, extended: bool) -> Joined:
+        """Leave both out, and what may follow them."""
+        if not structure.is_multipart:
+            return _one_nil_less(structure)
+        parts = [piece for part in structure.parts for piece in self.body_structure(part, extended=False)]
+        return [b"(", *parts, b")"]
+
+
+def _one_nil_less(part: BodyStructure) -> Joined:
+    written = part.write(extended=False)
+    if part.type.upper() != "TEXT" and b"NIL" in written:
+        at = written.index(b"NIL")
+        del written[at : at + 2]  # and the blank behind it
+    return written
+
+
+class DraftPartStructure(Fault, Behaviour):
+    """BODYPARTSTRUCTURE is written as in the draft's example (E-32, E-33)."""
+
+    name = "draft-part-structure"
+    summary = "URLFETCH tells the encoded size of what it decodes, and () where there are no parameters (E-32, E-33)"
+    breaks = ("LS-2.8-10",)
+
+    def part_structure(self, structure: BodyStructure, stored_size: int) -> Joined:
+        """Write the seven fields of the example, a blank behind the last."""
+        text = f'("{structure.type}" "{structure.subtype}" () NIL NIL "{structure.encoding}" {stored_size} )'
+        return [text.encode("ascii")]
+
+
 FAULTS = FaultList.of(
     Base64NotDecoded,
     TokenNotChecked,
@@ -243,4 +293,7 @@ FAULTS = FaultList.of(
     ResetKeyIdle,
     MediaServersWithheld,
     MediaServersGarbled,
+    UrlFetchRefused,
+    DraftBodyStructure,
+    DraftPartStructure,
 )

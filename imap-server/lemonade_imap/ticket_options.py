@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from ipaddress import ip_network
 
 from lemonade_imap.annotations import AnnotationLimits
 from lemonade_imap.policy import MIN_ANONYMOUS_LIFE, Network, TicketPolicy
 from lemonade_wire.nodecli import NodeParser, setting
-
-OWN, SHARED_ONLY = "allowed", "never"
+from lemonade_wire.nodesettings import Permission, add_number, add_words, whole
 
 
 def add_options(parser: NodeParser) -> None:
     """Add the options to a parser."""
     limits = AnnotationLimits()
-    parser.add_argument(
-        "--anonymous-life",
-        type=setting(_life),
-        metavar="SECONDS",
-        help=f"how far EXPIRE of an anonymous URL may lie ahead, {MIN_ANONYMOUS_LIFE} or more (default: any, or none)",
-    )
+    what = f"how far EXPIRE of an anonymous URL may lie ahead, {MIN_ANONYMOUS_LIFE} or more"
+    life = whole(MIN_ANONYMOUS_LIFE)
+    add_number(parser, "--anonymous-life", life, what, metavar="SECONDS", without="any, or none")
     parser.add_argument(
         "--fetch-from",
         action="append",
@@ -33,45 +28,17 @@ def add_options(parser: NodeParser) -> None:
     parser.add_argument(
         "--fetch-user", action="append", default=[], metavar="NAME", help="the same by account; either is enough"
     )
-    parser.add_argument(
-        "--max-part",
-        type=setting(_at_least(1)),
-        metavar="OCTETS",
-        help="largest content URLFETCH returns (default: any)",
-    )
+    add_number(parser, "--max-part", whole(), "largest content URLFETCH returns", metavar="OCTETS", without="any")
     for option, what in (("--fetch-rate", "URLFETCH"), ("--authorise-rate", "GENURLAUTH")):
-        parser.add_argument(
-            option,
-            type=setting(_at_least(1)),
-            metavar="N",
-            help=f"URLs that one session may name to {what} in a minute (default: any number)",
-        )
-    parser.add_argument(
-        "--refusals",
-        type=setting(_at_least(1)),
-        metavar="N",
-        help="refused URLs in a minute after which a session's next ones are answered late (default: never)",
-    )
-    parser.add_argument(
-        "--max-annotation",
-        type=setting(_at_least(1024)),
-        default=limits.max_value,
-        metavar="OCTETS",
-        help=f"largest value of an annotation (default: {limits.max_value})",
-    )
-    parser.add_argument(
-        "--max-annotations",
-        type=setting(_at_least(10)),
-        default=limits.max_entries,
-        metavar="N",
-        help=f"entries of one mailbox or the server, of one user or shared (default: {limits.max_entries})",
-    )
-    parser.add_argument(
-        "--private-annotations",
-        choices=(OWN, SHARED_ONLY),
-        default=OWN,
-        help=f"whether users have annotations of their own (default: {OWN})",
-    )
+        add_number(parser, option, whole(), f"URLs that one session may name to {what} in a minute")
+    what = "refused URLs in a minute after which a session's next ones are answered late"
+    add_number(parser, "--refusals", whole(), what, without="never")
+    what = "largest value of an annotation"
+    add_number(parser, "--max-annotation", whole(1024), what, limits.max_value, metavar="OCTETS")
+    what = "entries of one mailbox or the server, of one user or shared"
+    add_number(parser, "--max-annotations", whole(10), what, limits.max_entries)
+    what = "whether users have annotations of their own"
+    add_words(parser, "--private-annotations", Permission, Permission.ALLOWED, what)
 
 
 def policy_from(options: argparse.Namespace) -> TicketPolicy:
@@ -89,7 +56,9 @@ def policy_from(options: argparse.Namespace) -> TicketPolicy:
 
 def annotations_from(options: argparse.Namespace) -> AnnotationLimits:
     """Return how much is kept of annotations."""
-    return AnnotationLimits(options.max_annotation, options.max_annotations, options.private_annotations == OWN)
+    return AnnotationLimits(
+        options.max_annotation, options.max_annotations, Permission(options.private_annotations) is Permission.ALLOWED
+    )
 
 
 def _network(text: str) -> Network:
@@ -97,16 +66,3 @@ def _network(text: str) -> Network:
         return ip_network(text)
     except ValueError:
         raise ValueError(f"{text!r} is no address or network, such as 192.0.2.7 or 2001:db8::/32") from None
-
-
-def _life(text: str) -> float:
-    return float(_at_least(MIN_ANONYMOUS_LIFE)(text))
-
-
-def _at_least(least: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or int(text) < least:
-            raise ValueError(f"{text!r} is not a number of {least} or more")
-        return int(text)
-
-    return read

@@ -9,10 +9,13 @@ from cryptography.hazmat.primitives import serialization
 from OpenSSL.crypto import X509, PKey
 from twisted.internet.ssl import CertificateOptions, TLSVersion
 
+from lemonade_wire.tls.keylog import KeyLog
 
-def server_tls(certificate: Path, key: Path) -> CertificateOptions:
+
+def server_tls(certificate: Path, key: Path, log: KeyLog | None = None) -> CertificateOptions:
     """Read a certificate, with those between it and its authority behind it, and its key.
 
+    `log` gets the secrets of every session.
     Raises ValueError with what is wrong, OSError where a file cannot be read.
     """
     chain = _certificates(certificate)
@@ -24,12 +27,15 @@ def server_tls(certificate: Path, key: Path) -> CertificateOptions:
     if private.public_key() != chain[0].public_key():
         raise ValueError(f"{key} is not the key of the first certificate in {certificate}")
     first, *others = (X509.from_cryptography(one) for one in chain)
-    return CertificateOptions(
+    made = CertificateOptions(
         privateKey=PKey.from_cryptography_key(private),  # type: ignore[arg-type]  # what TLS cannot use is refused there
         certificate=first,
         extraCertChain=others,
         raiseMinimumTo=TLSVersion.TLSv1_2,
     )
+    if log is not None:
+        log.watch(made.getContext())
+    return made
 
 
 def _certificates(path: Path) -> list[x509.Certificate]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from enum import Enum
 from pathlib import Path
 
 from twisted.internet.ssl import CertificateOptions
@@ -11,12 +12,19 @@ from lemonade_imap.config import LARGEST_MESSAGE, ConnectionLimits, LoginPolicy
 from lemonade_imap.tls import server_tls
 from lemonade_wire.address import Address
 from lemonade_wire.nodecli import NodeParser, setting
+from lemonade_wire.nodesettings import Permission, add_number, add_words, whole
+from lemonade_wire.tls import keylog
 
-ALLOWED, NEVER = "allowed", "never"
-ALWAYS, CONFIDENTIAL = "always", "confidential"
 _LEAST_LARGEST = 1024
 _MOST = 0xFFFFFFFF
 """RFC 3501, 9: RFC822.SIZE is a number of 32 bits."""
+
+
+class TellsUrlMech(Enum):
+    """Whether URLMECH is told on a connection that is not confidential (RFC 4467, 4)."""
+
+    ALWAYS = "always"
+    CONFIDENTIAL = "confidential"
 
 
 def add_options(parser: NodeParser) -> None:
@@ -27,48 +35,15 @@ def add_options(parser: NodeParser) -> None:
     )
     parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="certificate chain (PEM): STARTTLS is offered")
     parser.add_argument("--tls-key", type=Path, metavar="FILE", help="its private key (PEM)")
-    parser.add_argument(
-        "--cleartext-login",
-        choices=(ALLOWED, NEVER),
-        default=ALLOWED,
-        help=f"whether passwords are taken without TLS (default: {ALLOWED})",
-    )
-    parser.add_argument(
-        "--urlmech",
-        choices=(ALWAYS, CONFIDENTIAL),
-        default=ALWAYS,
-        help=f"whether SELECT tells URLMECH without TLS too (default: {ALWAYS})",
-    )
-    parser.add_argument(
-        "--max-connections",
-        type=setting(_at_least_one),
-        default=limits.total,
-        metavar="N",
-        help=f"open at a time (default: {limits.total})",
-    )
-    parser.add_argument(
-        "--max-connections-per-address", type=setting(_at_least_one), metavar="N", help="the same (default: no limit)"
-    )
-    parser.add_argument(
-        "--connection-rate",
-        type=setting(_at_least_one),
-        metavar="N",
-        help="connections of one address in a minute (default: no limit)",
-    )
-    parser.add_argument(
-        "--max-login-failures",
-        type=setting(_at_least_one),
-        default=LoginPolicy().failures,
-        metavar="N",
-        help=f"failed logins that end a connection (default: {LoginPolicy().failures})",
-    )
-    parser.add_argument(
-        "--max-message",
-        type=setting(_message_size),
-        default=LARGEST_MESSAGE,
-        metavar="OCTETS",
-        help=f"largest message that APPEND takes (default: {LARGEST_MESSAGE})",
-    )
+    keylog.add_option(parser)
+    add_words(parser, "--cleartext-login", Permission, Permission.ALLOWED, "whether passwords are taken without TLS")
+    add_words(parser, "--urlmech", TellsUrlMech, TellsUrlMech.ALWAYS, "whether SELECT tells URLMECH without TLS too")
+    add_number(parser, "--max-connections", whole(), "open at a time", limits.total)
+    add_number(parser, "--max-connections-per-address", whole(), "the same for one address", without="no limit")
+    add_number(parser, "--connection-rate", whole(), "connections of one address in a minute", without="no limit")
+    add_number(parser, "--max-login-failures", whole(), "failed logins that end a connection", LoginPolicy().failures)
+    size = whole(_LEAST_LARGEST, _MOST)
+    add_number(parser, "--max-message", size, "largest message that APPEND takes", LARGEST_MESSAGE, metavar="OCTETS")
 
 
 def tls_from(options: argparse.Namespace) -> CertificateOptions | None:
@@ -80,7 +55,11 @@ def tls_from(options: argparse.Namespace) -> CertificateOptions | None:
             raise ValueError("--listen-tls needs --tls-cert and --tls-key")
         return None
     try:
-        return server_tls(options.tls_cert, options.tls_key)
+        log = keylog.KeyLog(options.tls_keylog) if options.tls_keylog else None
+    except OSError as problem:
+        raise ValueError(f"--tls-keylog: {problem}") from None
+    try:
+        return server_tls(options.tls_cert, options.tls_key, log)
     except (OSError, ValueError) as problem:
         raise ValueError(f"--tls-cert, --tls-key: {problem}") from None
 
@@ -92,15 +71,3 @@ def limits_from(options: argparse.Namespace) -> ConnectionLimits:
         per_address=options.max_connections_per_address,
         per_minute=options.connection_rate,
     )
-
-
-def _message_size(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not _LEAST_LARGEST <= int(text) <= _MOST:
-        raise ValueError(f"{text!r} is not a number from {_LEAST_LARGEST} to {_MOST}")
-    return int(text)
-
-
-def _at_least_one(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise ValueError(f"{text!r} is not a number: 1 or more is expected")
-    return int(text)

@@ -40,6 +40,8 @@ def picture(make_world: Callable[..., Any], fault: Behaviour | None = None) -> d
     seen["plain"] = answer(fetch(url))
     seen["binary"] = answer(fetch(url, "BINARY"))
     seen["structure and body"] = answer(fetch(url, "BODYPARTSTRUCTURE BODY"))
+    world.joe.receive_data(b"s SELECT INBOX\r\n")
+    seen["body structure"] = world.joe.receive_data(b"f UID FETCH 1 (BODYSTRUCTURE)\r\n")
     seen["wrong token"] = answer(fetch(url[:-1] + ("0" if url[-1] != "0" else "1")))
     seen["wrong session"] = answer(fetch(submit))
     seen["media servers"] = world.joe.receive_data(b'm GETMETADATA "" (/shared/mediaServers /shared/comment)\r\n')
@@ -82,6 +84,12 @@ CHANGES = {
     "resetkey-idle": {"revoked"},
     "media-servers-withheld": {"media servers"},
     "media-servers-garbled": {"media servers"},
+    "urlfetch-refused": {
+        *("echo", "plain", "binary", "structure and body", "wrong token", "wrong session", "expired", "unlisted"),
+        "revoked",
+    },
+    "draft-bodystructure": {"body structure"},
+    "draft-part-structure": {"structure and body"},
 }
 
 
@@ -117,3 +125,15 @@ def test_the_rewritten_url_is_a_day_later_and_works(make_world: Callable[..., An
     url = said.split('"')[1]
     assert ";EXPIRE=2026-11-23T00:10:00Z;" in url
     assert world.fetch(world.joe, url) != b"NIL"
+
+
+def test_structures_are_written_as_in_the_draft(make_world: Callable[..., Any]) -> None:
+    world = make_world(FAULTS.pick("draft-bodystructure"))
+    world.joe.receive_data(b"s SELECT INBOX\r\n")
+    said = world.joe.receive_data(b"f UID FETCH 1 (BODYSTRUCTURE)\r\n")
+    assert b'NIL NIL "7BIT" 9 0)("AUDIO" "BASIC" NIL NIL "BASE64" 700)("AUDIO" "BASIC" NIL NIL "X-UNKNOWN" 4)))' in said
+    world = make_world(FAULTS.pick("draft-part-structure"))
+    said = world.fetch(world.joe, world.authorise("anonymous"), "BODYPARTSTRUCTURE BINARY")
+    assert re.match(
+        rb'\(BODYPARTSTRUCTURE \("AUDIO" "[A-Z]+" \(\) NIL NIL "BINARY" 700 \)\) \(BINARY ~\{512\}', said
+    ), said

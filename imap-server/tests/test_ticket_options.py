@@ -40,7 +40,7 @@ def test_options_become_the_policy(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (["--anonymous-life", "3599"], "is not a number of 3600 or more"),
+        (["--anonymous-life", "3599"], "a number of 3600 or more is expected"),
         (["--fetch-from", "media.example.net"], "no address or network"),
         (["--fetch-from", "192.0.2.7/24"], "no address or network"),
         (["--max-part", "0"], "1 or more"),

@@ -11,8 +11,8 @@ from lemonade_imap.serving.context import Context, Handlers, Replies
 from lemonade_imap.serving.enabling import enable_condstore
 from lemonade_imap.serving.lines import Lines, Wish, marks_seen, summary_item
 from lemonade_imap.serving.mirror import Mirror
-from lemonade_imap.serving.news import current
 from lemonade_imap.serving.selection import chosen
+from lemonade_imap.serving.visiting import current
 from lemonade_imap.store.base import Summary
 from lemonade_imap.view import View, flag_list
 from lemonade_wire.imap.section import FetchItem
@@ -46,7 +46,8 @@ async def fetch(context: Context, command: c.Fetch) -> Replies:
     if listed is not None and wish.is_summary:
         yield Batch([_summary(view, listed[uid], wish) for uid in uids])
     else:
-        lines = Lines(backend.store, view.mailbox, [(view.number(uid), uid) for uid in uids], wish)
+        numbered = [(view.number(uid), uid) for uid in uids]
+        lines = Lines(backend.store, view.mailbox, numbered, wish, backend.behaviour)
         async for reply in _written(context, lines):
             yield reply
         gone = gone or lines.gone

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from lemonade_imap.behaviour import CORRECT, Behaviour
 from lemonade_imap.grammar.dates import write_date_time
 from lemonade_imap.mail.decode import cut, decoded, with_crlf
 from lemonade_imap.mail.mime import MAX_HEADER, Part
@@ -66,8 +67,16 @@ class Lines:
     come off. `gone`: messages were passed over that are there no more.
     """
 
-    def __init__(self, store: Store, mailbox: Mailbox, numbered: Iterable[tuple[int, int]], wish: Wish) -> None:
+    def __init__(
+        self,
+        store: Store,
+        mailbox: Mailbox,
+        numbered: Iterable[tuple[int, int]],
+        wish: Wish,
+        behaviour: Behaviour = CORRECT,
+    ) -> None:
         self._store = store
+        self._behaviour = behaviour
         self._mailbox = mailbox
         self._waiting = deque(numbered)
         self._wish = wish
@@ -133,7 +142,8 @@ class Lines:
             case "ENVELOPE":
                 return [b"ENVELOPE ", *write_envelope(message.root.envelope or Envelope())]
             case "BODY" | "BODYSTRUCTURE":
-                return [name + b" ", *structure_of(message.root).write(extended=item.name == "BODYSTRUCTURE")]
+                extended = item.name == "BODYSTRUCTURE"
+                return [name + b" ", *self._behaviour.body_structure(structure_of(message.root), extended=extended)]
             case "RFC822" | "RFC822.HEADER" | "RFC822.TEXT":
                 return [name + b" ", self._stored(message, resolve(message.root, _OLD_FORMS[item.name]), item)]
             case _:

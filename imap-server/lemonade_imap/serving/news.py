@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from lemonade_imap.reply import Batch, Reply
 from lemonade_imap.serving.backend import Backend
-from lemonade_imap.serving.mirror import Look, Mirror, Question, look
+from lemonade_imap.serving.mirror import Look, Question, look
+from lemonade_imap.serving.visiting import visit
 from lemonade_imap.session import ImapSession
 from lemonade_imap.store.base import Mailbox, Store
 from lemonade_imap.view import View
@@ -35,37 +38,25 @@ async def news(backend: Backend, session: ImapSession, *, numbers_stay: bool = F
         session.log_out()
         yield Reply.of(b"* BYE the selected mailbox is there no more")
         return
-    seen, removals = backend.hub.count(ident), backend.hub.removals(ident)
-    mirror = backend.hub.mirrors.of(ident)
+    count, mirror = backend.hub.count(ident), backend.hub.mirrors.of(ident)
     recent: frozenset[int] = frozenset()
     arrived = mirror.after(view.newest) < len(mirror.uids)
-    if mirror.count != seen or arrived:
-        question = mirror.question(view.mailbox, removals)
-        answer, recent = await backend.call(_look_and_claim, backend.store, question, view, arrived=arrived)
-        mirror.take(answer, seen, removals)
+    if mirror.count != count or arrived:
+        visited = await visit(backend, view.mailbox, partial(_claim_arrived, backend.store, view, arrived))
+        count, mirror, recent = visited.count, visited.mirror, visited.made
     lines = view.news(mirror, recent, numbers_stay=numbers_stay)
     if not numbers_stay:
-        view.seen = seen
+        view.seen = count
     if lines:
         yield Batch(lines)
 
 
-async def current(backend: Backend, mailbox: Mailbox) -> Mirror:
-    """Return the mirror of a mailbox, up to date; nobody is told anything."""
-    seen, removals = backend.hub.count(mailbox.ident), backend.hub.removals(mailbox.ident)
-    mirror = backend.hub.mirrors.of(mailbox.ident)
-    if mirror.count != seen:
-        mirror.take(await backend.call(look, backend.store, mirror.question(mailbox, removals)), seen, removals)
-    return mirror
-
-
-def _look_and_claim(store: Store, question: Question, view: View, *, arrived: bool) -> tuple[Look, frozenset[int]]:
-    r"""Look, and where messages are new to the session claim them as `\Recent`, in one visit."""
-    answer = look(store, question)
-    newest = max((summary.uid for summary in answer.changed), default=0)
+def _claim_arrived(store: Store, view: View, arrived: bool, seen: Look) -> frozenset[int]:
+    r"""Claim messages that are new to the session as `\Recent`: such as were `arrived` before, or are seen now."""
+    newest = max((summary.uid for summary in seen.changed), default=0)
     if not arrived and newest <= view.newest:
-        return answer, frozenset()
-    return answer, claim(store, view.mailbox, read_only=view.read_only)
+        return frozenset()
+    return claim(store, view.mailbox, read_only=view.read_only)
 
 
 def claim(store: Store, mailbox: Mailbox, *, read_only: bool) -> frozenset[int]:
@@ -81,19 +72,16 @@ async def change(
     Returns what others did to flags before, which the client is to be told first, and what the work returned.
     """
     ident = view.mailbox.ident
-    seen, removals = backend.hub.count(ident), backend.hub.removals(ident)
-    mirror = backend.hub.mirrors.of(ident)
-    question = mirror.question(view.mailbox, removals)
-    before, made, after = await backend.call(_change, backend.store, question, work, removes=removes)
-    mirror.take(before, seen, removals)
-    lines = view.flag_news(mirror)
+    since = backend.hub.mirrors.of(ident).modseq
+    changing = partial(_change, backend.store, Question(view.mailbox, since, removes), work)
+    visited = await visit(backend, view.mailbox, changing, looks_anyway=True)
+    made, after = visited.made
+    lines = view.flag_news(visited.mirror)
     backend.hub.changed(ident, removed=removes)
-    mirror.take(after, backend.hub.count(ident), backend.hub.removals(ident))
+    visited.mirror.take(after, backend.hub.count(ident), backend.hub.removals(ident))
     return lines, made
 
 
-def _change(store: Store, question: Question, work: Callable[[Look], T], *, removes: bool) -> tuple[Look, T, Look]:
-    before = look(store, question)
+def _change(store: Store, after: Question, work: Callable[[Look], T], before: Look) -> tuple[T, Look]:
     made = work(before)
-    after = Question(question.mailbox, max(question.since, before.modseq), question.all_uids or removes)
-    return before, made, look(store, after)
+    return made, look(store, replace(after, since=max(after.since, before.modseq)))

@@ -61,7 +61,8 @@ def _structure(backend: Backend, target: Target, params: tuple[str, ...], conten
     if extent.fields and content is not None:
         extent = replace(extent, length=content.size)
     decoded_size = content.size if "BINARY" in params and content is not None else None
-    return list(returned_structure(message.root, extent, decoded_size, header_lines).write())
+    returned = returned_structure(message.root, extent, decoded_size, header_lines)
+    return list(backend.behaviour.part_structure(returned, extent.length))
 
 
 def _content(backend: Backend, target: Target, *, binary: bool) -> _Content | None:

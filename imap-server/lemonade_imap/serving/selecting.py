@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import partial
 
 from lemonade_imap.grammar import commands as c
 from lemonade_imap.reply import Batch
 from lemonade_imap.serving.backend import Done, Refused
 from lemonade_imap.serving.context import Context, Handlers, Replies, line
 from lemonade_imap.serving.enabling import CONDSTORE
-from lemonade_imap.serving.mirror import Look, Question, look
+from lemonade_imap.serving.mirror import Look
 from lemonade_imap.serving.news import claim
 from lemonade_imap.serving.urls import says_urlmech
+from lemonade_imap.serving.visiting import visit
 from lemonade_imap.store.base import Mailbox, Store
 from lemonade_imap.urlauth import MECHANISM
 from lemonade_imap.view import View
-
-
-@dataclass(frozen=True)
-class _Opened:
-    """What one visit to the store tells: the mailbox as it is now, what changed, and who is `Recent`."""
-
-    mailbox: Mailbox
-    seen: Look
-    recent: frozenset[int]
 
 
 async def _select(context: Context, command: c.Select) -> Replies:
@@ -35,18 +27,13 @@ async def _select(context: Context, command: c.Select) -> Replies:
     if command.condstore:
         session.enabled.add(CONDSTORE)
     named = await backend.mailbox(context.user, command.mailbox)
-    mirror = backend.hub.mirrors.of(named.ident)
-    seen, removals = backend.hub.count(named.ident), backend.hub.removals(named.ident)
-    question = None if mirror.count == seen else mirror.question(named, removals)
-    opened = await backend.call(_open, backend.store, named, question, read_only=command.read_only)
-    if opened is None:
+    visited = await visit(backend, named, partial(_open, backend.store, named, command.read_only))
+    if visited.made is None:
         raise Refused("NO", "[NONEXISTENT] there is no such mailbox")
-    mailbox = opened.mailbox
-    if question is not None:
-        mirror.take(opened.seen, seen, removals)
+    mirror, (mailbox, recent) = visited.mirror, visited.made
     view = View(mailbox, read_only=command.read_only, modseqs=CONDSTORE in session.enabled)
-    view.recent = opened.recent
-    view.seen = seen
+    view.recent = recent
+    view.seen = visited.count
     lines = view.open(mirror)
     unseen = mirror.first_unseen()
     if unseen is not None:
@@ -65,12 +52,12 @@ async def _select(context: Context, command: c.Select) -> Replies:
     yield Done(f"[{'READ-ONLY' if command.read_only else 'READ-WRITE'}] {word} completed")
 
 
-def _open(store: Store, named: Mailbox, question: Question | None, *, read_only: bool) -> _Opened | None:
+def _open(store: Store, named: Mailbox, read_only: bool, _seen: Look) -> tuple[Mailbox, frozenset[int]] | None:
+    """Return the mailbox as it is now, and who is `Recent`; None where it is gone."""
     mailbox = store.mailbox(named.user, named.name)
     if mailbox is None or mailbox.ident != named.ident:
         return None
-    seen = Look([]) if question is None else look(store, question)
-    return _Opened(mailbox, seen, claim(store, mailbox, read_only=read_only))
+    return mailbox, claim(store, mailbox, read_only=read_only)
 
 
 HANDLERS: Handlers = {c.Select: _select}

@@ -104,6 +104,8 @@ async def _urlfetch(context: Context, command: c.UrlFetch) -> Replies:
     """Answer every URL with a line of its own; a refusal is NIL, whatever its reason and the form asked for."""
     backend, session, policy = context.backend, context.session, context.backend.config.tickets
     _admit(context, "URLFETCH", len(command.arguments), policy.fetches)
+    if not backend.behaviour.carries_urlfetch_out():
+        raise Refused("NO", "[UNAVAILABLE] the messages are out of reach")
     holder = Holder(session.user, session.peer, context.now)
     for argument in command.arguments:
         answer = await backend.call(_answer, backend, argument, holder)
