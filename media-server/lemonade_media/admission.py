@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from cryptography import x509
+
 from lemonade_media import faults
 from lemonade_media.announcement import Announcement
-from lemonade_media.calls import Call
+from lemonade_media.calls import Call, CallService
 from lemonade_media.config import MediaConfig
 from lemonade_media.ivr import IvrSession
 from lemonade_wire.faults import Fault
@@ -31,7 +33,38 @@ def admit(event: InviteReceived, config: MediaConfig, now: float, fault: Fault |
     """Return the call that an INVITE begins; raises NotAdmittedError."""
     service = _service(event.request, config, fault)
     give_up_at = now + config.max_call_seconds
-    return Call(event.call, service, offer_of(event.request), caller=event.source.host, give_up_at=give_up_at)
+    return Call(
+        event.call,
+        service,
+        offer_of(event.request),
+        caller=event.source.host,
+        give_up_at=give_up_at,
+        certificate=_certificate_of(event.request, config),
+    )
+
+
+def _certificate_of(request: Request, config: MediaConfig) -> x509.Certificate | None:
+    """Return the certificate of whom the From names: a From proves nothing, and the key behind it does."""
+    try:
+        return config.smime.peers.find(request.from_.sip_uri)
+    except SipParseError:
+        return None  # tel:, say
+
+
+def another_service(call: Call, request: Request, config: MediaConfig, fault: Fault | None) -> CallService | None:
+    """Return the service that a re-INVITE moves a call to (RFC 5022 section 3); None: it stays where it is.
+
+    It stays with its own service's name alone, which is what the Contact says, with no name, and with the same
+    announcement as before. Raises NotAdmittedError.
+    """
+    asked = service_of(request.uri)
+    if isinstance(fault, faults.MoveIgnored) or not asked or (asked == "ivr" and isinstance(call.service, IvrSession)):
+        return None
+    announced = call.service.uri if isinstance(call.service, Announcement) else None
+    if asked == "annc" and announced is not None and request.uri.param("play") is None:
+        return None
+    service = _service(request, config, fault)
+    return None if isinstance(service, Announcement) and service.uri == announced else service
 
 
 def phrase(problem: object) -> str:
@@ -39,7 +72,7 @@ def phrase(problem: object) -> str:
     return "".join(char if char.isprintable() else " " for char in str(problem))[:200]
 
 
-def _service(request: Request, config: MediaConfig, fault: Fault | None) -> Announcement | IvrSession:
+def _service(request: Request, config: MediaConfig, fault: Fault | None) -> CallService:
     asked = service_of(request.uri)
     match asked if asked in config.services else "other":
         case "annc":
@@ -47,6 +80,9 @@ def _service(request: Request, config: MediaConfig, fault: Fault | None) -> Anno
                 uri = AnnouncementUri.parse(request.uri)
             except AnnouncementError as problem:
                 raise NotAdmittedError(problem.status, problem.reason) from problem
+            elsewhere = request.uri.port not in {None, 5060}
+            if isinstance(fault, faults.NoImapElsewhere) and elsewhere:
+                raise NotAdmittedError(404, "Announcement content not found")
             early = isinstance(fault, faults.OkBeforeUrlfetch)
             return Announcement(uri, config.max_announcement_seconds * 1000, accept_early=early)
         case "ivr":

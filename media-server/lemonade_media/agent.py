@@ -21,29 +21,43 @@ class Agent:
         self._ua = ua
         self._note = note
 
+    @property
+    def awaits_ack(self) -> bool:
+        """Whether the ACK of a refused INVITE is not here yet."""
+        return self._ua.awaits_ack
+
     def take_calls(self, retry_after: int | None) -> None:
         """Have new calls refused by 503 until further notice, with this Retry-After; None: take them."""
         self._ua.retry_after = retry_after
 
-    def accept(self, call: str, body: bytes, *, now: float) -> None:
-        """Answer 200."""
-        self._try(lambda: self._ua.accept(call, body, now=now))
+    def accept(self, call: str, body: bytes, *, now: float, user: str = "") -> None:
+        """Answer 200; `user` is that of the Contact from now on, empty: as before."""
+        self._try(lambda: self._ua.accept(call, body, now=now, user=user))
 
     def refuse(self, call: str, status: int, *, now: float, reason: str = "", headers: Headers = ()) -> None:
         """Answer 300-699."""
         self._try(lambda: self._ua.refuse(call, status, now=now, reason=reason, headers=headers))
 
-    def bye(self, call: str, *, now: float, headers: Headers = ()) -> None:
-        """Hang up."""
-        self._try(lambda: self._ua.bye(call, now=now, headers=headers))
+    def bye(self, call: str, *, now: float, headers: Headers = (), at_once: bool = False) -> None:
+        """Hang up, after the ACK or `at_once`."""
+        self._try(lambda: self._ua.bye(call, now=now, headers=headers, at_once=at_once))
 
-    def info(self, call: str, body: bytes, content_type: str, *, now: float) -> None:
+    def info(self, call: str, body: bytes, content_type: str, *, now: float, headers: Headers = ()) -> None:
         """Send INFO."""
-        self._try(lambda: self._ua.info(call, body, content_type, now=now))
+        self._try(lambda: self._ua.info(call, body, content_type, now=now, headers=headers))
 
-    def respond(self, transaction: str, status: int, *, now: float, reason: str = "") -> None:
+    def respond(
+        self,
+        transaction: str,
+        status: int,
+        *,
+        now: float,
+        reason: str = "",
+        headers: Headers = (),
+        body: bytes = b"",
+    ) -> None:
         """Answer a request inside or outside a call."""
-        self._try(lambda: self._ua.respond(transaction, status, now=now, reason=reason))
+        self._try(lambda: self._ua.respond(transaction, status, now=now, reason=reason, headers=headers, body=body))
 
     def _try(self, action: Callable[[], object]) -> None:
         try:

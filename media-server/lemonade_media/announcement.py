@@ -32,14 +32,14 @@ class Stage(Enum):
 
 
 class Announcement:
-    """Plays one content as often as asked, then hangs up.
+    """Plays one content as often as asked, then hangs up. `uri` says what and how.
 
     `limit_ms` bounds the whole announcement, so that `repeat=forever` ends. `accept_early` is the seam of a fault:
     200 goes out before the content is here.
     """
 
     def __init__(self, uri: AnnouncementUri, limit_ms: int = 3_600_000, *, accept_early: bool = False) -> None:
-        self._uri = uri
+        self.uri = uri
         self._limit_ms = limit_ms if uri.duration is None else min(limit_ms, uri.duration)
         self._stage = Stage.FETCHING
         self._accept_early = accept_early
@@ -48,7 +48,7 @@ class Announcement:
     def start(self, now: float) -> list[Action]:
         """Fetch: LS-2.5-5 wants the content here before the 200."""
         early: list[Action] = [Accept()] if self._accept_early else []
-        uri = self._uri
+        uri = self.uri
         return [*early, FetchMedia(uri.play, uri.content_type, uri.locale, uri.substitutions)]
 
     def confirmed(self, now: float) -> list[Action]:
@@ -99,7 +99,7 @@ class Announcement:
         if not self._limit_ms:
             return self._over()
         self._stage = Stage.PLAYING
-        return [StartPlaying((self._uri.play,), 0, self._limit_ms, self._uri.repeat, self._uri.delay)]
+        return [StartPlaying((self.uri.play,), 0, self._limit_ms, self.uri.repeat, self.uri.delay)]
 
     def _over(self) -> list[Action]:
         self._stage = Stage.OVER

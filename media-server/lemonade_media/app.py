@@ -31,6 +31,7 @@ from lemonade_media.fetch_endpoint import FetchEndpoint, Outcome
 from lemonade_media.listener import Listener
 from lemonade_media.player import MediaPlayer
 from lemonade_media.recording_endpoint import RecordingEndpoint
+from lemonade_media.recording_file import sweep
 from lemonade_media.sender.supervisor import Supervisor
 from lemonade_media.service import RecordingEnd
 from lemonade_wire.nodecli import NodeOptions
@@ -41,7 +42,10 @@ from lemonade_wire.sip.event import Event
 from lemonade_wire.sip.session import TIMER
 from lemonade_wire.sip.settings import UaSettings
 
+ACK_SECONDS = 0.75
+"""How long the end waits for ACKs: a 200 or a refusal that was lost is sent again after T1, half a second."""
 GOODBYE_SECONDS = 1.0
+"""How long it waits for all answers."""
 
 
 class MediaApp:
@@ -55,7 +59,7 @@ class MediaApp:
         settings = UaSettings(
             config.listen,
             product="lemonade-media",
-            accept=ACCEPTED,
+            accept=(*ACCEPTED, *config.smime.accepted),
             supported=(TIMER,),
             max_body=config.limits.body,
             max_transactions=config.limits.transactions,
@@ -77,6 +81,8 @@ class MediaApp:
     async def start(self) -> None:
         """Listen; raises twisted's CannotListenError."""
         self._node("started")
+        if self._config.recordings and (swept := sweep(self._config.recordings)):
+            self._log(f"removed {swept} recordings that a killed server had begun")
         self._sender.start()
         await self._sip.start()
         self._server = MediaServer(
@@ -95,15 +101,16 @@ class MediaApp:
         self._node("ready")
 
     async def stop(self) -> None:
-        """Hang up every call and log out everywhere, wait for the answers for a second, and end the sender."""
+        """Hang up every call and log out everywhere, wait a second at most for the answers, and end the sender."""
         self._node("stopping")
         server = self._server
         leaving = ensureDeferred(self._fetches.close(GOODBYE_SECONDS))
         if server is not None:
+            began = self._reactor.seconds()
             self._act(server.shut_down)
-            give_up = self._reactor.seconds() + GOODBYE_SECONDS
-            while not server.idle and self._reactor.seconds() < give_up:
-                await _pause(self._reactor)
+            await self._idle(server, began + ACK_SECONDS)
+            self._act(server.leave)
+            await self._idle(server, began + GOODBYE_SECONDS)
         self._server = None
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
@@ -115,6 +122,10 @@ class MediaApp:
             await self._sip.stop()
         self._log("stopped")
         self._node("stopped")
+
+    async def _idle(self, server: MediaServer, until: float) -> None:
+        while not server.idle and self._reactor.seconds() < until:
+            await _pause(self._reactor)
 
     # -- into the core -------------------------------------------------------------------------------------------------
 

@@ -6,20 +6,24 @@ import ipaddress
 import socket
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.python.failure import Failure
 
 from lemonade_media.app import MediaApp
-from lemonade_media.config import MediaConfig, PortRange, existing_folder, whole_seconds
+from lemonade_media.config import MediaConfig, existing_folder
 from lemonade_media.faults import FAULTS
 from lemonade_media.imap_options import add_options as add_imap_options
 from lemonade_media.imap_options import imap_from
 from lemonade_media.limits import add_options as add_limits
 from lemonade_media.limits import limits_from
-from lemonade_wire.address import Address, Resolver
+from lemonade_wire.address import Address
 from lemonade_wire.nodecli import NodeOptions, NodeParser, setting
+from lemonade_wire.nodesettings import add_number, add_resolve, add_rtp_ports, resolver_from, whole
+from lemonade_wire.sip.smime_options import add_options as add_smime
+from lemonade_wire.sip.smime_options import smime_from
 
 EXIT_CANNOT_START = 1
 
@@ -46,9 +50,7 @@ def parser() -> NodeParser:
     options.add_argument(
         "--listen", type=setting(listen_address), metavar="HOST:PORT", required=True, help="SIP over UDP and TCP"
     )
-    options.add_argument(
-        "--rtp-ports", type=setting(PortRange.parse), metavar="A-B", required=True, help="UDP ports for RTP and RTCP"
-    )
+    add_rtp_ports(options)
     add_imap_options(options)
     options.add_argument(
         "--service",
@@ -63,12 +65,21 @@ def parser() -> NodeParser:
         metavar="DIR",
         help="folder of what play=/provisioned/NAME plays: NAME.wav and the like (default: none)",
     )
-    options.add_argument(
+    add_number(
+        options,
         "--max-announcement",
-        type=setting(whole_seconds),
+        whole(1, 14_400),
+        "longest an announcement lasts, repetitions and silence counted",
+        3600,
         metavar="SECONDS",
-        default=3600,
-        help="longest an announcement lasts, repetitions and silence counted (default: 3600)",
+    )
+    add_number(
+        options,
+        "--max-recording",
+        whole(1, 14_400),
+        "longest a recording lasts, at 8,000 octets a second",
+        3600,
+        metavar="SECONDS",
     )
     options.add_argument(
         "--recordings",
@@ -76,13 +87,8 @@ def parser() -> NodeParser:
         metavar="DIR",
         help="where recordings are written, and nowhere else (default: recording is refused)",
     )
-    options.add_argument(
-        "--resolve",
-        metavar="RULE",
-        action="append",
-        default=[],
-        help="NAME[:PORT]=ADDRESS[:PORT]: where a name is (repeatable)",
-    )
+    add_resolve(options)
+    add_smime(options)
     add_limits(options)
     return options
 
@@ -91,12 +97,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the media server until SIGTERM or SIGINT; exits 0 then, 2 on usage errors, 1 where it cannot start."""
     command = parser()
     given = command.read(argv)
-    try:
-        resolver = Resolver.parse(given.resolve)
-    except ValueError as problem:
-        command.error(f"argument --resolve: {problem}")
+    resolver = resolver_from(command, given)
     try:
         imap = imap_from(given)
+        smime = smime_from(given, datetime.now(UTC))
     except ValueError as problem:
         command.error(f"argument {problem}")
     config = MediaConfig(
@@ -108,6 +112,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         provisioned=given.provisioned,
         services=frozenset(given.service or ("annc", "ivr")),
         max_announcement_seconds=given.max_announcement,
+        smime=smime,
+        max_recording_seconds=given.max_recording,
         limits=limits_from(given),
     )
     sys.exit(_run(config, NodeOptions.from_namespace("media", given)))

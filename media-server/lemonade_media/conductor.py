@@ -26,8 +26,9 @@ from lemonade_media.config import MediaConfig
 from lemonade_media.decode import EncodedMedia
 from lemonade_media.failures import Failure, FetchError
 from lemonade_media.fetch import FetchPlan, plan_fetch
-from lemonade_media.limits import FULL_SECONDS, STOPPING_SECONDS
-from lemonade_media.negotiation import stream_for
+from lemonade_media.ivr import IvrSession
+from lemonade_media.limits import FULL_SECONDS, STOPPING_SECONDS, retry_after
+from lemonade_media.negotiation import change_for, stream_for
 from lemonade_media.provisioned import ProvisionedPlan, is_provisioned, plan_provisioned
 from lemonade_media.service import (
     Accept,
@@ -49,7 +50,8 @@ from lemonade_media.tones import beep
 from lemonade_wire.faults import Fault
 from lemonade_wire.mscml.document import CONTENT_TYPE as MSCML
 from lemonade_wire.mscml.document import write_document
-from lemonade_wire.mscml.response import Response
+from lemonade_wire.mscml.response import Keypress, Response
+from lemonade_wire.sip.smime import seal
 from lemonade_wire.sip.ua import UserAgent
 
 
@@ -113,9 +115,11 @@ class Conductor:
                 case Respond(response):
                     self._respond(call, response, now)
                 case Notify(keypress):
-                    self.agent.info(call.id, write_document(keypress), MSCML, now=now)
+                    self._tell(call, keypress, now)
                 case playing:
                     self.command(self._media_command(call, playing))
+        if call.moves_to is not None and call.moves_to.ready:
+            self._move(call, call.moves_to, now)
 
     def fetched(self, job: int, media: EncodedMedia, now: float) -> None:
         """A fetch brought something to play."""
@@ -148,9 +152,27 @@ class Conductor:
         """Send an MSCML response in an INFO."""
         outcome = response.reason or response.text or ""
         self.log(f"{response.request} answered {response.code} {outcome}", call.id)
-        self.agent.info(call.id, write_document(response), MSCML, now=now)
+        if call.secured and call.certificate is None:
+            # It holds the URL, ticket and all, which its caller has encrypted.
+            response = replace(response, error_info=None)
+        self._tell(call, response, now)
+
+    def _tell(self, call: Call, document: Response | Keypress, now: float) -> None:
+        """Send an INFO, encrypted where what it is about was (RFC 3261 section 23.2)."""
+        content = write_document(document)
+        if isinstance(document, Response) and isinstance(self.fault, faults.DraftResponse):
+            content = self.fault.rewrite(content)
+        if not call.secured or call.certificate is None or isinstance(self.fault, faults.AnswersInClear):
+            self.agent.info(call.id, content, MSCML, now=now)
+            return
+        body = seal(content, MSCML, call.certificate)
+        self.agent.info(call.id, body.octets, body.content_type, now=now, headers=body.headers)
 
     def _accept(self, call: Call, now: float) -> None:
+        if call.moves_from is not None:
+            call.ready = True
+            self.carry_out(call.moves_from, [], now)
+            return
         if call.accepted:
             return
         if isinstance(self.fault, faults.RtpBeforeAck):
@@ -159,11 +181,32 @@ class Conductor:
             return
         self.answer(call, now)
 
+    def _move(self, former: Call, call: Call, now: float) -> None:
+        """Have a call go on with another service: a request that runs is stopped, and has its response, before."""
+        if isinstance(former.service, IvrSession) and former.service.phase is not None:
+            if actions := former.service.stop(now):
+                self.carry_out(former, actions, now)
+            return
+        former.moves_to = call.moves_from = None
+        self.carry_out(former, former.service.close(), now)
+        self.calls[call.id] = call
+        name = "ivr" if isinstance(call.service, IvrSession) else "annc"
+        self.log(f"moved to {name}", call.id)
+        self.agent.accept(call.id, call.description, now=now, user=name)
+        if call.stream is not None and call.stream != former.stream:
+            self.command(change_for(call, call.stream, None, self.fault))
+
+    def stay(self, call: Call) -> None:
+        """Leave a call with the service that it has: it is not to be moved any more."""
+        if call.moves_to is not None:
+            self._abort_fetch(call.moves_to)
+            call.moves_to = None
+
     def _hang_up(self, call: Call, now: float) -> None:
         if isinstance(self.fault, faults.NoBye):
             return
         self.log("hanging up", call.id)
-        self.agent.bye(call.id, now=now, headers=[("Reason", 'SIP;cause=200;text="Completed"')])
+        self.agent.bye(call.id, now=now, headers=_reason(200, "Completed"))
 
     def _fetch(self, call: Call, wanted: FetchMedia, now: float) -> None:
         call.url = wanted.url
@@ -184,6 +227,8 @@ class Conductor:
         if is_provisioned(wanted.url):
             return plan_provisioned(wanted.url, wanted.locale, wanted.substitutions, self.config.provisioned)
         plan = plan_fetch(wanted.url, self.config.imap, call.caller)
+        if isinstance(self.fault, faults.IdentityUnused):
+            return replace(plan, privileged=False)
         trusts_everybody = isinstance(self.fault, faults.TrustsEverybody) and self.config.imap.identity is not None
         return replace(plan, privileged=True) if trusts_everybody else plan
 
@@ -214,7 +259,9 @@ class Conductor:
             case StopPlaying():
                 return StopMedia(call.id)
             case StartRecording(path, append, limit_ms, first_silence_ms, last_silence_ms):
-                return RecordMedia(call.id, path, append, limit_ms, first_silence_ms, last_silence_ms)
+                # RFC 5022 knows one reason for a recording that may not go on: max_duration.
+                bound_ms = min(math.inf if limit_ms is None else limit_ms, self.config.max_recording_seconds * 1000)
+                return RecordMedia(call.id, path, append, bound_ms, first_silence_ms, last_silence_ms)
             case StopRecording():
                 return StopRecordingMedia(call.id)
 
@@ -223,6 +270,8 @@ class Conductor:
             return
         if isinstance(self.fault, faults.WrongOffset) and response.play_offset_ms is not None:
             response = replace(response, play_offset_ms=response.play_offset_ms + self.fault.by_ms)
+        if isinstance(self.fault, faults.DraftResponse):
+            response = replace(response, play_offset_ms=response.play_duration_ms)
         if isinstance(self.fault, faults.NoErrorInfo):
             response = replace(response, error_info=None)
         self.send(call, response, now)
@@ -232,13 +281,19 @@ class Conductor:
     def refuse(self, call: Call, failure: Failure, now: float) -> None:
         """Answer the INVITE with what a failure stands for; the call is over."""
         warning = () if isinstance(self.fault, faults.NoWarning) else failure.warning(self.address)
-        self.refuse_with(call, failure.status, failure.reason, now, warning)
+        later = retry_after(FULL_SECONDS) if failure.status == 503 else ()  # RFC 3261, 21.5.4: without it 503 is a 500
+        status = 500 if isinstance(self.fault, faults.RefusalsAre500) else failure.status
+        self.refuse_with(call, status, failure.reason, now, (*warning, *later))
 
     def refuse_with(
         self, call: Call, status: int, reason: str, now: float, headers: tuple[tuple[str, str], ...] = ()
     ) -> None:
-        """Answer the INVITE with a status; the call is over."""
+        """Answer the INVITE with a status; the call is over, or is as it was where that was to move it."""
         self.agent.refuse(call.id, status, now=now, reason=phrase(reason), headers=headers)
+        if call.moves_from is not None:
+            self.log(f"not moved: {status} {reason}", call.id)
+            self.stay(call.moves_from)
+            return
         self.close(call.id, f"refused {status} {reason}")
 
     def end(self, call: Call, status: int, why: str, now: float) -> None:
@@ -248,7 +303,7 @@ class Conductor:
             return
         self.log(f"hanging up: {why}", call.id)
         self.carry_out(call, call.service.close(), now)
-        self.agent.bye(call.id, now=now, headers=[("Reason", f'SIP;cause={status};text="{why}"')])
+        self.agent.bye(call.id, now=now, headers=_reason(status, why))
 
     def close(self, call_id: str, why: str) -> None:
         """Give back all that a call holds; nothing is said to anybody."""
@@ -259,4 +314,9 @@ class Conductor:
         self.log(why, call_id)
         call.service.close()
         self._abort_fetch(call)
+        self.stay(call)
         self.command(CloseMedia(call_id))
+
+
+def _reason(status: int, why: str) -> list[tuple[str, str]]:
+    return [("Reason", f'SIP;cause={status};text="{why}"')]

@@ -38,6 +38,7 @@ from lemonade_wire.sip.event import (
     InviteCancelled,
     InviteReceived,
     ReinviteAnswered,
+    ReinviteCancelled,
     ReinviteConfirmed,
     ReinviteReceived,
     RequestAnswered,
@@ -47,6 +48,7 @@ from lemonade_wire.sip.message import Request
 from lemonade_wire.sip.ua import UserAgent
 
 ACCEPTED = (SDP, MSCML, *DTMF, "multipart/mixed", "multipart/alternative")
+"""What Accept lists, besides what `Smime.accepted` says."""
 
 
 class MediaServer:
@@ -64,7 +66,7 @@ class MediaServer:
     ) -> None:
         self._conductor = Conductor(ua, config, address, fault)
         tolerance = Tolerance(repeat_zero_is_one=profile.zero_repeat_plays_once)
-        self._informing = Informing(self._conductor, tolerance)
+        self._informing = Informing(self._conductor, tolerance, config.smime.identity)
         self._changing = Changing(self._conductor)
         self._sessions = itertools.count(session_id)
         self._rate = CallRate(config.limits.calls_per_minute)
@@ -78,8 +80,10 @@ class MediaServer:
                 self._invited(event, now)
             case CallConfirmed(call_id, ack):
                 self._acknowledged(call_id, ack, now)
-            case InviteCancelled(call_id):
-                self._conductor.close(call_id, "cancelled by the caller")
+            case InviteCancelled(call_id, expired):
+                self._conductor.close(
+                    call_id, "not wanted any more (Expires)" if expired else "cancelled by the caller"
+                )
             case InfoReceived():
                 self._informing.informed(event, now)
             case ByeReceived(call_id):
@@ -90,6 +94,8 @@ class MediaServer:
                 self._changing.asked(event, now)
             case ReinviteConfirmed():
                 self._changing.acknowledged(event, now)
+            case ReinviteCancelled(call_id):
+                self._changing.withdrawn(call_id)
             case ReinviteAnswered():
                 self._changing.refreshed(event, now)
             case RequestReceived(transaction=transaction):
@@ -164,16 +170,24 @@ class MediaServer:
                 self._conductor.end(call, 480, "Call too long", now)
 
     def shut_down(self, now: float) -> None:
-        """Refuse what is not answered and hang up the rest; `idle` tells when all calls are over."""
+        """Refuse what is not answered and hang up the rest; `idle` tells when all calls are over.
+
+        A call whose 200 has no ACK yet waits for it (RFC 3261 section 15).
+        """
         self._conductor.stopping = True
         self._conductor.show_health()
         for call in list(self._conductor.calls.values()):
             self._conductor.end(call, 503, "Shutting down", now)
 
+    def leave(self, now: float) -> None:
+        """Hang up where the ACK is still missing: nobody will be here to do so when the 200 is given up for lost."""
+        for call in self._conductor.calls:
+            self._conductor.agent.bye(call, now=now, at_once=True)
+
     @property
     def idle(self) -> bool:
-        """Whether there is no call."""
-        return not self._conductor.calls
+        """Whether there is no call, and all who were refused one know it."""
+        return not self._conductor.calls and not self._conductor.agent.awaits_ack
 
     # -- out ---------------------------------------------------------------------------------------------------------
 

@@ -14,10 +14,11 @@ from zope.interface import implementer  # type: ignore[import-untyped]  # zope s
 
 from lemonade_media.addresses import IpAddress
 from lemonade_media.failures import FailureKind, FetchError
-from lemonade_media.imap_settings import IMAPS_PORT, ImapSettings
+from lemonade_media.imap_settings import ImapSettings
 from lemonade_wire.address import Address, Resolver
 from lemonade_wire.imap.endpoint import ImapConnection, ImapConnectionError, ImapTimeoutError, TlsPlan, connect
 from lemonade_wire.tls.endpoint import ClientTls, tls_name
+from lemonade_wire.tls.policy import IMAPS_PORT
 from lemonade_wire.trace import Trace
 
 

@@ -9,13 +9,14 @@ from collections.abc import Generator
 from typing import TypeVar
 
 from lemonade_media.failures import FailureKind, FetchError
-from lemonade_media.faults import LoginInClear
-from lemonade_media.imap_settings import Identity, ImapSettings, TlsPolicy
+from lemonade_media.faults import BinaryNotChecked, CapabilitiesBeforeLogin, DraftFetch, LoginInClear, NoStarttls
+from lemonade_media.imap_settings import Identity, ImapSettings
 from lemonade_wire.faults import Fault
 from lemonade_wire.imap import command as commands
 from lemonade_wire.imap.client import CommandDone, ImapClient
 from lemonade_wire.imap.command import Command
 from lemonade_wire.sasl.prep import PrepError
+from lemonade_wire.tls.policy import TlsPolicy
 
 T = TypeVar("T")
 Steps = Generator[Command, CommandDone, T]
@@ -30,13 +31,20 @@ def enter(
     """
     if engine.capabilities is None:
         yield commands.capability()
-    if not isinstance(fault, LoginInClear):
+    if not isinstance(fault, LoginInClear | NoStarttls):
         yield from _secure(engine, settings)
+    offered = _gives_parts(engine)
     yield from _log_in(engine, settings, identity, fault)
-    if engine.capabilities is None:  # LS-2.8-9: what counts is what is offered after login
-        yield commands.capability()
-    if not engine.has("URLAUTH=BINARY") and not engine.has("URLFETCH=BINARY"):  # RFC 5524 section 6 misprints it
+    if not isinstance(fault, CapabilitiesBeforeLogin):  # LS-2.8-9: what counts is what is offered after login
+        if engine.capabilities is None:
+            yield commands.capability()
+        offered = _gives_parts(engine)
+    if not offered and not isinstance(fault, BinaryNotChecked):
         raise FetchError(FailureKind.NO_BINARY, "the IMAP server has no URLAUTH=BINARY")
+
+
+def _gives_parts(engine: ImapClient) -> bool:
+    return engine.has("URLAUTH=BINARY") or engine.has("URLFETCH=BINARY")  # RFC 5524 section 6 misprints it
 
 
 def _secure(engine: ImapClient, settings: ImapSettings) -> Steps[None]:
@@ -59,6 +67,8 @@ def _log_in(engine: ImapClient, settings: ImapSettings, identity: Identity | Non
         return
     try:
         login = _login_in_clear(settings, identity) if isinstance(fault, LoginInClear) else None
+        if isinstance(fault, DraftFetch):
+            login = commands.login("anonymous", fault.password)
         login = login or (_by_identity(engine, settings, identity) if identity else _anonymously(engine, settings))
     except PrepError as problem:
         raise FetchError(FailureKind.LOGIN_REFUSED, f"the account's name cannot be used: {problem}") from None

@@ -113,6 +113,30 @@ class LoginInClear(Fault):
     breaks = ("LS-2.8-4", "LS-2.8-6")
 
 
+class NoStarttls(Fault):
+    """Leaves connections as they are, whatever it is told of TLS."""
+
+    name = "no-starttls"
+    summary = "authenticates without STARTTLS"
+    breaks = ("LS-2.8-2",)
+
+
+class CertificateUnchecked(Fault):
+    """Takes whoever answers for the server that it meant."""
+
+    name = "certificate-unchecked"
+    summary = "takes every certificate of an IMAP server"
+    breaks = ("LS-2.8-2",)
+
+
+class CapabilitiesBeforeLogin(Fault):
+    """Asks too early what the server has."""
+
+    name = "capabilities-before-login"
+    summary = "goes by what an IMAP server lists before the login"
+    breaks = ("LS-2.8-9",)
+
+
 class ConnectionPerFetch(Fault):
     """Keeps no IMAP connection, whatever it is set to."""
 
@@ -196,12 +220,117 @@ class HoldIgnored(Fault):
     breaks = ("LS-1-3",)
 
 
+class MoveIgnored(Fault):
+    """Accepts to be another service, and stays the one it is."""
+
+    name = "move-ignored"
+    summary = "answers 200 to a re-INVITE to another service, and stays where it was"
+    breaks = ()  # RFC 5022 section 3, of which the draft makes no use
+
+
+class AnswersInClear(Fault):
+    """Answers encrypted requests in the clear, though it could encrypt."""
+
+    name = "answers-in-clear"
+    summary = "answers encrypted MSCML in the clear"
+    breaks = ("LS-3-5",)
+
+
+class UndecipherablePassedOver(Fault):
+    """Takes what it cannot decipher for a body that it need not read."""
+
+    name = "undecipherable-passed-over"
+    summary = "answers 200 to an encrypted body that it cannot decipher"
+    breaks = ()  # RFC 3261 section 23.2
+
+
 class TicketInLog(Fault):
     """Writes whole tickets to its log."""
 
     name = "ticket-in-log"
     summary = "writes URLs with their tokens to its log"
     breaks = ("LS-3-11",)
+
+
+class RefusalsAre500(Fault):
+    """Tells all that goes wrong with an announcement by one status."""
+
+    name = "refusals-are-500"
+    summary = "refuses every announcement with 500, whatever is wrong"
+    breaks = ("LS-2.5-6", "LS-2.6-5", "LS-2.8-9", "LS-2.8-12")
+
+
+class BinaryNotChecked(Fault):
+    """Asks for what was not offered."""
+
+    name = "binary-not-checked"
+    summary = "uses URLFETCH BINARY though URLAUTH=BINARY is not offered"
+    breaks = ("LS-2.8-9",)
+
+
+class IdentityUnused(Fault):
+    """Leaves its account on IMAP servers unused."""
+
+    name = "identity-unused"
+    summary = "logs in anonymously though it has an account"
+    breaks = ("LS-2.8-3",)
+
+
+class VideoRefused(Fault):
+    """Plays nothing of a video, its sound neither."""
+
+    name = "video-refused"
+    summary = "plays no part whose type is video, its sound neither"
+    breaks = ("LS-2.6-4", "LS-2.7-10")
+
+
+class NoImapElsewhere(Fault):
+    """Is two servers: the one at the other ports of its host has never heard of imap URLs."""
+
+    name = "no-imap-elsewhere"
+    summary = "knows no imap URLs where the Request-URI names another port than its own"
+    breaks = ("LS-2.1-9",)
+
+
+class DraftAnswer(Fault):
+    """Answers an offer as the draft's example does."""
+
+    name = "draft-answer"
+    summary = "answers as the draft: no rejected line, no direction, a format that nobody offered (E-16 to E-18)"
+    breaks = ("LS-2.6-1",)
+
+    @staticmethod
+    def rewrite(description: str) -> str:
+        """Return an answer without its direction, and with G.729 and a flash key that nobody asked for."""
+        lines = [line for line in description.split("\r\n") if line not in {"a=sendonly", "a=sendrecv"}]
+        for at, line in enumerate(lines):
+            if line.startswith("m=audio "):
+                lines[at] += " 18"
+            elif line.startswith("a=fmtp:") and line.endswith(" 0-15"):
+                lines[at] = line.removesuffix("15") + "16"
+        return "\r\n".join([*lines[:-1], "a=rtpmap:18 G729/8000", "a=fmtp:18 annexb=no", ""])
+
+
+class DraftResponse(Fault):
+    """Tells what was played as the draft's example does."""
+
+    name = "draft-response"
+    summary = "sends responses without text, and with playduration for playoffset too (E-26, E-27)"
+    breaks = ("LS-2.7-13",)
+
+    @staticmethod
+    def rewrite(document: bytes) -> bytes:
+        """Return a response without its `text`."""
+        return document.replace(b' text="OK"', b"")
+
+
+class DraftFetch(Fault):
+    """Uses an IMAP server as the draft's example does."""
+
+    name = "draft-fetch"
+    summary = "uses LOGIN anonymous null, and blanks inside the parentheses of URLFETCH (E-30, E-31)"
+    breaks = ("LS-2.8-6", "LS-2.8-7")
+    password = "null"  # noqa: S105  the draft's own
 
 
 FAULTS = FaultList.of(
@@ -218,6 +347,9 @@ FAULTS = FaultList.of(
     Burst,
     WrongOffset,
     LoginInClear,
+    NoStarttls,
+    CertificateUnchecked,
+    CapabilitiesBeforeLogin,
     ConnectionPerFetch,
     NoLogout,
     TrustsEverybody,
@@ -227,5 +359,16 @@ FAULTS = FaultList.of(
     RtpKeysIgnored,
     LosesSpeech,
     HoldIgnored,
+    MoveIgnored,
+    AnswersInClear,
+    UndecipherablePassedOver,
     TicketInLog,
+    RefusalsAre500,
+    BinaryNotChecked,
+    IdentityUnused,
+    VideoRefused,
+    NoImapElsewhere,
+    DraftAnswer,
+    DraftResponse,
+    DraftFetch,
 )

@@ -16,12 +16,19 @@ from lemonade_media.decode import EncodedMedia, MediaCache, MediaError, MediaPar
 from lemonade_media.dialling import Dialler
 from lemonade_media.entering import Steps, enter
 from lemonade_media.failures import Failure, FailureKind, FetchError
-from lemonade_media.faults import ConnectionPerFetch, NoLogout
+from lemonade_media.faults import ConnectionPerFetch, NoLogout, VideoRefused
 from lemonade_media.fetch import FetchPlan, fetch_part
 from lemonade_media.pool import Entrance, Leave, Open, Order, Pool, TurnAway, Use
 from lemonade_media.provisioned import ProvisionedPlan, load
 from lemonade_wire.faults import Fault
-from lemonade_wire.imap.endpoint import ImapConnection, ImapConnectionError, ImapTimeoutError, ImapTlsError
+from lemonade_wire.imap import command as commands
+from lemonade_wire.imap.endpoint import (
+    ImapConnection,
+    ImapConnectionError,
+    ImapTimeoutError,
+    ImapTlsError,
+    ImapTooLargeError,
+)
 from lemonade_wire.trace import Trace
 
 T = TypeVar("T")
@@ -103,10 +110,8 @@ class FetchEndpoint:
     def _obey(self, orders: list[Order]) -> None:
         for order in orders:
             match order:
-                case Open(job, number, entrance):
-                    self._begin(job, number, entrance)
-                case Use(job, number):
-                    self._begin(job, number, None)
+                case Open() | Use():
+                    self._begin(order)
                 case Leave(number):
                     self._leave(self._connections[number])
                 case TurnAway(job) if job in self._jobs:
@@ -117,14 +122,15 @@ class FetchEndpoint:
         if (due := self._pool.next_timer()) is not None:
             self._timer = self._reactor.callLater(max(0.0, due - self._reactor.seconds()), self._ring)
 
-    def _begin(self, number_of_job: int, number: int, entrance: Entrance | None) -> None:
-        match self._jobs.get(number_of_job):
+    def _begin(self, order: Open | Use) -> None:
+        now = self._reactor.seconds()
+        match self._jobs.get(order.job):
             case _Job(command=StartFetch(plan=FetchPlan() as plan)) as job:
-                ensureDeferred(self._carry(job, plan, number, entrance))
-            case _ if entrance is not None:  # given up since it was ordered
-                self._obey(self._pool.gone(number))
+                ensureDeferred(self._carry(job, plan, order))
+            case _ if isinstance(order, Open):  # given up since it was ordered
+                self._obey(self._pool.gone(order.connection, now))
             case _:
-                self._obey(self._pool.done(number, self._reactor.seconds()))
+                self._obey(self._pool.done(order.connection, now))
 
     def _ring(self) -> None:
         self._timer = None
@@ -132,7 +138,7 @@ class FetchEndpoint:
 
     def _gone(self, number: int) -> None:
         self._connections.pop(number, None)
-        self._obey(self._pool.gone(number))
+        self._obey(self._pool.gone(number, self._reactor.seconds()))
 
     # -- one fetch -------------------------------------------------------------------------------------------------
 
@@ -147,24 +153,27 @@ class FetchEndpoint:
             outcome = Failure(FailureKind.UNPLAYABLE, str(problem))
         self._report(job, outcome)
 
-    async def _carry(self, job: _Job, plan: FetchPlan, number: int, entrance: Entrance | None) -> None:
-        """Carry a job out on a connection, which is made first where an entrance is given."""
-        lost = FailureKind.CONNECTION_LOST if entrance is None else FailureKind.UNREACHABLE
+    async def _carry(self, job: _Job, plan: FetchPlan, order: Open | Use) -> None:
+        """Carry a job out on a connection, which is made first or was kept."""
+        lost = FailureKind.CONNECTION_LOST
         try:
-            if entrance is not None:
-                await self._open(number, entrance)
+            if isinstance(order, Open):
+                lost = FailureKind.UNREACHABLE
+                await self._open(order)
                 lost = FailureKind.CONNECTION_LOST
-            outcome: Outcome = await self._encoded(job, await self._part(job, plan.url, number, entrance))
+            outcome: Outcome = await self._encoded(job, await self._part(job, plan.url, order))
         except FetchError as problem:
             outcome = problem.failure
         except MediaError as problem:
             outcome = Failure(FailureKind.UNPLAYABLE, str(problem))
         except ImapTlsError as problem:
             outcome = Failure(FailureKind.TLS_FAILED, str(problem))
+        except ImapTooLargeError as problem:
+            outcome = Failure(FailureKind.TOO_LARGE, str(problem))
         except ImapTimeoutError as problem:
             outcome = Failure(FailureKind.TIMED_OUT, str(problem))
         except ImapConnectionError as problem:
-            if entrance is None and self._wanted(job):
+            if isinstance(order, Use) and self._wanted(job):
                 # It was kept, and died meanwhile: servers restart, and lose patience.
                 now = self._reactor.seconds()
                 self._obey(self._pool.ask(job.command.job, _entrance(plan), now, fresh=True))
@@ -172,39 +181,48 @@ class FetchEndpoint:
             outcome = Failure(lost, str(problem))
         self._report(job, outcome)
 
-    async def _open(self, number: int, entrance: Entrance) -> None:
+    async def _open(self, order: Open) -> None:
         try:
-            connection = await self._dialler.dial(entrance.host, entrance.port)
+            connection = await self._dialler.dial(order.entrance.host, order.entrance.port)
         except (FetchError, ImapConnectionError):
-            self._obey(self._pool.gone(number))
+            self._obey(self._pool.gone(order.connection, self._reactor.seconds()))
             raise
-        self._connections[number] = connection
-        connection.gone().addCallback(lambda _: self._gone(number))
+        self._connections[order.connection] = connection
+        connection.gone().addCallback(lambda _: self._gone(order.connection))
 
-    async def _part(self, job: _Job, url: str, number: int, entrance: Entrance | None) -> MediaPart:
+    async def _part(self, job: _Job, url: str, order: Open | Use) -> MediaPart:
         """Fetch the part; a connection that cannot be entered, or that nobody waits for any more, is left."""
-        connection = self._connections.get(number)
+        connection = self._connections.get(order.connection)
         if connection is None:
             raise ImapConnectionError("the IMAP connection ended at once")
-        job.connection = number
+        job.connection = order.connection
         deadline = self._reactor.seconds() + self._settings.fetch_seconds
-        entered = entrance is None
+        entered = isinstance(order, Use)
         try:
-            if entrance is not None and self._wanted(job):
-                identity = self._settings.identity if entrance.privileged else None
+            if isinstance(order, Open) and self._wanted(job):
+                identity = self._settings.identity if order.entrance.privileged else None
                 steps = enter(connection.engine, self._settings, identity, self._fault)
                 await self._run(connection, steps, deadline)
                 entered = True
+            if isinstance(order, Use) and order.doubtful:
+                await self._probe(connection)
             if not self._wanted(job):
                 raise ImapConnectionError("the fetch was given up")
-            return await self._run(connection, fetch_part(url, self._fault), deadline)
+            return await self._run(connection, fetch_part(url, self._settings, self._fault), deadline)
         finally:
             # LS-2.8-15: where it is LOGOUT that comes now, the caller is not kept waiting for it.
             job.connection = None
             if entered and not connection.closed:
-                self._obey(self._pool.done(number, self._reactor.seconds()))
+                self._obey(self._pool.done(order.connection, self._reactor.seconds()))
             if not entered:
                 self._leave(connection)
+
+    async def _probe(self, connection: ImapConnection) -> None:
+        """See that somebody is at the other end, whatever is answered; raises ImapConnectionError."""
+        try:
+            await connection.run(commands.noop(), self._settings.probe_seconds)
+        except ImapTimeoutError as problem:
+            raise ImapConnectionError(str(problem)) from problem
 
     def _leave(self, connection: ImapConnection) -> None:
         """End a connection as RFC 3501 wants it: with LOGOUT (LS-2.8-15)."""
@@ -225,6 +243,8 @@ class FetchEndpoint:
 
     async def _encoded(self, job: _Job, part: MediaPart) -> EncodedMedia:
         kind = _kind(job.command)
+        if isinstance(self._fault, VideoRefused) and part.content_type.lower().startswith("video/"):
+            raise MediaError("a video is not played")
         wanted = replace(part, content_type=kind) if kind else part
         return await deferToThread(self._cache.encoded, wanted, job.command.law)
 

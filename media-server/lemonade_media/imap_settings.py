@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Self
 
 from lemonade_media.addresses import IpAddress, IpNetwork, is_public, read_network, same_address
@@ -13,6 +12,7 @@ from lemonade_wire.address import Address
 from lemonade_wire.imap.errors import ImapParseError
 from lemonade_wire.imap.hosts import host_key
 from lemonade_wire.tls.endpoint import ClientTls
+from lemonade_wire.tls.policy import TlsPolicy
 
 
 @dataclass(frozen=True)
@@ -65,18 +65,6 @@ class AllowedHost:
         return meant or is_public(address) or same_address(self.host, address)
 
 
-class TlsPolicy(Enum):
-    """Whether STARTTLS is used."""
-
-    REQUIRED = "required"  # nothing is fetched without it
-    PREFERRED = "preferred"  # where it is offered
-    NEVER = "never"
-
-
-IMAPS_PORT = 993
-"""Where TLS begins with the first octet (RFC 8314, 3.2), whatever the policy says of STARTTLS."""
-
-
 @dataclass(frozen=True)
 class ImapSettings:
     """Settings of the IMAP side, with their defaults.
@@ -88,10 +76,12 @@ class ImapSettings:
     it the trace is the program's name, and there is no LOGIN. `cleartext_login`: whether PLAIN and LOGIN are used
     without TLS. `trust`: whose certificates are good; None: those that the system trusts.
 
+    `decodes_itself`: whether a part that the IMAP server cannot decode is fetched as it is stored, and decoded here.
+
     `pool` bounds the connections, and says how long one is kept for other fetches.
 
     Seconds: `connect_seconds` for a connection and its greeting, `fetch_seconds` for all that is said on it for one
-    fetch.
+    fetch, `probe_seconds` for an idle connection to show that it is alive.
     """
 
     allow: tuple[AllowedHost, ...] = ()
@@ -101,9 +91,11 @@ class ImapSettings:
     trust: ClientTls | None = None
     cleartext_login: bool = False
     contact: str = ""
+    decodes_itself: bool = False
     pool: PoolLimits = field(default_factory=PoolLimits)
     connect_seconds: float = 10.0
     fetch_seconds: float = 30.0
+    probe_seconds: float = 2.0
     max_part_octets: int = 64_000_000
 
     @property

@@ -12,11 +12,12 @@ from lemonade_media.service import Respond
 from lemonade_wire.mscml.document import CONTENT_TYPE as MSCML
 from lemonade_wire.mscml.document import MscmlError, Tolerance, parse_document
 from lemonade_wire.mscml.response import Keypress, Response
-from lemonade_wire.sip.body import Entity, understood
+from lemonade_wire.sip.body import Entity
 from lemonade_wire.sip.dtmf import DtmfRelay
 from lemonade_wire.sip.errors import SipParseError
 from lemonade_wire.sip.event import InfoReceived
 from lemonade_wire.sip.message import Request
+from lemonade_wire.sip.smime import UNDECIPHERABLE, Identity, Opening
 
 DTMF = ("application/dtmf-relay", "application/dtmf")
 
@@ -24,9 +25,10 @@ DTMF = ("application/dtmf-relay", "application/dtmf")
 class Informing:
     """Answers the INFOs of callers."""
 
-    def __init__(self, conductor: Conductor, tolerance: Tolerance) -> None:
+    def __init__(self, conductor: Conductor, tolerance: Tolerance, identity: Identity | None) -> None:
         self._conductor = conductor
         self._tolerance = tolerance
+        self._identity = identity
 
     def informed(self, event: InfoReceived, now: float) -> None:
         """Take an INFO."""
@@ -34,18 +36,24 @@ class Informing:
         if call is None:
             self._conductor.agent.respond(event.transaction, 481, now=now)
             return
+        opening = Opening(self._identity)
         try:
-            asked = _asked(event.request)
+            asked = _asked(event.request, opening)
         except SipParseError as problem:
+            if opening.opened and problem.status != 415:
+                self._undecipherable(event, problem, now)
+                return
             reason = "" if problem.status == 415 else phrase(problem)
             self._conductor.agent.respond(event.transaction, problem.status, now=now, reason=reason)
             return
+        if opening.opened:
+            self._secured(call)
         if asked is None:
             self._conductor.agent.respond(event.transaction, 200, now=now)
         elif asked.media.name in DTMF:
             self._press(event, asked, call, now)
         elif isinstance(call.service, IvrSession):
-            self._requested(event, asked, call, call.service, now)
+            self._requested(event, asked, call, call.service, now, opened=opening.opened)
         else:
             self._conductor.agent.respond(event.transaction, 488, now=now)  # an announcement takes no requests
 
@@ -72,12 +80,40 @@ class Informing:
         if press is not None:
             self.pressed(call, press.key, "info", now, press.duration)
 
-    def _requested(self, event: InfoReceived, asked: Entity, call: Call, session: IvrSession, now: float) -> None:
+    def _secured(self, call: Call) -> None:
+        """Take note that a call's requests come encrypted."""
+        if not call.secured and call.certificate is None:
+            self._conductor.log(
+                "no certificate of the caller is known: encrypted requests are answered in clear", call.id
+            )
+        call.secured = True
+
+    def _undecipherable(self, event: InfoReceived, problem: Exception, now: float) -> None:
+        """Refuse what came encrypted and is not to be read, in the same words whatever is wrong with it.
+
+        Who sends a body that others have encrypted, a little changed, would else learn what it holds, guess by guess.
+        """
+        self._conductor.log(f"encrypted body: {problem.__cause__ or problem}", event.call)
+        if isinstance(self._conductor.fault, faults.UndecipherablePassedOver):
+            self._conductor.agent.respond(event.transaction, 200, now=now)
+        elif self._identity is not None:
+            shown = self._identity.shown()
+            headers = (("Content-Type", shown.content_type), *shown.headers)
+            self._conductor.agent.respond(
+                event.transaction, UNDECIPHERABLE, now=now, headers=headers, body=shown.octets
+            )
+
+    def _requested(
+        self, event: InfoReceived, asked: Entity, call: Call, session: IvrSession, now: float, *, opened: bool
+    ) -> None:
         charset = asked.media.param("charset")
         try:
             document = parse_document(asked.content, tolerance=self._tolerance, charset=charset)
         except MscmlError as problem:
             refusal = problem.response()
+            if refusal is None and opened:
+                self._undecipherable(event, problem, now)
+                return
             if refusal is None:
                 self._conductor.agent.respond(event.transaction, 400, now=now, reason=f"Bad MSCML: {phrase(problem)}")
                 return
@@ -96,11 +132,11 @@ class Informing:
         self._conductor.carry_out(call, session.receive(document, now), now)
 
 
-def _asked(request: Request) -> Entity | None:
-    """Return what an INFO holds for us, None where that is nothing; raises SipParseError (415, 400)."""
+def _asked(request: Request, opening: Opening) -> Entity | None:
+    """Return what an INFO holds for us, None where that is nothing; raises SipParseError (415, 400, 493)."""
     if not request.body:
         return None
-    found = understood(Entity.of(request), lambda part: part.media.name in {MSCML, *DTMF})
+    found = opening.understood(request, lambda part: part.media.name in {MSCML, *DTMF})
     if len(found) > 1:
         raise SipParseError("More than one body for us")  # RFC 5022 section 4
     return found[0] if found else None

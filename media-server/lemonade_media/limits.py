@@ -7,7 +7,8 @@ import math
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from lemonade_wire.nodecli import NodeParser, setting
+from lemonade_wire.nodecli import NodeParser
+from lemonade_wire.nodesettings import add_number, whole
 
 FULL_SECONDS = 10
 """Retry-After where all calls or ports are taken."""
@@ -70,27 +71,15 @@ def retry_after(seconds: int) -> tuple[tuple[str, str], ...]:
 def add_options(parser: NodeParser) -> None:
     """Add the limits to a parser."""
     limits = Limits()
-    for option, default, metavar, what in (
-        ("--max-calls", limits.calls, "N", "calls at a time; INVITE and OPTIONS get 503 then"),
-        ("--call-rate", None, "N", "calls that one address may begin in a minute; others get 503"),
-        ("--max-transactions", limits.transactions, "N", "SIP transactions at a time; new requests get 503 then"),
-        ("--max-body", limits.body, "OCTETS", "largest body of a SIP message; others get 413"),
-    ):
-        parser.add_argument(
-            option,
-            type=setting(_one_or_more),
-            default=default,
-            metavar=metavar,
-            help=f"{what} (default: {default or 'any number'})",
-        )
+    many = whole(1, 1_000_000_000)
+    add_number(parser, "--max-calls", many, "calls at a time; INVITE and OPTIONS get 503 then", limits.calls)
+    add_number(parser, "--call-rate", many, "calls that one address may begin in a minute; others get 503")
+    what = "SIP transactions at a time; new requests get 503 then"
+    add_number(parser, "--max-transactions", many, what, limits.transactions)
+    what = "largest body of a SIP message; others get 413"
+    add_number(parser, "--max-body", many, what, limits.body, metavar="OCTETS")
 
 
 def limits_from(options: argparse.Namespace) -> Limits:
     """Return the limits that were asked for."""
     return Limits(options.max_calls, options.call_rate, options.max_transactions, options.max_body)
-
-
-def _one_or_more(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:10]) <= 1_000_000_000:
-        raise ValueError(f"{text!r} is not allowed: a number from 1 to 1000000000 is expected")
-    return int(text)

@@ -34,10 +34,12 @@ def describe(call: Call, address: str, port: int, session_id: int, fault: Fault 
     made = answer(call.offer, _CAPABILITIES, address, {"audio": port}, session_id=session_id)
     call.stream = _usable(made.streams[0])
     call.ours = description = made.description
-    if isinstance(fault, faults.AnswerDropsRejectedLine):
+    if isinstance(fault, faults.AnswerDropsRejectedLine | faults.DraftAnswer):
         for index in reversed([index for index, line in enumerate(description.media) if line.rejected]):
             description = description.without_media(index)
     call.description = bytes(description)
+    if isinstance(fault, faults.DraftAnswer):
+        call.description = fault.rewrite(call.description.decode()).encode()
 
 
 def take_answer(call: Call, body: bytes) -> None:

@@ -2,7 +2,9 @@
 
 A connection belongs to one server and one way of logging in, and carries one fetch at a time. With an idle limit of 0
 each is left by LOGOUT as soon as its fetch is over, as the draft draws it (LS-2.8-15); otherwise it waits that long for
-another fetch. What would pass a cap waits in the order of its coming, up to a deadline. `now` is in seconds, monotonic.
+another fetch. What would pass a cap waits in the order of its coming, up to a deadline. A connection that nobody used
+for a while may be dead without a word, since what lies between forgets quiet ones: it is to be asked before it is used.
+`now` is in seconds, monotonic.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Entrance:
-    """A server, and whether it is entered by the own identity or anonymously."""
+    """A server, and whether it is entered by the own identity or anonymously; how TLS is used is one for all."""
 
     host: str
     port: int
@@ -24,13 +26,15 @@ class Entrance:
 class PoolLimits:
     """How many connections there may be, to one server and in all, and how long (seconds) one is kept, or waited for.
 
-    Since each carries one fetch, they bound the fetches under way too.
+    Since each carries one fetch, they bound the fetches under way too. `sure_seconds`: how long one that is idle is
+    taken to be alive.
     """
 
     per_server: int = 20
     in_all: int = 100
     idle_seconds: float = 0.0
     wait_seconds: float = 10.0
+    sure_seconds: float = 10.0
 
 
 @dataclass(frozen=True)
@@ -44,10 +48,11 @@ class Open:
 
 @dataclass(frozen=True)
 class Use:
-    """Carry this job out on a connection that is there and entered."""
+    """Carry this job out on a connection that is there and entered; `doubtful`: ask it first whether it is alive."""
 
     job: int
     connection: int
+    doubtful: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,7 @@ class Pool:
     def ask(self, job: int, entrance: Entrance, now: float, *, fresh: bool = False) -> list[Order]:
         """Want a connection; `fresh`: not one that was kept, since those of this server may all be dead."""
         self._waiting.append(_Waiting(job, entrance, fresh, now + self._limits.wait_seconds))
-        return self._serve()
+        return self._serve(now)
 
     def forget(self, job: int) -> None:
         """A job that may still be waiting is not wanted any more."""
@@ -111,12 +116,12 @@ class Pool:
             return []
         one.idle_since = now
         leave = [] if self._limits.idle_seconds else self._leave(connection)
-        return [*leave, *self._serve()]
+        return [*leave, *self._serve(now)]
 
-    def gone(self, connection: int) -> list[Order]:
+    def gone(self, connection: int, now: float) -> list[Order]:
         """A connection is closed, by whomever and whatever it did."""
         self._connections.pop(connection, None)
-        return self._serve()
+        return self._serve(now)
 
     def leave_all(self) -> list[Order]:
         """Leave every connection that carries nothing, and let nobody wait."""
@@ -139,14 +144,14 @@ class Pool:
         self._waiting = [one for one in self._waiting if now < one.give_up_at]
         return orders
 
-    def _serve(self) -> list[Order]:
+    def _serve(self, now: float) -> list[Order]:
         """Give connections to those who wait, in their order; who must wait for one server holds nobody else up."""
         orders: list[Order] = []
         still: list[_Waiting] = []
         held_up: set[tuple[Entrance, bool]] = set()
         for waiting in self._waiting:
             kind = (waiting.entrance, waiting.fresh)
-            found = [] if kind in held_up else self._find(waiting)
+            found = [] if kind in held_up else self._find(waiting, now)
             orders += found
             if not any(isinstance(order, Open | Use) for order in found):
                 still.append(waiting)
@@ -154,14 +159,15 @@ class Pool:
         self._waiting = still
         return orders
 
-    def _find(self, waiting: _Waiting) -> list[Order]:
+    def _find(self, waiting: _Waiting, now: float) -> list[Order]:
         entrance = waiting.entrance
         idle = [number for number, one in self._connections.items() if one.idle]
         same = [number for number in idle if self._connections[number].entrance == entrance]
         if same and not waiting.fresh:
             taken = max(same, key=self._idle_since)  # the latest is the likeliest to be alive
+            doubtful = now > self._idle_since(taken) + self._limits.sure_seconds
             self._connections[taken].idle_since = None
-            return [Use(waiting.job, taken)]
+            return [Use(waiting.job, taken, doubtful)]
         server = (entrance.host, entrance.port)
         at_server = [n for n, one in self._connections.items() if (one.entrance.host, one.entrance.port) == server]
         if len(at_server) >= self._limits.per_server:

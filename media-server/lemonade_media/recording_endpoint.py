@@ -20,6 +20,8 @@ from lemonade_media.service import RecordingEnd
 from lemonade_wire.faults import Fault
 from lemonade_wire.trace import Trace
 
+STUCK_SECONDS = 10.0
+"""When nothing was written for so long, the disk is stuck: recordings end, and none begins."""
 OnRecorded = Callable[[str, float, int, RecordingEnd], None]
 
 
@@ -39,7 +41,8 @@ class RecordingEndpoint:
     """Records callers. `on_recorded(call, recorded_ms, octets, why)` tells once of each recording that it is over.
 
     A call that ends while it is recorded has its recording kept, as one that is stopped has: who hangs up has spoken.
-    One without a voice in `first_silence_ms` leaves the file as it was.
+    One without a voice in `first_silence_ms` leaves the file as it was. While the disk is stuck, recordings fail, so
+    that no more waits for it than `STUCK_SECONDS` of each.
     """
 
     def __init__(
@@ -56,7 +59,7 @@ class RecordingEndpoint:
         # Of one thread, so that what is written to a file is written in order.
         self._pool = ThreadPool(0, 1, "recordings")
         self._jobs: dict[str, _Job] = {}
-        self._writing: set[Deferred[Any]] = set()
+        self._writing: dict[Deferred[Any], float] = {}  # the oldest first, and since when
 
     def start(self, command: RecordMedia, caller: Caller) -> None:
         """Begin a recording."""
@@ -71,8 +74,11 @@ class RecordingEndpoint:
             lost_every=self._lost_every,
         )
         job = self._jobs[command.call] = _Job(command.call, caller, recorder)
-        caller.recorder = recorder
         self._trace.emit("media", state="recording", call=caller.label)
+        if self._stuck:
+            self._give_up(job)
+            return
+        caller.recorder = recorder
 
         def open_file() -> None:
             job.file = RecordingFile(command.path, append=command.append)
@@ -92,6 +98,11 @@ class RecordingEndpoint:
             job.silent = True
             self.stop(call)
 
+    @property
+    def busy(self) -> bool:
+        """Whether something waits to be written."""
+        return bool(self._writing)
+
     async def finish(self) -> None:
         """End all recordings and wait until they are written."""
         for call in list(self._jobs):
@@ -106,6 +117,10 @@ class RecordingEndpoint:
             return
         if job.timer is not None and job.timer.active():
             job.timer.cancel()
+        if self._stuck:
+            self._give_up(job)
+            self._write(job, lambda: job.file.discard() if job.file else None)
+            return
         now, recorder = self._reactor.seconds(), job.recorder
         recorder.handle_timer(now)
         if octets := recorder.take():
@@ -115,6 +130,16 @@ class RecordingEndpoint:
             job.timer = self._reactor.callLater(max(0.0, due - now), self._look, job)
         elif recorder.ended is not None:
             self._end(job, recorder.ended)
+
+    @property
+    def _stuck(self) -> bool:
+        since = next(iter(self._writing.values()), None)
+        return since is not None and self._reactor.seconds() - since > STUCK_SECONDS
+
+    def _give_up(self, job: _Job) -> None:
+        self._forget(job)
+        # Not at once: whoever began or stopped it is not waiting yet.
+        self._reactor.callLater(0, self._tell, job, 0.0, 0, "error")
 
     def _end(self, job: _Job, why: RecordingEnd) -> None:
         self._forget(job)
@@ -141,7 +166,7 @@ class RecordingEndpoint:
                 raise
 
         writing: Deferred[Any] = deferToThreadPool(self._reactor, self._pool, act)
-        self._writing.add(writing)
+        self._writing[writing] = self._reactor.seconds()
 
         def failed(failure: Failure) -> None:
             if not isinstance(failure.value, OSError):
@@ -151,7 +176,7 @@ class RecordingEndpoint:
                 self._tell(job, 0.0, 0, "error")
 
         def over(result: Any) -> Any:  # noqa: ANN401  passed on as it is
-            self._writing.discard(writing)
+            del self._writing[writing]
             return result
 
         writing.addCallbacks(done or (lambda _: None), failed)

@@ -1,18 +1,23 @@
 """A recording's file: WAV with mu-law, what RFC 5022's `recencoding` is by default. It blocks: for a thread.
 
-The file is whole or not there, also after a kill: it is written under another name in the same folder (with a dot in
-front, which a kill leaves behind), and gets its own when it is on the disk.
+The file is whole or not there, also after a kill: it is written under another name in the same folder, and gets its own
+when it is on the disk. What a kill leaves behind is `sweep`'s: who writes holds a lock, which ends with the process, so
+that servers may share a folder.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import shutil
+import stat
 import struct
 import tempfile
 from pathlib import Path
 from typing import BinaryIO
 
+_PREFIX, _SUFFIX = ".lemonade-", ".part"
 _HEAD = struct.Struct("<4sI4s 4sIHHIIHHH 4sII 4sI")
 _FORMAT = struct.Struct("<HHI")
 _CHUNK = struct.Struct("<4sI")
@@ -27,10 +32,14 @@ class RecordingFile:
     def __init__(self, path: Path, *, append: bool = False) -> None:
         """Begin; with `append` behind what `path` holds, if it is there: it must be mu-law of this rate, mono."""
         self._path = path
-        descriptor, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
+        descriptor, name = tempfile.mkstemp(prefix=_PREFIX, suffix=_SUFFIX, dir=path.parent)
         self._part = Path(name)
         self._file: BinaryIO = os.fdopen(descriptor, "r+b")
         try:
+            with contextlib.suppress(OSError):  # a disk without locks: nobody sweeps there
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not os.fstat(descriptor).st_nlink:
+                raise OSError("swept away between its making and its lock")
             self._file.seek(_HEAD.size)
             if append and path.exists():
                 _copy_sound(path, self._file)
@@ -72,6 +81,33 @@ class RecordingFile:
         """Leave nothing."""
         self._file.close()
         self._part.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> int:
+    """Remove what killed servers left below a folder; returns how many files that were.
+
+    A file that somebody writes, a link, and one with another name or owner stays.
+    """
+    swept = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            if name.startswith(_PREFIX) and name.endswith(_SUFFIX):
+                swept += _removed(Path(parent, name))
+    return swept
+
+
+def _removed(path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            found = os.fstat(descriptor)
+            if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid():
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+                return True
+        finally:
+            os.close(descriptor)
+    return False
 
 
 def _head(sound: int) -> bytes:

@@ -11,12 +11,12 @@ import random
 from collections.abc import Callable
 
 from lemonade_media.commands import Command, LogLine, OpenMedia, StartFetch
-from lemonade_media.config import MediaConfig, PortRange
+from lemonade_media.config import MediaConfig
 from lemonade_media.core import ACCEPTED, MediaServer
 from lemonade_media.decode import EncodedMedia
 from lemonade_media.failures import Failure
 from lemonade_media.imap_settings import AllowedHost, ImapSettings
-from lemonade_wire.address import Address
+from lemonade_wire.address import Address, PortRange
 from lemonade_wire.faults import Fault
 from lemonade_wire.profile import DRAFT_07, Profile
 from lemonade_wire.sip.event import CloseStream, Event, OpenStream, Output, SendDatagram, SendStream
@@ -45,8 +45,13 @@ class Replay:
     ) -> None:
         self.now = 100.0
         self.caller = UserAgent(UaSettings(CALLER), random.Random(1))
-        users = frozenset({"annc", "ivr"})
-        self.callee = UserAgent(UaSettings(SERVER, accept=ACCEPTED, users=users, supported=(TIMER,)), random.Random(2))
+        settings = UaSettings(
+            SERVER,
+            accept=(*ACCEPTED, *config.smime.accepted),
+            users=frozenset({"annc", "ivr"}),
+            supported=(TIMER,),
+        )
+        self.callee = UserAgent(settings, random.Random(2))
         self.server = MediaServer(self.callee, config, SERVER.host, profile=profile, fault=fault)
         self.heard: list[Event] = []
         self.commands: list[Command] = []

@@ -6,10 +6,11 @@ import pytest
 
 from lemonade_media.addresses import read_network
 from lemonade_media.commands import StartFetch
-from lemonade_media.config import MediaConfig, PortRange
-from lemonade_media.faults import TrustsEverybody
+from lemonade_media.config import MediaConfig
+from lemonade_media.faults import IdentityUnused, TrustsEverybody
 from lemonade_media.imap_settings import AllowedHost, Identity, ImapSettings
 from lemonade_media.replay import CALLER, SERVER, Replay
+from lemonade_wire.address import PortRange
 from lemonade_wire.mscml.document import CONTENT_TYPE as MSCML
 from lemonade_wire.sdp.codec import PCMU
 from lemonade_wire.sdp.offer import make_offer
@@ -49,3 +50,14 @@ def test_fault_trusts_everybody() -> None:
     run.invite(AnnouncementUri(URL).uri(SERVER.host), OFFER)
     [fetch] = [command for command in run.commands if isinstance(command, StartFetch)]
     assert fetch.plan.privileged
+
+
+def test_fault_leaves_the_identity_unused() -> None:
+    imap = ImapSettings(
+        (AllowedHost("imap.example.com"),), Identity("mediaserver", "secret"), (read_network(CALLER.host),)
+    )
+    for fault, privileged in ((None, True), (IdentityUnused(), False)):
+        run = Replay(config=MediaConfig(SERVER, PortRange(16384, 16484), imap=imap), fault=fault)
+        run.invite(AnnouncementUri(URL).uri(SERVER.host), OFFER)
+        [fetch] = [command for command in run.commands if isinstance(command, StartFetch)]
+        assert fetch.plan.privileged is privileged

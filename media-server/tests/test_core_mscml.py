@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -108,6 +109,19 @@ def test_a_recording_from_prompt_to_response(talk: Talk) -> None:
     ]
 
 
+@pytest.mark.parametrize(("asked", "bound"), [(math.inf, 60_000), (90_000, 60_000), (59_000, 59_000)])
+def test_the_server_bounds_every_recording(valid_mscml: Callable[[bytes], None], asked: float, bound: float) -> None:
+    talk = Talk(valid_mscml, Replay(config=replace(RECORDING, max_recording_seconds=60)))
+    talk.ask(PlayRecord("file:///a.wav", id="r", limit_ms=asked, beep=False))
+    assert isinstance(talk.last, RecordMedia)
+    assert talk.last.limit_ms == bound
+    talk.replay.server.recording_ended(talk.last.call, bound, 480_058, "limit", talk.replay.now)
+    talk.replay.settle()
+    (response,) = talk.told()
+    assert isinstance(response, Response)
+    assert (response.code, response.reason) == (200, "max_duration")
+
+
 def test_without_a_folder_a_recording_is_refused(valid_mscml: Callable[[bytes], None]) -> None:
     talk = Talk(valid_mscml, Replay())
     talk.ask(PlayRecord("file:///a.wav", id="r"))
@@ -173,6 +187,33 @@ def test_two_requests_and_a_stop_are_answered_in_their_order(talk: Talk) -> None
 
 
 @pytest.mark.parametrize(
+    ("grammar", "keys", "wait", "digits"),
+    [
+        ('<regex value="x{4}" name="pin"/>', "1234", 0.0, "1234"),
+        ('<mgcpdigitmap value="(0T|[1-7]xxx)" name="pin"/>', "0", 0.6, "0"),
+        ('<mgcpdigitmap value="(0T|[1-7]xxx)" name="pin"/>', "1234", 0.0, "1234"),
+        ('<megacodigitmap value="S:1,(0|00|9011x.)" name="pin"/>', "90114", 1.1, "90114"),
+        ('<megacodigitmap value="(0|00|9011x.)" name="pin"/>', "00", 0.0, "00"),
+    ],
+)
+def test_the_name_of_the_grammar_that_matched(talk: Talk, grammar: str, keys: str, wait: float, digits: str) -> None:
+    asked = f'<playcollect id="1" interdigitcriticaltimer="500"><pattern>{grammar}</pattern></playcollect>'
+    document = f'<?xml version="1.0"?><MediaServerControl version="1.0"><request>{asked}</request></MediaServerControl>'
+    talk.check(document.encode())
+    talk.info(document.encode(), CONTENT_TYPE)
+    for key in keys:
+        assert not talk.told()
+        talk.press(key)
+    if wait:
+        talk.replay.advance(wait - 0.2)
+        assert not talk.told()
+        talk.replay.advance(0.2)
+    (response,) = talk.told()
+    assert isinstance(response, Response)
+    assert (response.code, response.reason, response.digits, response.name) == (200, "match", digits, "pin")
+
+
+@pytest.mark.parametrize(
     ("body", "code", "text"),
     [
         ('<faxplay id="1"/>', 501, "Not Implemented"),
@@ -181,7 +222,8 @@ def test_two_requests_and_a_stop_are_answered_in_their_order(talk: Talk) -> None
         ('<managecontent id="1" src="file:///x"/>', 400, "Bad Request"),
         ('<playrecord id="1" recurl="file:///../x"/>', 403, "Forbidden"),
         ('<playrecord id="1" recurl="file:///x" recencoding="msgsm"/>', 415, "Unsupported Media"),
-        ('<playcollect id="1" ffkey="1" rwkey="1"/>', 400, "Bad Request"),
+        ('<playcollect id="1" ffkey="1" rwkey="1"/>', 400, "Bad Request: ffkey and rwkey are the same"),
+        ('<playcollect id="1" colour="red"/>', 400, "Bad Request: <playcollect> has no attribute colour"),
         ('<play id="1"><prompt><variable type="num" value="1"/></prompt></play>', 501, "Not Implemented"),
     ],
 )

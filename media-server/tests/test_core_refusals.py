@@ -73,6 +73,7 @@ def test_failed_fetch_refuses_the_call(kind: FailureKind, refused: tuple[int, st
     assert (response.status, response.reason) == (status, reason)
     header = response.headers.get("Warning")
     assert header == (f"{warning} 192.0.2.2 \"it 'broke'\"" if warning else None)
+    assert (response.headers.get("Retry-After") is not None) == (status == 503)
 
 
 @pytest.mark.parametrize(

@@ -91,9 +91,18 @@ class DialTests(TestCase):
         assert names.asked == []
 
     async def test_a_name_that_leads_inside_is_refused(self) -> None:
-        for inside in ("127.0.0.1", "169.254.169.254", "10.0.0.1", "::1", "::ffff:127.0.0.1", "224.0.0.1"):
+        v4 = ("127.0.0.1", "0.0.0.0", "169.254.169.254", "10.0.0.1", "224.0.0.1")  # noqa: S104  to be refused
+        hidden = ("::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::1", "2a00:1450::5efe:7f00:1")
+        for inside in (*v4, "::", "::1", "fe80::1", "ff02::1", *hidden):
             self.names([inside])
             await self.refused("imap.example.com", "imap.example.com")
+
+    async def test_only_what_is_outside_is_tried_of_a_name_that_leads_both_ways(self) -> None:
+        names = self.names(["10.0.0.1", "127.0.0.1", "169.254.169.254"])
+        await self.dial("imap.example.com=127.0.0.1", "imap.example.com")
+        assert names.asked == ["imap.example.com"]
+        self.names(["127.0.0.2", "10.0.0.1"])
+        await self.refused("imap.example.com=127.0.0.1", "imap.example.com")
 
     async def test_a_name_that_a_rule_leads_to_another_name_is_looked_at_too(self) -> None:
         names = self.names(["127.0.0.1"])

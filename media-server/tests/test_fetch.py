@@ -7,7 +7,7 @@ import pytest
 from lemonade_media.addresses import read_network
 from lemonade_media.decode import MediaPart
 from lemonade_media.failures import FailureKind, FetchError
-from lemonade_media.faults import UrlNormalised
+from lemonade_media.faults import DraftFetch, UrlNormalised
 from lemonade_media.fetch import FetchPlan, fetch_part, plan_fetch
 from lemonade_media.imap_settings import AllowedHost, Identity, ImapSettings
 from lemonade_wire.faults import Fault
@@ -19,24 +19,36 @@ PLAN = FetchPlan(URL, "imap.example.com", 143)
 STRUCTURE = b'("AUDIO" "BASIC" ("Rate" "8000") NIL NIL "BINARY" 5)'
 QUOTED = b'"' + URL.encode() + b'"'
 DONE = b"a1 OK done\r\n"
+NEXT = b"-- the next command's answer --"
 
 
-def play(data: bytes, fault: Fault | None = None, max_literal: int = 1000) -> tuple[MediaPart, bytes]:
-    """Run the procedure on a connection that is entered: `data` answers it. Returns the part and what was sent."""
-    engine = ImapClient(max_literal=max_literal)
+def play(
+    data: bytes, fault: Fault | None = None, most: int = 1000, *, decodes_itself: bool = False
+) -> tuple[MediaPart, bytes]:
+    """Run the procedure on a connection that is entered: `data` answers it. Returns the part and what was sent.
+
+    NEXT divides the answers where there is more than one command.
+    """
+    engine = ImapClient(max_literal=most)
     engine.receive_data(b"* PREAUTH [CAPABILITY IMAP4rev1 URLAUTH=BINARY] ready\r\n")
-    procedure = fetch_part(URL, fault)
-    engine.send(next(procedure))
-    sent = engine.data_to_send()
-    [done] = [event for event in engine.receive_data(data) if isinstance(event, CommandDone)]
-    with pytest.raises(StopIteration) as end:
-        procedure.send(done)
-    return end.value.value, sent
+    procedure = fetch_part(URL, ImapSettings(max_part_octets=most, decodes_itself=decodes_itself), fault)
+    sent = b""
+    answers = iter(data.split(NEXT))
+    try:
+        command = next(procedure)
+        while True:
+            engine.send(command)
+            sent += engine.data_to_send()
+            [done] = [event for event in engine.receive_data(next(answers)) if isinstance(event, CommandDone)]
+            command = procedure.send(done)
+    except StopIteration as end:
+        assert next(answers, None) is None
+        return end.value, sent
 
 
-def failure(data: bytes) -> FailureKind:
+def failure(data: bytes, *, decodes_itself: bool = False) -> FailureKind:
     with pytest.raises(FetchError) as caught:
-        play(data)
+        play(data, decodes_itself=decodes_itself)
     assert TOKEN not in caught.value.failure.why
     return caught.value.failure.kind
 
@@ -147,9 +159,8 @@ def test_quoted_content_without_a_structure_is_taken() -> None:
         (b"a1 OK done\r\n", FailureKind.REFUSED),
         (b'* URLFETCH "imap://other/x/;UID=1" NIL\r\na1 OK done\r\n', FailureKind.REFUSED),
         (b"* URLFETCH " + QUOTED + b" (BODYPARTSTRUCTURE " + STRUCTURE + b")\r\na1 OK x\r\n", FailureKind.REFUSED),
-        (b"* URLFETCH " + QUOTED + b" (BINARY NIL)\r\na1 OK done\r\n", FailureKind.UNDECODABLE_ENCODING),
         (
-            b"* URLFETCH " + URL.encode() + b" (BODYPARTSTRUCTURE NIL BINARY NIL)\r\na1 OK done\r\n",
+            b"* URLFETCH " + QUOTED + b" (BINARY NIL) (BODYPARTSTRUCTURE " + STRUCTURE + b")\r\na1 OK done\r\n",
             FailureKind.UNDECODABLE_ENCODING,
         ),
         (b"* URLFETCH " + QUOTED + b" {5}\r\nsound\r\na1 OK done\r\n", FailureKind.REFUSED),
@@ -160,16 +171,25 @@ def test_quoted_content_without_a_structure_is_taken() -> None:
             b"* URLFETCH " + QUOTED + b" (BINARY ~{1001}\r\n" + b"x" * 1001 + b")\r\na1 OK done\r\n",
             FailureKind.TOO_LARGE,
         ),
+        (b"* URLFETCH " + QUOTED + b' (BINARY "' + b"x" * 1001 + b'")\r\na1 OK done\r\n', FailureKind.TOO_LARGE),
+        (b"* URLFETCH " + QUOTED + b" NIL\r\na1 BAD what\r\n", FailureKind.REFUSED),
+        (b"* NO Failed to fetch: no access\r\n* URLFETCH " + QUOTED + b" NIL\r\n" + DONE, FailureKind.NOT_FOUND),
+        (b"* URLFETCH " + QUOTED + b" NIL\r\n* NO Access denied.\r\n" + DONE, FailureKind.NOT_FOUND),
+        (b"a1 NO [SERVERBUG] Internal error occurred\r\n", FailureKind.REFUSED),
     ],
     ids=[
         *("nil", "nil-atom", "no", "bad", "silent-ok", "other-url", "no-binary-item", "binary-nil"),
         *(
-            "dovecot-with-an-undecodable-sibling",
             "plain-answer",
             "untagged-no",
             "untagged-bad",
             "no-and-nil",
             "too-large",
+            "quoted-and-too-large",
+            "cyrus-nil-and-bad",
+            "dovecot-says-why-before",
+            "dovecot-says-why-behind",
+            "dovecot-2.3-panics",
         ),
     ],
 )
@@ -177,11 +197,95 @@ def test_refused_fetch(data: bytes, kind: FailureKind) -> None:
     assert failure(data) is kind
 
 
+SPOILT = [
+    b"* URLFETCH " + URL.encode() + b" (BODYPARTSTRUCTURE NIL BINARY NIL)\r\n" + DONE,
+    b"* URLFETCH " + URL.encode() + b" (BINARY NIL)\r\n" + DONE,
+    b"* URLFETCH " + URL.encode() + b' NIL\r\n* NO Failed to read URLAUTH "' + URL.encode() + b'": Invalid.\r\n' + DONE,
+]
+SPOILT_IDS = ["both-nil", "content-nil", "dovecot-says-why"]
+ALONE = b"* URLFETCH " + URL.encode() + b" (" + CONTENT + b")\r\na2 OK done\r\n"
+
+
+@pytest.mark.parametrize("spoilt", SPOILT, ids=SPOILT_IDS)
+def test_a_part_beside_one_that_does_not_decode_comes_by_two_commands(spoilt: bytes) -> None:
+    described = b"* URLFETCH " + URL.encode() + b" (BODYPARTSTRUCTURE " + STRUCTURE + b")\r\na3 OK done\r\n"
+    part, sent = play(spoilt + NEXT + ALONE + NEXT + described)
+    assert part == MediaPart("audio/basic", {"rate": "8000"}, b"a\0b\r\n")
+    assert [line.rpartition(b'" ')[2] for line in sent.splitlines()] == [
+        b"BODYPARTSTRUCTURE BINARY)",
+        b"BINARY)",
+        b"BODYPARTSTRUCTURE)",
+    ]
+
+
+def test_a_part_that_nobody_describes_is_taken_as_it_is() -> None:
+    part, _ = play(SPOILT[0] + NEXT + ALONE + NEXT + b"* URLFETCH " + QUOTED + b" NIL\r\na3 OK done\r\n")
+    assert part == MediaPart("application/octet-stream", {}, b"a\0b\r\n")
+
+
+@pytest.mark.parametrize("spoilt", SPOILT, ids=SPOILT_IDS)
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (b"* URLFETCH " + QUOTED + b" (BINARY NIL)\r\na2 OK done\r\n", FailureKind.UNDECODABLE_ENCODING),
+        (b"* URLFETCH " + QUOTED + b" NIL\r\na2 OK done\r\n", FailureKind.NOT_FOUND),
+        (b"a2 NO [UNKNOWN-CTE] no\r\n", FailureKind.REFUSED),
+    ],
+)
+def test_a_part_that_does_not_decode_itself_is_an_error(spoilt: bytes, answer: bytes, kind: FailureKind) -> None:
+    assert failure(spoilt + NEXT + answer) is kind
+
+
+STORED = b'("AUDIO" "BASIC" ("Rate" "8000") NIL NIL "BASE64" 9)'
+UNDECODABLE = b"* URLFETCH " + QUOTED + b" (BINARY NIL) (BODYPARTSTRUCTURE " + STORED + b")\r\n" + DONE
+
+
+def encoded(tag: bytes, content: bytes = b'"c29!1bmQ="', structure: bytes = STORED) -> bytes:
+    described = b" (BODYPARTSTRUCTURE " + structure + b")"
+    return b"* URLFETCH " + QUOTED + b" (BODY " + content + b")" + described + b"\r\n" + tag + b" OK done\r\n"
+
+
+def test_a_part_that_the_server_cannot_decode_is_decoded_here_where_that_is_allowed() -> None:
+    part, sent = play(UNDECODABLE + NEXT + encoded(b"a2"), decodes_itself=True)
+    assert part == MediaPart("audio/basic", {"rate": "8000"}, b"sound")
+    assert sent.splitlines()[1] == b"a2 URLFETCH (" + QUOTED + b" BODYPARTSTRUCTURE BODY)"
+    part, _ = play(SPOILT[2] + NEXT + SPOILT[2].replace(b"a1", b"a2") + NEXT + encoded(b"a3"), decodes_itself=True)
+    assert part.octets == b"sound"
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (encoded(b"a2", structure=STORED.replace(b"BASE64", b"X-UUENCODE")), FailureKind.UNDECODABLE_ENCODING),
+        (encoded(b"a2", structure=b"NIL"), FailureKind.UNDECODABLE_ENCODING),
+        (encoded(b"a2", content=b"NIL"), FailureKind.UNDECODABLE_ENCODING),
+        (encoded(b"a2", content=b"{1001}\r\n" + b"A" * 1001), FailureKind.TOO_LARGE),
+        (b"* URLFETCH " + QUOTED + b" NIL\r\na2 OK done\r\n", FailureKind.NOT_FOUND),
+    ],
+)
+def test_a_part_that_cannot_be_decoded_here_either(answer: bytes, kind: FailureKind) -> None:
+    assert failure(UNDECODABLE + NEXT + answer, decodes_itself=True) is kind
+
+
+@pytest.mark.parametrize("data", [b"* URLFETCH " + QUOTED + b" NIL\r\n" + DONE, encoded(b"a1", b'"x"')])
+def test_what_is_refused_or_plainly_wrong_is_not_asked_for_again(data: bytes) -> None:
+    assert failure(data, decodes_itself=True) in {FailureKind.NOT_FOUND, FailureKind.REFUSED}
+
+
 def test_fault_fetches_another_url() -> None:
     changed = URL.replace(";UID=", ";uid=").encode()
     part, sent = play(b'* URLFETCH "' + changed + b'" (BINARY "sound")\r\n' + DONE, UrlNormalised())
     assert changed in sent
     assert part.octets == b"sound"
+
+
+def test_fault_fetches_as_the_draft() -> None:
+    """E-31 goes out; E-32 and E-33 come back, and the literal says how much there is."""
+    structure = b'("AUDIO" "BASIC" () NIL NIL "BINARY" 655350 )'
+    answer = b"* URLFETCH " + QUOTED + b" (BODYPARTSTRUCTURE " + structure + b") (BINARY ~{5}\r\na\0b\r\n)\r\n"
+    part, sent = play(answer + DONE, DraftFetch())
+    assert sent == b"a1 URLFETCH ( " + QUOTED + b" BODYPARTSTRUCTURE BINARY )\r\n"
+    assert part == MediaPart("audio/basic", {}, b"a\0b\r\n")
 
 
 def settings(*allowed: str) -> ImapSettings:
@@ -210,6 +314,53 @@ def test_plan_refuses(url: str, kind: FailureKind) -> None:
     with pytest.raises(FetchError) as caught:
         plan_fetch(url, settings("allowed.example:143"), "192.0.2.3")
     assert caught.value.failure.kind is kind
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        "joe@allowed.example.evil.example",
+        "joe@evil.example",
+        "allowed.example@evil.example",
+        "joe@allowed.example@evil.example",
+        "allowed.example:143@evil.example",
+        "joe@evil.example#allowed.example",
+        "joe@evil.example\\@allowed.example",
+        "joe@allowed.example\\.evil.example",
+        "joe@evil.example%40allowed.example",
+        "joe@evil.example%2F@allowed.example",
+        "joe@allowed.example%2Eevil.example",
+        "joe@allowed.example%00.evil.example",
+        "joe@\N{FULLWIDTH LATIN SMALL LETTER A}llowed.example",
+        "joe@xn--allowed.example",
+        "joe@allowed.example:25",
+        "joe@allowed.example:143:25",
+        "joe@allowed.example:65679",
+        "joe@0x7f000001",
+        "joe@2130706433",
+        "joe@0177.0.0.1",
+        "joe@127.1",
+        "joe@127.0.0.1",
+        "joe@0.0.0.0",
+        "joe@[::1]",
+        "joe@[::ffff:7f00:1]",
+        "joe@[::1%25lo]",
+        "joe@localhost",
+        "joe@",
+        "",
+    ],
+)
+def test_no_way_of_writing_leads_past_the_list(server: str) -> None:
+    url = URL.replace("joe@imap.example.com", server)
+    with pytest.raises(FetchError) as caught:
+        plan_fetch(url, settings("allowed.example:143"), "192.0.2.3")
+    assert caught.value.failure.kind in {FailureKind.HOST_REFUSED, FailureKind.BAD_URL}
+
+
+@pytest.mark.parametrize("server", ["allowed.example", "ALLOWED.example:143", "allowed.example.", "allowed%2Eexample"])
+def test_a_server_on_the_list_is_known_however_it_is_written(server: str) -> None:
+    plan = plan_fetch(URL.replace("imap.example.com", server), settings("allowed.example:143"), "192.0.2.3")
+    assert (plan.host, plan.port) == ("allowed.example", 143)
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,14 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import TestCase
 
 from lemonade_media.commands import StartFetch
-from lemonade_media.config import MediaConfig, PortRange
+from lemonade_media.config import MediaConfig
 from lemonade_media.decode import EncodedMedia
 from lemonade_media.failures import Failure, FailureKind
 from lemonade_media.fetch import FetchPlan
 from lemonade_media.fetch_endpoint import FetchEndpoint, Outcome
 from lemonade_media.imap_settings import AllowedHost, ImapSettings
 from lemonade_media.pool import PoolLimits
-from lemonade_wire.address import Address, Resolver
+from lemonade_wire.address import Address, PortRange, Resolver
 from lemonade_wire.redact import Redactor
 from lemonade_wire.trace import Trace
 
@@ -160,6 +160,29 @@ class FetchEndpointTests(TestCase):
         assert await self.failed(GREETING, LOGIN, seconds=0.1) is FailureKind.TIMED_OUT
         await self.gone
 
+    async def left(self, answer: bytes) -> FailureKind:
+        """Answer the login so, on a connection that would be kept; it is to be left by LOGOUT."""
+        outcomes: dict[int, Outcome] = {}
+        port = self.server(GREETING, answer, BYE.replace(b"a3", b"a2"))
+        endpoint = self.endpoint(port, outcomes.__setitem__, pool=PoolLimits(idle_seconds=60))
+        await endpoint.start(self.command())
+        await self.gone
+        assert [line.split()[1] for line in self.seen[1:]] == [b"AUTHENTICATE", b"LOGOUT"]
+        outcome = outcomes[7]
+        assert isinstance(outcome, Failure)
+        return outcome.kind
+
+    async def test_a_server_that_refuses_the_login_is_left(self) -> None:
+        assert await self.left(b"a1 NO [AUTHENTICATIONFAILED] no\r\n") is FailureKind.LOGIN_REFUSED
+
+    async def test_a_server_without_binary_is_left(self) -> None:
+        assert await self.left(b"a1 OK [CAPABILITY IMAP4rev1 URLAUTH] in\r\n") is FailureKind.NO_BINARY
+
+    async def test_server_begins_to_send_far_too_much(self) -> None:
+        huge = f'* URLFETCH "{URL}" (BINARY ~{{2000000000}}\r\nxx'.encode()
+        assert await self.failed(GREETING, LOGIN, huge) is FailureKind.TOO_LARGE
+        await self.gone
+
     async def test_nil_is_not_found(self) -> None:
         nil = f'* URLFETCH "{URL}" NIL\r\na2 OK done\r\n'.encode()
         assert await self.failed(GREETING, LOGIN, nil, BYE) is FailureKind.NOT_FOUND
@@ -177,144 +200,3 @@ class FetchEndpointTests(TestCase):
         await running
         await self.gone
         assert outcomes == []
-
-
-class Serving(Protocol):
-    """Answers as a server does, by the tag that comes; `factory.deaf` leaves URLFETCH without an answer."""
-
-    transport: Any
-    factory: Any
-
-    def connectionMade(self) -> None:  # noqa: N802  Twisted's name
-        self.factory.connections.append(self)
-        self.transport.write(GREETING)
-
-    def dataReceived(self, data: bytes) -> None:  # noqa: N802  Twisted's name
-        for line in data.splitlines():
-            tag, name = line.split()[:2]
-            self.factory.seen.append((self.factory.connections.index(self), name.decode()))
-            if name == b"AUTHENTICATE":
-                self.transport.write(tag + LOGIN[2:])
-            elif name == b"LOGOUT":
-                self.transport.write(b"* BYE done\r\n" + tag + b" OK done\r\n")
-                self.transport.loseConnection()
-            elif not self.factory.deaf:
-                self.transport.write(PART.replace(b"a2 OK", tag + b" OK"))
-
-    def connectionLost(self, reason: object = None) -> None:  # noqa: N802  Twisted's name
-        self.factory.lost += 1
-
-
-class PooledTests(TestCase):
-    timeout = 20
-
-    def setUp(self) -> None:
-        self.factory: Any = Factory.forProtocol(Serving)
-        self.factory.connections, self.factory.seen, self.factory.deaf, self.factory.lost = [], [], False, 0
-        port = reactor.listenTCP(0, self.factory, interface="127.0.0.1")
-        self.addCleanup(port.stopListening)
-        self.port = port.getHost().port
-        self.outcomes: dict[int, Outcome] = {}
-
-    def endpoint(self, pool: PoolLimits) -> FetchEndpoint:
-        config = MediaConfig(
-            Address("127.0.0.1", 5060),
-            PortRange(20000, 20100),
-            imap=ImapSettings((AllowedHost("imap.example.com"),), fetch_seconds=5, pool=pool),
-            resolver=Resolver.parse([f"imap.example.com:143=127.0.0.1:{self.port}"]),
-        )
-        trace = Trace("media", io.StringIO(), Redactor("salt"))
-        return FetchEndpoint(reactor, config, trace, self.outcomes.__setitem__, bind="127.0.0.1")
-
-    def command(self, job: int) -> StartFetch:
-        return StartFetch(job, FetchPlan(URL, "imap.example.com", 143), "", "PCMU")
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        while not condition():
-            pause: Deferred[None] = Deferred()
-            reactor.callLater(0.001, pause.callback, None)
-            await pause
-
-    async def test_one_login_serves_many_fetches_and_the_end_is_a_logout(self) -> None:
-        endpoint = self.endpoint(PoolLimits(idle_seconds=60))
-        for job in (1, 2, 3):
-            await endpoint.start(self.command(job))
-        assert all(isinstance(outcome, EncodedMedia) for outcome in self.outcomes.values())
-        await endpoint.close(2)
-        await self.until(lambda: self.factory.lost == 1)
-        assert [name for _, name in self.factory.seen] == ["AUTHENTICATE", *["URLFETCH"] * 3, "LOGOUT"]
-
-    async def test_a_connection_that_is_not_used_is_left_in_time(self) -> None:
-        endpoint = self.endpoint(PoolLimits(idle_seconds=0.05))
-        await endpoint.start(self.command(1))
-        await self.until(lambda: self.factory.lost == 1)
-        assert [name for _, name in self.factory.seen] == ["AUTHENTICATE", "URLFETCH", "LOGOUT"]
-        await endpoint.start(self.command(2))
-        assert isinstance(self.outcomes[2], EncodedMedia)
-        await endpoint.close(2)
-
-    async def test_a_kept_connection_that_the_server_ends_is_replaced(self) -> None:
-        for farewell in (b"", b"* BYE idle for too long\r\n"):
-            endpoint = self.endpoint(PoolLimits(idle_seconds=60))
-            await endpoint.start(self.command(1))
-            ended = self.factory.connections[-1]
-            ended.transport.write(farewell)
-            ended.transport.loseConnection()
-            await endpoint.start(self.command(2))
-            assert isinstance(self.outcomes[2], EncodedMedia)
-            assert self.factory.connections[-1] is not ended
-            await endpoint.close(2)
-
-    async def test_a_fetch_that_dies_on_a_kept_connection_is_tried_once_more(self) -> None:
-        endpoint = self.endpoint(PoolLimits(idle_seconds=60))
-        await endpoint.start(self.command(1))
-        self.factory.deaf = True
-        running = endpoint.start(self.command(2))
-        await self.until(lambda: self.factory.seen[-1] == (0, "URLFETCH") and len(self.factory.seen) == 3)
-        self.factory.connections[0].transport.abortConnection()
-        await self.until(lambda: self.factory.seen[-1] == (1, "URLFETCH"))
-        self.factory.connections[1].transport.abortConnection()
-        await running
-        outcome = self.outcomes[2]
-        assert isinstance(outcome, Failure)
-        assert outcome.kind is FailureKind.CONNECTION_LOST
-        assert len(self.factory.connections) == 2
-        await endpoint.close(2)
-
-    async def test_fetches_beyond_the_cap_wait_and_are_turned_away(self) -> None:
-        endpoint = self.endpoint(PoolLimits(per_server=1, wait_seconds=0.1))
-        self.factory.deaf = True
-        endpoint.start(self.command(1))
-        await endpoint.start(self.command(2))
-        outcome = self.outcomes[2]
-        assert isinstance(outcome, Failure)
-        assert outcome.kind is FailureKind.BUSY
-        assert len(self.factory.connections) == 1
-        await endpoint.close(2)
-        await self.until(lambda: self.factory.lost == 1)
-        assert 1 not in self.outcomes
-
-    async def test_fetches_beyond_the_cap_come_in_their_turn(self) -> None:
-        endpoint = self.endpoint(PoolLimits(per_server=1))
-        running = [endpoint.start(self.command(job)) for job in (1, 2, 3)]
-        for one in running:
-            await one
-        assert all(isinstance(outcome, EncodedMedia) for outcome in self.outcomes.values())
-        assert sorted(self.outcomes) == [1, 2, 3]
-        await endpoint.close(2)
-        await self.until(lambda: self.factory.lost == 3)
-        assert [number for number, _ in self.factory.seen] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
-
-    async def test_a_fetch_given_up_closes_its_connection_and_no_other(self) -> None:
-        endpoint = self.endpoint(PoolLimits(idle_seconds=60))
-        self.factory.deaf = True
-        first, second = endpoint.start(self.command(1)), endpoint.start(self.command(2))
-        await self.until(lambda: [name for _, name in self.factory.seen].count("URLFETCH") == 2)
-        endpoint.abort(1)
-        await first
-        await self.until(lambda: self.factory.lost == 1)
-        left = next(one for one in self.factory.connections if one.transport.connected)
-        left.transport.write(PART)
-        await second
-        assert list(self.outcomes) == [2]
-        await endpoint.close(2)

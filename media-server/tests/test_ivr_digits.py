@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+
+import pytest
 
 from lemonade_media.ivr.digits import MAX_DIGITS, Collector
 from lemonade_media.ivr.leg import Press
+from lemonade_wire.mscml.digitmap import MegacoDigitMap, MgcpDigitMap
 from lemonade_wire.mscml.dregex import DRegex
-from lemonade_wire.mscml.request import PlayCollect, Regex
+from lemonade_wire.mscml.grammar import Grammar
+from lemonade_wire.mscml.request import PlayCollect
 
 
 def collector(*patterns: tuple[str, str | None], **more: float | str | None) -> Collector:
-    found = tuple(Regex(DRegex.parse(text), name) for text, name in patterns)
+    found = tuple(Grammar(DRegex.parse(text), name) for text, name in patterns)
     made = Collector(PlayCollect(patterns=found, **more))  # type: ignore[arg-type]  the fields of PlayCollect
     made.begin(0)
     return made
@@ -24,6 +29,52 @@ def keys(made: Collector, text: str, now: float = 1) -> str | None:
         assert reason is None
         reason = made.press(Press(key), now)
     return reason
+
+
+def mapped(value: MgcpDigitMap | MegacoDigitMap) -> Collector:
+    timers = PlayCollect(first_digit_ms=5000, interdigit_ms=2500, interdigit_critical_ms=500)
+    made = Collector(replace(timers, patterns=(Grammar(value, "map"),)))
+    made.begin(0)
+    return made
+
+
+OFFICE = MgcpDigitMap.parse("(0T|00T|[1-7]xxx|11|9011x.T)")
+TRUNK = MegacoDigitMap.parse("(0|00|[1-7]xxx|11|9011x.)")
+
+
+@pytest.mark.parametrize("value", [OFFICE, TRUNK])
+def test_the_timers_of_a_digit_map(value: MgcpDigitMap | MegacoDigitMap) -> None:
+    made = mapped(value)
+    assert (made.deadline, made.on_deadline(), made.pattern_name) == (5, "timeout", None)
+    made = mapped(value)
+    assert keys(made, "0", 1) is None
+    assert made.deadline == 1.5  # nothing is missing but time
+    assert (made.on_deadline(), made.digits, made.pattern_name) == ("match", "0", "map")
+    made = mapped(value)
+    assert keys(made, "23", 1) is None
+    assert made.deadline == 3.5  # digits are missing
+    assert (made.on_deadline(), made.digits, made.pattern_name) == ("timeout", "23", None)
+
+
+def test_the_shortest_match_of_mgcp_and_the_longest_of_h248() -> None:
+    assert keys(mapped(OFFICE), "11") == "match"
+    made = mapped(TRUNK)
+    assert keys(made, "11") is None  # 11xx may come
+    assert keys(made, "23") == "match"
+    assert (made.digits, made.left_over) == ("1123", [])
+
+
+def test_a_key_that_fits_nothing_behind_a_match_is_left_over() -> None:
+    made = mapped(TRUNK)
+    assert keys(made, "09") == "match"
+    assert (made.digits, made.left_over) == ("0", [Press("9")])
+
+
+def test_a_key_that_turns_out_to_be_held_fills_a_place_of_a_digit_map() -> None:
+    made = mapped(MegacoDigitMap.parse("Z12"))
+    assert keys(made, "1") is None
+    assert made.lengthen(Press("1", long=True), 2) is None
+    assert keys(made, "2", 2) == "match"
 
 
 def test_the_timers_of_a_count() -> None:

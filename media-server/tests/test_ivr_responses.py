@@ -15,7 +15,7 @@ from lemonade_media.ivr import IvrSession, Phase
 from lemonade_media.service import Action, FetchMedia, Notify, Respond, StartPlaying
 from lemonade_wire.mscml.document import write_document
 from lemonade_wire.mscml.dregex import DRegex
-from lemonade_wire.mscml.reading import REQUESTS
+from lemonade_wire.mscml.grammar import Grammar
 from lemonade_wire.mscml.request import (
     Audio,
     ConfigureLeg,
@@ -24,12 +24,12 @@ from lemonade_wire.mscml.request import (
     PlayCollect,
     PlayRecord,
     Prompt,
-    Regex,
     Request,
     Stop,
     Unsupported,
 )
 from lemonade_wire.mscml.response import Response
+from lemonade_wire.mscml.structure import REQUESTS
 
 Check = Callable[[bytes], None]
 PROMPT = Prompt((Audio("imap://h/one"), Audio("imap://h/two")), stop_on_error=True)
@@ -47,7 +47,7 @@ def test_every_failure(kind: FailureKind, asked: Request, valid_mscml: Check) ->
     valid_mscml(write_document(answered.response))
 
 
-@pytest.mark.parametrize("name", REQUESTS)
+@pytest.mark.parametrize("name", sorted(REQUESTS))
 def test_every_refusal(name: str, valid_mscml: Check) -> None:
     valid_mscml(write_document(Response(name, 400, "Bad Request", "1")))
     (answered,) = IvrSession().receive(Unsupported(name, "1"), 0)
@@ -61,7 +61,7 @@ ASKED: list[Request] = [
     Play(None, "nothing"),
     PlayCollect(PROMPT, "collect", clear_digits=True, ff_key="6", rw_key="4", **QUICK),
     PlayCollect(None, "count", max_digits=2),
-    PlayCollect(PROMPT, "pattern", barge=False, clear_digits=True, patterns=(Regex(DRegex.parse("1x"), "pin"),)),
+    PlayCollect(PROMPT, "pattern", barge=False, clear_digits=True, patterns=(Grammar(DRegex.parse("1x"), "pin"),)),
     PlayCollect(PROMPT, "endless", first_digit_ms=math.inf, interdigit_ms=math.inf),
     PlayRecord("file:///a.wav", PROMPT, "record"),
     PlayRecord("file:///a.wav", None, "at once", beep=False, stop_keys="#"),

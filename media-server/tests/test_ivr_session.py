@@ -239,8 +239,13 @@ def test_hanging_up_ends_playing_without_a_response() -> None:
     [
         (FailureKind.NOT_FOUND, 404, 404),
         (FailureKind.BAD_URL, 400, 400),
+        (FailureKind.HOST_REFUSED, 403, 403),
+        (FailureKind.BUSY, 500, 503),
         (FailureKind.TIMED_OUT, 500, 504),
         (FailureKind.UNREACHABLE, 500, 503),
+        (FailureKind.CONNECTION_LOST, 500, 503),
+        (FailureKind.TLS_FAILED, 500, 503),
+        (FailureKind.TOO_LARGE, 500, 413),
         (FailureKind.LOGIN_REFUSED, 500, 401),
         (FailureKind.NO_BINARY, 500, 501),
         (FailureKind.REFUSED, 500, 500),

@@ -8,8 +8,9 @@ from lemonade_media.addresses import read_network
 from lemonade_media.cli import main, parser
 from lemonade_media.faults import FAULTS
 from lemonade_media.imap_options import imap_from
-from lemonade_media.imap_settings import AllowedHost, Identity, ImapSettings, TlsPolicy
+from lemonade_media.imap_settings import AllowedHost, Identity, ImapSettings
 from lemonade_media.pool import PoolLimits
+from lemonade_wire.tls.policy import TlsPolicy
 
 PORTS = ["--rtp-ports", "20000-20010"]
 LISTEN = ["--listen", "127.0.0.1:5060"]
@@ -28,7 +29,13 @@ LISTEN = ["--listen", "127.0.0.1:5060"]
         ([*LISTEN, *PORTS, "--imap-tls", "maybe"], "required"),
         ([*LISTEN, *PORTS, "--imap-ca", "/none.pem"], "--imap-ca: "),
         ([*LISTEN, *PORTS, "--imap-contact", "joe"], "is not an e-mail address"),
-        ([*LISTEN, *PORTS, "--imap-idle", "-1"], "seconds are expected"),
+        ([*LISTEN, *PORTS, "--imap-idle", "-1"], "a number of seconds from 0 to 86400 is expected"),
+        ([*LISTEN, *PORTS, "--imap-wait", "0"], "a number of seconds from 0.1 to 3600 is expected"),
+        ([*LISTEN, *PORTS, "--imap-connect-time", "x"], "a number of seconds from 0.1 to 3600 is expected"),
+        ([*LISTEN, *PORTS, "--imap-fetch-time", "3601"], "a number of seconds from 0.1 to 3600 is expected"),
+        ([*LISTEN, *PORTS, "--imap-max-part", "64 MB"], "a number of 1 or more is expected"),
+        ([*LISTEN, *PORTS, "--imap-connections-per-server", "many"], "1 or more is expected"),
+        ([*LISTEN, *PORTS, "--max-announcement", "14401"], "a number from 1 to 14400 is expected"),
         ([*LISTEN, *PORTS, "--imap-connections", "0"], "1 or more is expected"),
         ([*LISTEN, *PORTS, "--recordings", "/none"], "'/none' is no folder"),
         ([*LISTEN, *PORTS, "--speed", "fast"], "--speed"),
@@ -62,7 +69,9 @@ def test_settings_of_the_imap_side() -> None:
     words = (
         "--allow-imap imap.example.com:143=10.0.0.0/8 --imap-user mediaserver:secret --trust-caller 192.0.2.3 "
         "--trust-caller 2001:db8::/32 --imap-tls required --imap-cleartext-login allowed "
-        "--imap-contact admin@example.net --imap-idle 2.5 --imap-connections 7 --imap-connections-per-server 3"
+        "--imap-contact admin@example.net --imap-idle 2.5 --imap-connections 7 --imap-connections-per-server 3 "
+        "--imap-wait 1.5 --imap-connect-time 2 --imap-fetch-time 20 --imap-max-part 1000000 "
+        "--imap-decode allowed"
     )
     read = parser().read([*LISTEN, *PORTS, *words.split()])
     assert imap_from(read) == ImapSettings(
@@ -72,7 +81,11 @@ def test_settings_of_the_imap_side() -> None:
         tls=TlsPolicy.REQUIRED,
         cleartext_login=True,
         contact="admin@example.net",
-        pool=PoolLimits(per_server=3, in_all=7, idle_seconds=2.5),
+        decodes_itself=True,
+        pool=PoolLimits(per_server=3, in_all=7, idle_seconds=2.5, wait_seconds=1.5),
+        connect_seconds=2,
+        fetch_seconds=20,
+        max_part_octets=1_000_000,
     )
 
 

@@ -9,10 +9,11 @@ import pytest
 
 from lemonade_media.entering import enter
 from lemonade_media.failures import FailureKind, FetchError
-from lemonade_media.faults import LoginInClear
-from lemonade_media.imap_settings import Identity, ImapSettings, TlsPolicy
+from lemonade_media.faults import BinaryNotChecked, DraftFetch, LoginInClear
+from lemonade_media.imap_settings import Identity, ImapSettings
 from lemonade_wire.faults import Fault
 from lemonade_wire.imap.client import CommandDone, ImapClient
+from lemonade_wire.tls.policy import TlsPolicy
 
 JOE = Identity("mediaserver", "secret")
 IN = b"OK [CAPABILITY IMAP4rev1 URLAUTH URLAUTH=BINARY] in\r\n"
@@ -135,6 +136,17 @@ def test_trace_waits_for_the_continuation_without_initial_responses() -> None:
 def test_fault_logs_in_in_the_clear() -> None:
     sent = play([greeting("AUTH=PLAIN STARTTLS"), b"a1 " + IN], CLOSED, JOE, LoginInClear())
     assert sent == [b'a1 LOGIN "mediaserver" "secret"\r\n']
+
+
+def test_fault_logs_in_as_the_draft() -> None:
+    sent = play([greeting("AUTH=ANONYMOUS SASL-IR"), b"a1 " + IN], CLOSED, None, DraftFetch())
+    assert sent == [b'a1 LOGIN "anonymous" "null"\r\n']
+
+
+def test_fault_does_not_look_at_what_is_offered() -> None:
+    script = [greeting("AUTH=ANONYMOUS SASL-IR"), b"a1 OK [CAPABILITY IMAP4rev1 URLAUTH] in\r\n"]
+    assert refused(script)[0] is FailureKind.NO_BINARY
+    assert len(play(script, CLOSED, None, BinaryNotChecked())) == 1
 
 
 # -- what is offered after it ------------------------------------------------------------------------------------------

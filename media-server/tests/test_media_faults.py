@@ -92,7 +92,7 @@ def test_every_fault_has_a_name_clauses_and_a_summary() -> None:
     assert FAULTS.faults
     for name, fault in FAULTS.faults.items():
         assert name == fault.name
-        assert fault.breaks or fault is faults.LosesSpeech
+        assert fault.breaks or fault in {faults.LosesSpeech, faults.MoveIgnored, faults.UndecipherablePassedOver}
         assert all(clause.startswith("LS-") for clause in fault.breaks)
         assert fault.summary
 
@@ -215,3 +215,35 @@ def test_ticket_in_log() -> None:
 
     assert raw(None) == ""
     assert TOKEN in raw(faults.TicketInLog())
+
+
+def test_answer_of_the_draft() -> None:
+    replay = announcement(faults.DraftAnswer())
+    answered = next(event for event in replay.heard if isinstance(event, CallAnswered))
+    assert replay.log == ANNC_LOG
+    [line] = SessionDescription.parse(answered.response.body).media
+    assert (line.port, line.formats[-1]) == (16384, "18")
+    assert not {attribute.name for attribute in line.attributes} & {"sendonly", "sendrecv", "recvonly", "inactive"}
+
+
+def test_response_of_the_draft() -> None:
+    response = response_of(ivr(faults.DraftResponse()))
+    assert (response.text, response.play_offset_ms, response.play_duration_ms) == (None, 8000, 8000)
+
+
+def test_refusals_are_500() -> None:
+    replay = Replay(fault=faults.RefusalsAre500(), fetch=lambda command: Failure(FailureKind.NOT_FOUND, "NIL"))
+    replay.invite(ANNC, bytes(OFFER))
+    (refused,) = (event.response for event in replay.heard if isinstance(event, CallRefused))
+    assert refused is not None
+    assert refused.status == 500
+
+
+@pytest.mark.parametrize(
+    ("port", "log"), [(None, ANNC_LOG[:5]), (5060, ANNC_LOG[:5]), (5070, ["caller INVITE", "server 100"])]
+)
+def test_no_imap_elsewhere(port: int | None, log: list[str]) -> None:
+    replay = Replay(fault=faults.NoImapElsewhere())
+    replay.invite(AnnouncementUri(URL).uri("media.example.net", port), bytes(OFFER))
+    assert replay.log[: len(log)] == log
+    assert ("server 404" in replay.log) is (port == 5070)

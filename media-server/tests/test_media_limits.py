@@ -14,11 +14,12 @@ from lemonade_media.limits import CallRate, Limits, limits_from
 from lemonade_media.replay import CALLER, CONFIG, SERVER, Replay
 from lemonade_wire.sdp.codec import PCMU
 from lemonade_wire.sdp.offer import make_offer
-from lemonade_wire.sip.event import CallAnswered, CallRefused, RequestAnswered
+from lemonade_wire.sip.event import CallAnswered, CallEnded, CallRefused, RequestAnswered
 from lemonade_wire.sip.message import Response
 from lemonade_wire.sip.uri import SipUri
 
 IVR = SipUri.parse("sip:ivr@media.example.net")
+ANNC = SipUri.parse("sip:annc@media.example.net;play=imap://imap.example.com/INBOX/%3BUID%3D1")
 OFFER = bytes(make_offer("192.0.2.3", 20000, [PCMU]))
 NEEDED = ["--listen", "127.0.0.1:5060", "--rtp-ports", "20000-20010"]
 
@@ -61,6 +62,39 @@ def test_a_server_that_stops_takes_no_calls() -> None:
     assert asked(replay) == called(replay) == (503, "60")
     replay.settle()
     assert "server BYE" in replay.log
+    assert replay.server.idle
+
+
+def test_a_call_without_its_ack_is_hung_up_when_the_server_is_gone() -> None:
+    """RFC 3261 section 15 has BYE wait for the ACK; a caller whose ACK is lost shall hear of the end all the same."""
+    replay = Replay(deliver=lambda data: not data.startswith(b"ACK"))
+    replay.invite(IVR, OFFER)
+    replay.server.shut_down(replay.now)
+    replay.advance(0.4)
+    assert "server BYE" not in replay.log
+    replay.server.leave(replay.now)
+    replay.settle()
+    assert replay.log.count("server BYE") == 1
+    assert replay.server.idle
+    assert isinstance(replay.heard[-1], CallEnded)
+    assert replay.heard[-1].why == "bye-received"
+
+
+def test_the_end_waits_for_who_does_not_know_yet_that_its_call_is_refused() -> None:
+    lost = []
+
+    def deliver(data: bytes) -> bool:
+        if first := data.startswith(b"SIP/2.0 503") and not lost:
+            lost.append(data)
+        return not first
+
+    replay = Replay(fetch=lambda command: None, deliver=deliver)
+    replay.invite(ANNC, OFFER)
+    replay.server.shut_down(replay.now)
+    replay.settle()
+    assert not replay.server.idle
+    replay.advance(0.6)
+    assert isinstance(replay.heard[-1], CallRefused)
     assert replay.server.idle
 
 

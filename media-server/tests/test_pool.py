@@ -19,7 +19,7 @@ def test_without_an_idle_limit_each_fetch_has_a_connection_and_leaves_it() -> No
     assert pool.ask(1, HERE, 0) == [Open(1, 1, HERE)]
     assert pool.done(1, 5) == [Leave(1)]
     assert pool.ask(2, HERE, 5) == [Open(2, 2, HERE)]
-    assert pool.gone(1) == []
+    assert pool.gone(1, 12) == []
     assert pool.next_timer() is None
 
 
@@ -54,6 +54,15 @@ def test_an_idle_time_counts_from_the_last_fetch_and_from_time_zero() -> None:
     assert pool.handle_timer(100) == [Leave(1)]
 
 
+def test_what_was_idle_for_a_while_is_doubtful() -> None:
+    pool = Pool(PoolLimits(idle_seconds=60, sure_seconds=10))
+    pool.ask(1, HERE, 0)
+    pool.done(1, 5)
+    assert pool.ask(2, HERE, 15) == [Use(2, 1, doubtful=False)]
+    pool.done(1, 20)
+    assert pool.ask(3, HERE, 30.1) == [Use(3, 1, doubtful=True)]
+
+
 def test_the_latest_is_used_and_the_longest_idle_makes_room() -> None:
     pool = Pool(KEPT)
     pool.ask(1, HERE, 0)
@@ -63,7 +72,7 @@ def test_the_latest_is_used_and_the_longest_idle_makes_room() -> None:
     assert pool.ask(3, HERE, 3) == [Use(3, 2)]
     assert pool.ask(4, ANONYMOUS, 3) == [Leave(1)]
     assert pool.ask(5, ANONYMOUS, 3) == [], "one is leaving already"
-    assert pool.gone(1) == [Open(4, 3, ANONYMOUS)]
+    assert pool.gone(1, 12) == [Open(4, 3, ANONYMOUS)]
 
 
 def test_what_passes_the_cap_waits_in_its_order_and_holds_nobody_else_up() -> None:
@@ -73,7 +82,7 @@ def test_what_passes_the_cap_waits_in_its_order_and_holds_nobody_else_up() -> No
     assert pool.ask(4, HERE, 1) == []
     assert pool.ask(5, THERE, 1) == [Open(5, 3, THERE)]
     assert pool.done(2, 2) == [Use(3, 2)]
-    assert pool.gone(1) == [Open(4, 4, HERE)]
+    assert pool.gone(1, 12) == [Open(4, 4, HERE)]
 
 
 def test_the_cap_of_all_counts_every_server() -> None:
@@ -82,7 +91,7 @@ def test_the_cap_of_all_counts_every_server() -> None:
     pool.ask(2, THERE, 0)
     assert pool.ask(3, ANONYMOUS, 0) == []
     assert pool.done(1, 1) == [Leave(1)]
-    assert pool.gone(1) == [Open(3, 3, ANONYMOUS)]
+    assert pool.gone(1, 12) == [Open(3, 3, ANONYMOUS)]
 
 
 def test_who_waits_too_long_is_turned_away() -> None:
@@ -95,7 +104,7 @@ def test_who_waits_too_long_is_turned_away() -> None:
     pool.forget(3)
     assert pool.next_timer() is None
     pool.done(1, 12)
-    assert pool.gone(1) == []
+    assert pool.gone(1, 12) == []
 
 
 def test_a_second_try_is_on_a_new_connection() -> None:
@@ -104,8 +113,8 @@ def test_a_second_try_is_on_a_new_connection() -> None:
         pool.ask(job, HERE, 0)
     pool.done(2, 1)
     assert pool.ask(1, HERE, 2, fresh=True) == [Leave(2)], "at the cap, one that was kept makes room"
-    assert pool.gone(1) == [Open(1, 3, HERE)]
-    assert pool.gone(2) == []
+    assert pool.gone(1, 12) == [Open(1, 3, HERE)]
+    assert pool.gone(2, 12) == []
 
 
 def test_everything_idle_is_left_at_the_end() -> None:
@@ -124,7 +133,7 @@ def test_everything_idle_is_left_at_the_end() -> None:
 def test_a_connection_that_is_gone_is_not_done() -> None:
     pool = Pool(KEPT)
     pool.ask(1, HERE, 0)
-    pool.gone(1)
+    pool.gone(1, 12)
     assert pool.done(1, 1) == []
     assert pool.next_timer() is None
 
@@ -132,7 +141,7 @@ def test_a_connection_that_is_gone_is_not_done() -> None:
 class PoolMachine(RuleBasedStateMachine):
     """Whatever happens: no cap is passed, no connection carries two jobs, and nobody waits while there is room."""
 
-    limits = PoolLimits(per_server=2, in_all=3, idle_seconds=5, wait_seconds=8)
+    limits = PoolLimits(per_server=2, in_all=3, idle_seconds=5, wait_seconds=8, sure_seconds=2)
 
     def __init__(self) -> None:
         super().__init__()
@@ -143,6 +152,7 @@ class PoolMachine(RuleBasedStateMachine):
         self.open: dict[int, Entrance] = {}
         self.busy: dict[int, int] = {}
         self.leaving: set[int] = set()
+        self.idle_since: dict[int, float] = {}
 
     def obey(self, orders: list[Order]) -> None:
         for order in orders:
@@ -152,10 +162,11 @@ class PoolMachine(RuleBasedStateMachine):
                     assert self.waiting.pop(job) == entrance
                     self.open[number] = entrance
                     self.busy[number] = job
-                case Use(job, number):
+                case Use(job, number, doubtful):
                     assert number not in self.busy
                     assert number not in self.leaving
                     assert self.waiting.pop(job) == self.open[number]
+                    assert doubtful is (self.now - self.idle_since[number] > self.limits.sure_seconds)
                     self.busy[number] = job
                 case Leave(number):
                     assert number not in self.busy
@@ -175,6 +186,7 @@ class PoolMachine(RuleBasedStateMachine):
     def done(self, data: st.DataObject) -> None:
         number = data.draw(st.sampled_from(sorted(self.busy)))
         del self.busy[number]
+        self.idle_since[number] = self.now
         self.obey(self.pool.done(number, self.now))
 
     @precondition(lambda self: self.open)
@@ -184,7 +196,7 @@ class PoolMachine(RuleBasedStateMachine):
         del self.open[number]
         self.busy.pop(number, None)
         self.leaving.discard(number)
-        self.obey(self.pool.gone(number))
+        self.obey(self.pool.gone(number, self.now))
 
     @rule(seconds=st.sampled_from([0.5, 3, 9]))
     def wait(self, seconds: float) -> None:

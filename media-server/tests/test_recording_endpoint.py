@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
+from twisted.internet.task import Clock, deferLater
 from twisted.trial.unittest import TestCase
 
 from lemonade_media.caller import Caller
@@ -144,3 +144,37 @@ class TestRecordingEndpoint(TestCase):
             self.say(3)
             self.clock.advance(0.4)
             assert await self.told == ("a", 60.0, size, "limit")
+
+    async def test_a_stuck_disk_ends_recordings_and_lets_none_begin(self) -> None:
+        os.mkfifo(self.path)  # to read it, which appending does, is to wait until somebody writes
+        self.start(append=True)
+        for _ in range(100):
+            self.clock.advance(0.1)
+        assert not self.told.called
+        self.clock.advance(0.2)
+        self.clock.advance(0)
+        assert await self.told == ("a", 0.0, 0, "error")
+        assert self.caller.recorder is None
+        self.told = Deferred()
+        self.start(path=self.folder / "b.wav")
+        assert not self.told.called  # whoever began it is not waiting yet
+        self.clock.advance(0)
+        assert await self.told == ("a", 0.0, 0, "error")
+        assert not self.clock.getDelayedCalls()
+        self.path.open("wb").close()  # the disk goes on
+        await self.endpoint.finish()
+        assert os.listdir(self.folder) == ["a.wav"]
+        assert self.caller.recorder is None
+
+    async def test_when_the_disk_goes_on_recordings_do(self) -> None:
+        os.mkfifo(self.path)
+        self.start(append=True)
+        self.clock.advance(20)
+        self.clock.advance(0)
+        assert (await self.told)[3] == "error"
+        self.path.open("wb").close()
+        while self.endpoint.busy:
+            await deferLater(reactor, 0.01)  # type: ignore[arg-type]  a reactor of the running kind
+        self.told = Deferred()
+        self.start(path=self.folder / "b.wav", limit_ms=0)
+        assert await self.told == ("a", 0.0, HEAD, "limit")

@@ -13,7 +13,7 @@ import av
 import numpy as np
 import pytest
 
-from lemonade_media.recording_file import RecordingFile
+from lemonade_media.recording_file import RecordingFile, sweep
 from lemonade_wire.rtp.g711 import decode_ulaw
 
 SOUND = bytes(range(256)) * 20
@@ -130,3 +130,25 @@ def test_a_killed_writer_leaves_the_old_file_whole(tmp_path: Path) -> None:
         assert writer.stdout.readline() == b"written\n"
         writer.send_signal(signal.SIGKILL)
     assert path.read_bytes() == head(len(SOUND)) + SOUND
+
+
+def test_what_a_kill_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    code = (
+        "import os, signal, sys\nfrom pathlib import Path\nfrom lemonade_media.recording_file import RecordingFile\n"
+        "file = RecordingFile(Path(sys.argv[1]))\nfile.write(b'x' * 70000)\nos.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    for name in ("a.wav", "deep/b.wav"):
+        assert subprocess.run([sys.executable, "-c", code, tmp_path / name], check=False).returncode == -signal.SIGKILL
+    others = [".other.part", ".lemonade-x.wav", "lemonade-x.part", "a.wav"]
+    for name in others:
+        (tmp_path / name).write_bytes(b"mine")
+    (tmp_path / "elsewhere").write_bytes(b"mine")
+    (tmp_path / ".lemonade-link.part").symlink_to(tmp_path / "elsewhere")
+    running = RecordingFile(tmp_path / "c.wav")
+    running.write(SOUND)
+    assert sweep(tmp_path) == 2
+    assert not list((tmp_path / "deep").iterdir())
+    running.finish(len(SOUND))
+    assert sweep(tmp_path) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {*others, "c.wav", "deep", "elsewhere", ".lemonade-link.part"}

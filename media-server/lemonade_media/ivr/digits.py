@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from lemonade_media.ivr.leg import Press
-from lemonade_wire.mscml.dregex import Walk
+from lemonade_wire.mscml.grammar import Walk
 from lemonade_wire.mscml.request import PlayCollect
 
 MAX_DIGITS = 64
@@ -20,7 +20,7 @@ class Collector:
 
     def __init__(self, request: PlayCollect) -> None:
         self._request = request
-        self._walks = [(Walk(pattern.value), pattern.name) for pattern in request.patterns]
+        self._walks: list[tuple[Walk, str | None]] = [(one.value.walk(), one.name) for one in request.patterns]
         self._presses: list[Press] = []
         self._matched: tuple[int, str | None] | None = None  # how many presses matched, and the pattern's name
         self._full = False
@@ -72,17 +72,25 @@ class Collector:
     def _compare(self, now: float) -> str | None:
         """See what the patterns say."""
         request = self._request
-        matching = [name for walk, name in self._walks if walk.matches]
-        if matching:
-            self._matched = len(self._presses), matching[0]
+        self._look()
         if self._matched and not any(walk.can_go_on for walk, _ in self._walks):
             return self.on_deadline()
-        critical = request.interdigit_critical_ms if matching else None
+        critical = request.interdigit_critical_ms if any(walk.critical for walk, _ in self._walks) else None
         self.deadline = now + (request.interdigit_ms if critical is None else critical) / 1000
         return None
 
+    def _look(self) -> None:
+        """Take note of a match."""
+        matching = [name for walk, name in self._walks if walk.matches]
+        if matching:
+            self._matched = len(self._presses), matching[0]
+
     def on_deadline(self) -> str:
         """Return the reason of the end when no further digit comes in time."""
+        if self._presses:
+            for walk, _ in self._walks:
+                walk.expire()
+            self._look()
         if self._matched:
             count = self._matched[0]
             self.left_over = self._presses[count:] + self.left_over
