@@ -21,6 +21,7 @@ from lemonade_client.ports import CallMedia
 from lemonade_client.record import Recorder
 from lemonade_client.runner import ScriptRunner, StepReported
 from lemonade_client.session import Session
+from lemonade_wire.imap.endpoint import TlsPlan
 from lemonade_wire.mscml.document import CONTENT_TYPE
 from lemonade_wire.rtp.endpoint import RtpPorts
 from lemonade_wire.script import Script
@@ -28,6 +29,8 @@ from lemonade_wire.sip.endpoint import SipEndpoint
 from lemonade_wire.sip.event import Event as SipEvent
 from lemonade_wire.sip.settings import UaSettings
 from lemonade_wire.sip.ua import UserAgent
+from lemonade_wire.tls.endpoint import ClientTls
+from lemonade_wire.tls.policy import IMAPS_PORT
 from lemonade_wire.trace import Json
 
 EXIT_DONE, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
@@ -51,7 +54,7 @@ class ClientApp:
             address=config.listen,
             contact_user=script.account.user if script.account.user.isalnum() else "client",
             product="lemonade-client",
-            accept=("application/sdp", CONTENT_TYPE),
+            accept=("application/sdp", CONTENT_TYPE, *config.smime.accepted),
             resolver=config.resolver,
         )
         self._sip = SipEndpoint(
@@ -89,8 +92,9 @@ class ClientApp:
         if agent is not UserAgent:
             self._sip.ua = agent(replace(self._sip.ua.settings, address=self._sip.address))
         where = config.resolver.resolve(account.host, account.port)
-        self._line = MailLine(self._reactor, where, host, self._trace, self._mail_event)
-        ports = RtpPorts(host, *config.rtp_ports)
+        tls = TlsPlan(config.trust or ClientTls(), account.host, at_once=account.port == IMAPS_PORT)
+        self._line = MailLine(self._reactor, where, host, self._trace, self._mail_event, tls=tls)
+        ports = RtpPorts(host, config.rtp_ports.first, config.rtp_ports.last)
         media = CallMedia(
             self._reactor, ports, self._trace, f"{account.user}@{host}", self._recorder, resolver=config.resolver
         )
@@ -107,6 +111,8 @@ class ClientApp:
                 resolver=config.resolver,
                 profile=config.options.profile,
                 behaviour=config.behaviour,
+                tls=config.tls,
+                smime=config.smime,
             ),
             self._step,
         )

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from cryptography import x509
+
 from lemonade_wire.mscml.document import CONTENT_TYPE, MscmlError, parse_document
 from lemonade_wire.mscml.response import Keypress
 from lemonade_wire.mscml.response import Response as MscmlResponse
 from lemonade_wire.sdp.description import SessionDescription
-from lemonade_wire.sip.body import Entity, understood
+from lemonade_wire.sip.body import Entity
 from lemonade_wire.sip.errors import SipParseError
 from lemonade_wire.sip.event import (
     ByeReceived,
@@ -22,6 +24,8 @@ from lemonade_wire.sip.event import (
     InfoReceived,
 )
 from lemonade_wire.sip.message import Request, Response
+from lemonade_wire.sip.smime import UNDECIPHERABLE, Identity, Opening
+from lemonade_wire.sip.uri import SipUri
 
 Service = Literal["annc", "ivr"]
 
@@ -34,11 +38,17 @@ class Call:
     service: Service
     offer: SessionDescription
     """Our last session description; the first is an offer."""
+    server: SipUri
+    """The media server; the user part names no service of this call's."""
     final: Response | None = None
     """The final response to the INVITE; None while there is none, and where none ever came."""
     refused: bool = False
     ended: EndReason | None = None
     heard_before: float = 0.0
+    identity: Identity | None = None
+    """By which encrypted bodies are read."""
+    certificate: x509.Certificate | None = field(default=None, repr=False)
+    """The media server's, where it is known: MSCML is encrypted for it."""
     asked: list[tuple[str, str | None]] = field(default_factory=list)
     """Name and id of the MSCML requests whose responses no step has taken yet."""
     responses: list[MscmlResponse] = field(default_factory=list)
@@ -47,6 +57,10 @@ class Call:
     """Notifications of key presses that no step has taken yet."""
     trouble: str = ""
     """Why the last MSCML body could not be read."""
+    undeciphered: bool = False
+    """Whether that was because it is encrypted for another key."""
+    unsecured: bool = False
+    """Whether the last MSCML body came in the clear though what we sent was encrypted (RFC 3261 section 23.2)."""
 
     @property
     def settled(self) -> bool:
@@ -104,12 +118,16 @@ class Call:
                 pass  # CallEnded follows a BYE; the rest tells the steps nothing
 
     def _informed(self, request: Request) -> None:
+        opening = Opening(self.identity)
+        self.undeciphered = False
         try:
-            parts = understood(Entity.of(request), lambda part: part.media.name == CONTENT_TYPE)
+            parts = opening.understood(request, lambda part: part.media.name == CONTENT_TYPE)
         except SipParseError as problem:
+            self.undeciphered = problem.status == UNDECIPHERABLE
             if problem.status != 415:  # of other bodies the steps know nothing
                 self.trouble = f"the body of an INFO could not be read: {problem}"
             return
+        self.unsecured = bool(parts) and self.certificate is not None and not opening.opened
         for part in parts:
             self._read(part)
 

@@ -7,10 +7,11 @@ from collections.abc import Generator
 from dataclasses import replace
 from xml.sax.saxutils import escape
 
-from lemonade_client.call import Call
-from lemonade_client.dialing import Form, describe, dial
+from lemonade_client.asking import ask, inform, matches
+from lemonade_client.call import Call, Service
+from lemonade_client.dialing import Form, describe, dial, service_uri
 from lemonade_client.session import Session, StepError, Steps
-from lemonade_wire.mscml.document import CONTENT_TYPE, write_document
+from lemonade_wire.mscml.document import write_document
 from lemonade_wire.mscml.request import Audio, PlayCollect, Prompt, Stop
 from lemonade_wire.script import verbs
 from lemonade_wire.sdp.codec import Codec, SdpError
@@ -20,10 +21,12 @@ from lemonade_wire.sip.body import answer_in
 from lemonade_wire.sip.dtmf import DtmfRelay
 from lemonade_wire.sip.errors import SipParseError
 from lemonade_wire.sip.event import EndReason
+from lemonade_wire.sip.smime import MimeBody
 from lemonade_wire.sip.uri import SipUri
 
 DTMF_RELAY = "application/dtmf-relay"
 KEY_MS = 160
+SILENCE_SECONDS = 2.0
 # The user agent keeps calls in step with these: they are sent by the verbs alone.
 CALL_METHODS = frozenset({"INVITE", "ACK", "CANCEL", "BYE"})
 # The first element's name, and its id: a request may be malformed on purpose.
@@ -39,17 +42,29 @@ _ENDINGS: dict[EndReason, str] = {
 }
 
 
-def matches(status: int, expected: str) -> bool:
-    """Tell whether a status is what a script expects: `200`, or a class such as `4xx`."""
-    return str(status) == expected or (expected.endswith("xx") and str(status)[0] == expected[0])
-
-
 def announce(session: Session, args: verbs.Announce) -> Steps:
     """Call the announcement service, the URL in the Request-URI (LS-2.5-2, LS-2.5-3)."""
     target = session.media_server("annc")
     form = Form(args.offer, args.video, args.sdp, args.escape, args.params)
-    yield from dial(session, target, "annc", session.text(args.url), form)
-    _require(session, args.expect)
+    calling = dial(session, target, "annc", session.text(args.url), form)
+    if args.expect == "none":
+        yield from _nothing_comes(session, calling)
+    else:
+        yield from calling
+        _require(session, args.expect)
+
+
+def _nothing_comes(session: Session, calling: Steps) -> Steps:
+    """Call, and see that no answer comes while the INVITE is sent three times; the call is then given up."""
+    until = session.now + SILENCE_SECONDS
+    for wake in calling:
+        if session.now >= until:
+            break
+        yield until if wake is None else min(wake, until)
+    calling.close()
+    call, session.call = session.call, None
+    if call is not None and call.settled:
+        raise StepError(f"the INVITE got {call.status}; no answer is expected")
 
 
 def ivr(session: Session, args: verbs.Ivr) -> Steps:
@@ -82,7 +97,7 @@ def play(session: Session, url: str, args: verbs.Ivr) -> Steps:
         extra_digit_ms=0,
     )
     document = write_document(session.behaviour.request_to_send(request))
-    yield from _info(session, call, document, CONTENT_TYPE, "INFO playcollect")
+    yield from ask(session, call, document, "INFO playcollect")
 
 
 def press(session: Session, args: verbs.Press) -> Steps:
@@ -94,7 +109,7 @@ def press(session: Session, args: verbs.Press) -> Steps:
         yield from session.until(lambda: False, f"the end of key {args.key}", sent)
     if args.by != "rtp":
         relay = DtmfRelay(key, KEY_MS)
-        yield from _info(session, call, bytes(relay), DTMF_RELAY, f"INFO dtmf-relay {args.key}")
+        yield from inform(session, call, MimeBody(DTMF_RELAY, (), bytes(relay)), f"INFO dtmf-relay {args.key}")
 
 
 def say(session: Session, args: verbs.Say) -> Steps:
@@ -107,7 +122,7 @@ def say(session: Session, args: verbs.Say) -> Steps:
 def stop(session: Session, args: verbs.Stop) -> Steps:
     """Send `<stop>` by INFO once that much was heard (LS-2.7-14)."""
     call = yield from _heard(session, args.after)
-    yield from _info(session, call, write_document(Stop(id=session.next_id())), CONTENT_TYPE, "INFO stop")
+    yield from ask(session, call, write_document(Stop(id=session.next_id())), "INFO stop")
 
 
 def mscml(session: Session, args: verbs.Mscml) -> Steps:
@@ -124,16 +139,21 @@ def mscml(session: Session, args: verbs.Mscml) -> Steps:
     if asked.startswith("play"):
         call.heard_before = session.heard
     body = f'<?xml version="1.0"?><MediaServerControl version="1.0"><request>{text}</request></MediaServerControl>'
-    yield from _info(session, call, body.encode(), CONTENT_TYPE, f"INFO {asked}", expect=args.expect)
+    yield from ask(session, call, body.encode(), f"INFO {asked}", expect=args.expect)
     if args.expect.startswith("2"):
         call.asked.append((asked, number[2] if number else None))
 
 
 def reinvite(session: Session, args: verbs.Reinvite) -> Steps:
-    """Offer another session once that much was heard, and hear as its answer says (RFC 3264 section 8)."""
+    """Offer another session once that much was heard, and hear as its answer says (RFC 3264 section 8).
+
+    With another service's Request-URI it moves the call there (RFC 5022 section 3), by that service's offer (E-36).
+    """
     call = yield from _heard(session, args.after)
-    offer = _other_offer(session, call, args)
-    transaction = session.phone.reinvite(call.id, bytes(offer), now=session.now)
+    service = args.service or call.service
+    uri = _uri_of(session, call, args.service, args.url) if args.service else None
+    offer = _other_offer(session, call, service, args)
+    transaction = session.phone.reinvite(call.id, bytes(offer), now=session.now, uri=uri)
     call.offer = offer
     final = yield from session.answer(transaction, "re-INVITE")
     if final is None:
@@ -145,6 +165,9 @@ def reinvite(session: Session, args: verbs.Reinvite) -> Steps:
             session.media.expect(read_answer(offer, SessionDescription.parse(answer_in(final))))
         except SdpError as problem:
             raise StepError(f"the answer's SDP: {problem}") from problem
+        if uri is not None:
+            call.service, call.heard_before = service, session.heard
+            call.certificate = session.smime.peers.find(uri)
 
 
 def listen(session: Session, args: verbs.Listen) -> Steps:
@@ -183,6 +206,8 @@ def response(session: Session, expect: str) -> Steps:
     said = f"response {taken.code} {taken.reason or taken.text or ''}".rstrip()
     if taken.error_info is not None:
         said += f" (its server: {taken.error_info.code} {taken.error_info.text})"
+    if call.unsecured:
+        said += ", in the clear though the request was encrypted"
     if not matches(taken.code, expect):
         raise StepError(f"{said}; {expect} is expected")
     session.notes.append(said)
@@ -242,19 +267,12 @@ def _require(session: Session, expect: str) -> bool:
     return call.up
 
 
-def _info(session: Session, call: Call, body: bytes, content_type: str, what: str, *, expect: str = "200") -> Steps:
-    transaction = session.phone.info(call.id, body, content_type, now=session.now)
-    final = yield from session.answer(transaction, what)
-    if final is None or not matches(final.status, expect):
-        got = f"{final.status} {final.reason}" if final else "no answer"
-        raise StepError(f"{what} got {got}; {expect} is expected")
-
-
 def _heard(session: Session, after: float) -> Generator[float | None, None, Call]:
     call = _call(session)
     enough = call.heard_before + after - 1e-6
     yield from session.until(
-        lambda: session.heard >= enough or not call.up or call.awaits_no_response, f"{after:g} s of media to be heard"
+        lambda: session.heard >= enough or not call.up or (call.service == "ivr" and call.awaits_no_response),
+        f"{after:g} s of media to be heard",
     )
     heard = session.heard - call.heard_before
     if not call.up:
@@ -264,7 +282,13 @@ def _heard(session: Session, after: float) -> Generator[float | None, None, Call
     return call
 
 
-def _other_offer(session: Session, call: Call, args: verbs.Reinvite) -> SessionDescription:
+def _uri_of(session: Session, call: Call, service: Service, url: str) -> SipUri:
+    """Return the URI of a service of the media server that a call is with."""
+    played = session.text(url) if service == "annc" else ""
+    return service_uri(session, call.server, service, session.behaviour.url_to_hand_over(played), Form(()))
+
+
+def _other_offer(session: Session, call: Call, service: Service, args: verbs.Reinvite) -> SessionDescription:
     """Make the offer of a re-INVITE out of the one before; its version grows where anything else is changed."""
     before = call.offer
     lines = [*before.media]
@@ -272,7 +296,7 @@ def _other_offer(session: Session, call: Call, args: verbs.Reinvite) -> SessionD
     codecs = [Codec.parse(text) for text in args.offer] or [
         known.codec for known in lines[audio].rtp_formats() if not known.codec.is_telephone_event
     ]
-    drawn = describe(session, call.service, (lines[audio].port, codecs), (0, [])).media[0]
+    drawn = describe(session, service, (lines[audio].port, codecs), (0, [])).media[0]
     types = {known.payload_type: known.codec for known in drawn.rtp_formats()}
     try:
         port = session.media.renew(types, move=args.move)

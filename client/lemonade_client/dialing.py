@@ -42,14 +42,22 @@ def dial(session: Session, target: Target, service: Service, url: str, form: For
         raise StepError("a call is up already: hang-up comes first")
     session.media.close()  # what the call before left open
     given = session.behaviour.url_to_hand_over(url)
-    uri = _service_uri(session, target, service, given, form)
+    uri = service_uri(session, target.uri, service, given, form)
     hop = session.hop(target.uri)
     description = _offer(session, service, hop.host, form)
     kind, body = "application/sdp", bytes(description)
     if service == "ivr":  # LS-2.7-2: it negotiates, and asks for nothing yet
         kind, body = session.behaviour.invite_body(body, write_document(PlayCollect(Prompt((Audio(given),)))))
     call = session.phone.invite(uri, next_hop=hop, now=session.now, body=body, content_type=kind)
-    session.call = current = Call(call, service, description, heard_before=session.heard)
+    session.call = current = Call(
+        call,
+        service,
+        description,
+        target.uri,
+        heard_before=session.heard,
+        identity=session.smime.identity,
+        certificate=session.smime.peers.find(uri),
+    )
     yield from session.until(lambda: current.settled, "the final response to INVITE")
     if current.up and current.final is not None:
         try:
@@ -63,15 +71,16 @@ def dial(session: Session, target: Target, service: Service, url: str, form: For
         session.media.close()
 
 
-def _service_uri(session: Session, target: Target, service: Service, url: str, form: Form) -> SipUri:
+def service_uri(session: Session, server: SipUri, service: Service, url: str, form: Form) -> SipUri:
+    """Return the Request-URI that asks a media server for a service; an announcement's plays `url`."""
     if service == "ivr":
-        return replace(target.uri, user="ivr")
-    announced = AnnouncementUri(play=session.behaviour.url_to_escape(url)).uri(target.uri.host, target.uri.port)
+        return replace(server, user="ivr")
+    announced = AnnouncementUri(play=session.behaviour.url_to_escape(url)).uri(server.host, server.port)
     params: Params = announced.params
     if form.escape == "semicolons":
         params = (("play", url.replace(";", "%3B")),)
     further = tuple((name, session.text(value)) for name, value in form.params.items())
-    return replace(announced, params=(*params, *further, *target.uri.params))
+    return replace(announced, params=(*params, *further, *server.params))
 
 
 def _offer(session: Session, service: Service, peer: str, form: Form) -> SessionDescription:

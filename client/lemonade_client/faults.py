@@ -1,77 +1,25 @@
-"""The client's faults, and the seam that each of them uses: one method of `Behaviour` per fault."""
+"""The client's faults: each is a correct client (`behaviour.py`) that differs at one seam."""
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 from urllib.parse import quote
 
-from lemonade_wire.faults import Fault, FaultList
+from lemonade_client.behaviour import Behaviour
+from lemonade_client.call import Service
+from lemonade_client.wrong_agents import (
+    AckToRecord,
+    DraftDialog,
+    SilentAgent,
+    rewriting,
+    with_length,
+    without_headers,
+)
+from lemonade_wire.faults import FaultList
 from lemonade_wire.mscml.document import CONTENT_TYPE
-from lemonade_wire.mscml.request import PlayCollect
-from lemonade_wire.sip.dialog import Dialog
-from lemonade_wire.sip.event import Output, SendDatagram, SendStream
-from lemonade_wire.sip.ua import UserAgent
-
-
-class AckToRecord(Dialog):
-    """A dialog that sends its ACK to the address of record, as the draft's example does (E-28)."""
-
-    def ack_target(self) -> str:
-        """Return the URI of the To header instead of the Contact's."""
-        return self.remote.uri
-
-
-class SilentAgent(UserAgent):
-    """A user agent that never acknowledges a 2xx."""
-
-    def outputs(self) -> list[Output]:
-        """Return the outputs without the ACKs."""
-        return [one for one in super().outputs() if not _is_ack(one)]
-
-
-def _is_ack(output: Output) -> bool:
-    return isinstance(output, SendDatagram | SendStream) and output.data.startswith(b"ACK ")
-
-
-class Behaviour(Fault):
-    """What a correct client does at each seam; a fault is a subclass that differs in one of them."""
-
-    dialog_factory: type[Dialog] = Dialog
-    """What the user agent makes its dialogs with."""
-    user_agent: type[UserAgent] = UserAgent
-    """What runs the calls."""
-
-    answers_response = True
-    """Whether the INFO with the `<response>` is answered."""
-    downloads_part = False
-    """Whether the part's body is fetched by the client itself."""
-
-    def ticket_life(self, expire: float | None) -> float | None:
-        """Return the life to ask for, of the one that the script wants."""
-        return expire
-
-    def url_to_hand_over(self, url: str) -> str:
-        """Return the URL to give to the media server, of the authorised one (LS-2.3-11: the same octets)."""
-        return url
-
-    def url_to_escape(self, url: str) -> str:
-        """Return what is escaped into `play=`, of the URL to give."""
-        return url
-
-    def key_to_send(self, key: str) -> str:
-        """Return the key to send, of the key pressed."""
-        return key
-
-    def request_to_send(self, request: PlayCollect) -> PlayCollect:
-        """Return the `<playcollect>` to send, of the one that plays the URL."""
-        return request
-
-    def invite_body(self, description: bytes, request: bytes) -> tuple[str, bytes]:
-        """Return type and body of an INVITE to ivr, of the offer and a request that could stand beside it."""
-        return "application/sdp", description
-
-
-CORRECT = Behaviour()
+from lemonade_wire.mscml.request import Play, PlayCollect
+from lemonade_wire.sip.smime import MimeBody
 
 
 class AckWrongTarget(Behaviour):
@@ -108,6 +56,15 @@ class DownloadsPart(Behaviour):
     summary = "fetches the part's body itself before it is streamed"
     breaks = ("LS-1-2",)
     downloads_part = True
+
+
+class NoStarttls(Behaviour):
+    """See `summary`."""
+
+    name = "no-starttls"
+    summary = "logs in to the IMAP server without STARTTLS"
+    breaks = ("LS-3-2",)
+    begins_tls = False
 
 
 class NoExpire(Behaviour):
@@ -209,11 +166,136 @@ class MscmlInInvite(Behaviour):
         return "multipart/mixed;boundary=part", body + b"--part--\r\n"
 
 
+class PlaysOnly(Behaviour):
+    """See `summary`."""
+
+    name = "plays-only"
+    summary = "asks by <play>, which no key controls"
+    breaks = ("LS-2.7-4",)
+
+    def request_to_send(self, request: PlayCollect) -> PlayCollect | Play:
+        """Return a request for the same prompt without its keys."""
+        return Play(request.prompt, request.id)
+
+
+class MscmlAsText(Behaviour):
+    """See `summary`."""
+
+    name = "mscml-as-text"
+    summary = "sends MSCML requests as text/xml"
+    breaks = ("LS-2.7-3", "LS-2.4-5")
+    mscml_type = "text/xml"
+
+
+class AnncFirst(Behaviour):
+    """See `summary`."""
+
+    name = "annc-first"
+    summary = "asks for the announcement service where it knows nothing of a media server"
+    breaks = ("LS-2.4-3",)
+
+    def service_to_ask(self, named: Service | None) -> Service:
+        """Return the simpler one."""
+        return named or "annc"
+
+
+class ServiceIgnored(Behaviour):
+    """See `summary`."""
+
+    name = "service-ignored"
+    summary = "asks for the IVR service whatever a media server's URI names"
+    breaks = ("LS-2.4-2",)
+
+    def service_to_ask(self, named: Service | None) -> Service:
+        """Return the same for all."""
+        return "ivr"
+
+
+class GivesUp(Behaviour):
+    """See `summary`."""
+
+    name = "gives-up"
+    summary = "tries nothing else after a call that was refused"
+    breaks = ("LS-2.4-6", "LS-2.5-7")
+    gives_up = True
+
+
+class DraftHeaders(Behaviour):
+    """See `summary`."""
+
+    name = "draft-headers"
+    summary = "sends an INVITE with the draft's headers alone: no Via, no Max-Forwards, no From tag (E-15)"
+    breaks = ("LS-2.5-2",)
+    user_agent = rewriting(without_headers)
+
+
+class LengthTooSmall(Behaviour):
+    """See `summary`."""
+
+    name = "length-too-small"
+    summary = "says in an INVITE's Content-Length 7 octets less than there are, as the draft does (E-19)"
+    breaks = ("LS-2.6-1",)
+    user_agent = rewriting(with_length(-7))
+
+
+class LengthTooLarge(Behaviour):
+    """See `summary`."""
+
+    name = "length-too-large"
+    summary = "says in an INVITE's Content-Length 7 octets more than there are (E-19)"
+    breaks = ("LS-2.6-1",)
+    user_agent = rewriting(with_length(7))
+
+
+class DraftSequence(Behaviour):
+    """See `summary`."""
+
+    name = "draft-sequence"
+    summary = "sends the ACK to the address of record and leaves gaps in CSeq, as the draft does (E-28, E-29)"
+    breaks = ("LS-2.9-2",)
+    dialog_factory = DraftDialog
+
+
+class MscmlInClear(Behaviour):
+    """See `summary`."""
+
+    name = "mscml-in-clear"
+    summary = "sends MSCML in the clear though it could encrypt it"
+    breaks = ("LS-2.4-4", "LS-3-5")
+
+    def secured_body(self, secured: MimeBody, clear: MimeBody) -> MimeBody:
+        """Return what should have been encrypted."""
+        return clear
+
+
+class FallsBackToClear(Behaviour):
+    """See `summary`."""
+
+    name = "falls-back-to-clear"
+    summary = "sends MSCML in the clear where it is refused encrypted"
+    breaks = ("LS-2.4-4", "LS-3-5")
+    falls_back_to_clear = True
+
+
+class SmimeInBase64(Behaviour):
+    """See `summary`."""
+
+    name = "smime-in-base64"
+    summary = "sends encrypted bodies in base64"
+    breaks = ("SM-4-1",)
+
+    def secured_body(self, secured: MimeBody, clear: MimeBody) -> MimeBody:
+        """Return the body in base64."""
+        headers = [(name, "base64" if value == "binary" else value) for name, value in secured.headers]
+        return replace(secured, headers=tuple(headers), octets=base64.encodebytes(secured.octets))
+
+
 FAULTS = FaultList.of(
     AckWrongTarget,
     NoAck,
     NoOkToResponse,
     DownloadsPart,
+    NoStarttls,
     NoExpire,
     UrlTruncated,
     UrlEscapedTwice,
@@ -222,4 +304,16 @@ FAULTS = FaultList.of(
     TwoAudios,
     PlaysOnError,
     MscmlInInvite,
+    PlaysOnly,
+    MscmlAsText,
+    AnncFirst,
+    ServiceIgnored,
+    GivesUp,
+    DraftHeaders,
+    LengthTooSmall,
+    LengthTooLarge,
+    DraftSequence,
+    MscmlInClear,
+    FallsBackToClear,
+    SmimeInBase64,
 )

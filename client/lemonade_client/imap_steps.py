@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
+from lemonade_client.mail import MailAnswered
 from lemonade_client.session import Part, Session, StepError, Steps, Target
 from lemonade_wire.imap import command as commands
 from lemonade_wire.imap.access import Access
@@ -100,14 +101,26 @@ def authorise(session: Session, args: verbs.Authorise) -> Steps:
     except (ImapParseError, ValueError, OverflowError) as problem:
         raise StepError(f"the URL cannot be built: {problem}") from problem
     answer = yield from session.command(commands.genurlauth(asked.text))
+    try:
+        session.url = _ticket_in(answer, asked.text)
+    except StepError as problem:
+        if args.expect == "ticket":
+            raise
+        session.notes.append(str(problem))
+    else:
+        if args.expect == "none":
+            raise StepError("a ticket came back; none is expected")
+
+
+def _ticket_in(answer: MailAnswered, asked: str) -> str:
+    """Return the URL that GENURLAUTH gives for the one asked for; raises StepError where it gives another or none."""
     _require_ok("GENURLAUTH", answer.status)  # LS-2.3-12: without success no streaming
     urls = [url for one in answer.untagged if isinstance(one, GenUrlAuth) for url in one.urls]
     if len(urls) != 1:
         raise StepError(f"GENURLAUTH gave {len(urls)} URLs, one is expected")
-    ticket = urls[0][len(asked.text) :]
-    if not urls[0].startswith(asked.text) or not _TICKET.fullmatch(ticket):
-        raise StepError(f"the URL that came back is not the one asked for, {asked.text}, and :INTERNAL: with a token")
-    session.url = urls[0]
+    if not urls[0].startswith(asked) or not _TICKET.fullmatch(urls[0][len(asked) :]):
+        raise StepError(f"the URL that came back is not the one asked for, {asked}, and :INTERNAL: with a token")
+    return urls[0]
 
 
 def imap(session: Session, args: verbs.ImapCommand) -> Steps:

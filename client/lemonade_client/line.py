@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from lemonade_client.mail import MailAnswered, MailEvent, MailLost, MailOpened
 from lemonade_wire.address import Address
 from lemonade_wire.imap.command import Command
-from lemonade_wire.imap.endpoint import ImapConnection, ImapConnectionError, connect
+from lemonade_wire.imap.endpoint import ImapConnection, ImapConnectionError, TlsPlan, connect
 from lemonade_wire.trace import Trace
 
 PATIENCE = 600.0
@@ -19,7 +19,10 @@ PATIENCE = 600.0
 
 
 class MailLine:
-    """`lemonade_client.mail.Mail` on a TCP connection from the address `bind`. Events come later, never at once."""
+    """`lemonade_client.mail.Mail` on a TCP connection from the address `bind`. Events come later, never at once.
+
+    `tls` says how the connection becomes private, at its beginning or with STARTTLS.
+    """
 
     def __init__(
         self,
@@ -28,12 +31,15 @@ class MailLine:
         bind: str,
         trace: Trace,
         on_event: Callable[[MailEvent], None],
+        *,
+        tls: TlsPlan | None = None,
     ) -> None:
         self._reactor = reactor
         self._address = address
         self._bind = bind
         self._trace = trace
         self._on_event = on_event
+        self._tls = tls
         self._connection: ImapConnection | None = None
         self._numbers = count(1)
         self.closed: Deferred[None] | None = None
@@ -43,6 +49,11 @@ class MailLine:
     def capabilities(self) -> frozenset[str] | None:
         """What the server said last."""
         return self._connection.engine.capabilities if self._connection else None
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether TLS is there."""
+        return self._connection is not None and self._connection.engine.encrypted
 
     def open(self) -> None:
         """Connect and wait for the greeting."""
@@ -61,7 +72,7 @@ class MailLine:
 
     async def _open(self) -> None:
         try:
-            self._connection = await connect(self._reactor, self._address, self._trace, bind=self._bind)
+            self._connection = await connect(self._reactor, self._address, self._trace, bind=self._bind, tls=self._tls)
         except ImapConnectionError as problem:
             self._tell(MailLost(str(problem)))
         else:

@@ -40,6 +40,10 @@ class Mail(Protocol):
     def capabilities(self) -> frozenset[str] | None:
         """What the server said last, None where that is not known (before the first, after a login)."""
 
+    @property
+    def encrypted(self) -> bool:
+        """Whether TLS is there."""
+
     def open(self) -> None:
         """Connect; `MailOpened` or `MailLost` follows."""
 

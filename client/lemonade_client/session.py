@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from lemonade_client.answering import answer_to
+from lemonade_client.behaviour import CORRECT, Behaviour
 from lemonade_client.call import Call, Service
-from lemonade_client.faults import CORRECT, Behaviour
 from lemonade_client.mail import MailAnswered, Mailbox, MailEvent
 from lemonade_wire.address import Address, Resolver
 from lemonade_wire.imap import command as commands
@@ -40,7 +40,9 @@ from lemonade_wire.sip.event import (
     RequestReceived,
 )
 from lemonade_wire.sip.message import Response as SipResponse
+from lemonade_wire.sip.smime import UNDECIPHERABLE, Smime
 from lemonade_wire.sip.uri import SipUri
+from lemonade_wire.tls.policy import TlsPolicy
 
 Steps = Generator[float | None, None, None]
 """A step, or a part of one that gives nothing back."""
@@ -98,10 +100,12 @@ class Phone(Protocol):
     def accept(self, call: str, body: bytes, *, now: float) -> None:
         """Accept a re-INVITE."""
 
-    def reinvite(self, call: str, body: bytes, *, now: float) -> str:
-        """Offer another session; returns the re-INVITE's transaction."""
+    def reinvite(self, call: str, body: bytes, *, now: float, uri: SipUri | None = None) -> str:
+        """Offer another session, where a `uri` is given by another service; returns the re-INVITE's transaction."""
 
-    def info(self, call: str, body: bytes, content_type: str, *, now: float) -> str:
+    def info(
+        self, call: str, body: bytes, content_type: str, *, now: float, headers: Iterable[tuple[str, str]] = ()
+    ) -> str:
         """Send INFO; returns its transaction."""
 
     def send(
@@ -159,7 +163,10 @@ class Part:
 
 @dataclass
 class Session:
-    """The state that steps share. `epoch` + now is the time since 1970; `address` goes into SDP."""
+    """The state that steps share.
+
+    `epoch` + now is the time since 1970; `address` goes into SDP; `tls` is the policy for the mailbox.
+    """
 
     script: Script
     mailbox: Mailbox
@@ -170,6 +177,9 @@ class Session:
     resolver: Resolver = field(default_factory=Resolver)
     profile: Profile = DRAFT_07
     behaviour: Behaviour = CORRECT
+    tls: TlsPolicy = TlsPolicy.PREFERRED
+    smime: Smime = field(default_factory=Smime)
+    """By which MSCML is encrypted: for the media servers whose certificates it has, and then for no other one."""
     now: float = 0.0
     heard: float = 0.0
     """Seconds of media received in all calls."""
@@ -214,7 +224,8 @@ class Session:
                 is_response = self.call is not None and len(self.call.responses) > known
                 if self.behaviour.answers_response or not is_response:
                     # RFC 5022 section 5.1: 200 whatever is in it, an id that is not known included.
-                    self._respond(transaction, 200)
+                    undeciphered = self.call is not None and self.call.undeciphered
+                    self._respond(transaction, UNDECIPHERABLE if undeciphered else 200)
             case _:
                 self._note_call(event)
 
@@ -274,12 +285,13 @@ class Session:
             raise StepError(f"IMAP: {box.lost}")
         if box.mail.capabilities is None:
             yield from self.exchange(commands.capability())
+        yield from self._secure()
         account = self.script.account
         known = box.mail.capabilities or frozenset()
         if "AUTH=PLAIN" in known:
             login = commands.authenticate_plain(account.user, account.password)
         elif "LOGINDISABLED" in known:
-            raise StepError("IMAP: the server takes no password without TLS, and this client has none")
+            raise StepError("IMAP: the server takes no password by any way that this client has here")
         else:
             login = commands.login(account.user, account.password)
         answer = yield from self.exchange(login)
@@ -288,6 +300,21 @@ class Session:
         if box.mail.capabilities is None:  # RFC 3501 section 6.2: what was known before the login is out of date
             yield from self.exchange(commands.capability())
         box.logged_in = True
+
+    def _secure(self) -> Steps:
+        """Begin TLS as the policy says (RFC 3501, 6.2.1); what was offered before counts no more."""
+        mail = self.mailbox.mail
+        if mail.encrypted or self.tls is TlsPolicy.NEVER or not self.behaviour.begins_tls:
+            return
+        why = "offers no STARTTLS"
+        if "STARTTLS" in (mail.capabilities or ()):
+            answer = yield from self.exchange(commands.starttls())
+            if answer.status.result == "OK":
+                yield from self.exchange(commands.capability())
+                return
+            why = f"answered STARTTLS with {answer.status.result}"
+        if self.tls is TlsPolicy.REQUIRED:
+            raise StepError(f"IMAP: the server {why}")
 
     def answer(self, transaction: str, what: str) -> Generator[float | None, None, SipResponse | None]:
         """Wait for the final response to a request of ours; None where none came."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass
 
+from lemonade_client.behaviour import CORRECT, Behaviour
 from lemonade_client.call import Service
 from lemonade_client.call_steps import hang_up, listen, play, response
 from lemonade_client.dialing import Form, dial
@@ -24,9 +25,10 @@ class Attempt:
     service: Service
 
 
-def first_attempts(targets: tuple[Target, ...]) -> list[Attempt]:
+def first_attempts(targets: tuple[Target, ...], behaviour: Behaviour = CORRECT) -> list[Attempt]:
     """Return the calls to try, in the server's order: MSCML first where nothing is known (LS-2.4-3)."""
-    return [Attempt(target, target.service or "ivr") for target in targets if target.service or not target.uri.user]
+    known = [target for target in targets if target.service or not target.uri.user]
+    return [Attempt(target, behaviour.service_to_ask(target.service)) for target in known]
 
 
 def after_refusal(failed: Attempt, status: int | None, left: list[Attempt]) -> list[Attempt]:
@@ -50,7 +52,8 @@ def stream(session: Session, args: verbs.Stream) -> Steps:
         yield from look_up(session)
     yield from authorise(session, verbs.Authorise(expire=args.expire))
     configured = session.configured() if not session.targets else None
-    left = first_attempts(session.targets or ((configured,) if configured else ()))
+    attempts = first_attempts(session.targets or ((configured,) if configured else ()), session.behaviour)
+    left = _protected(session, attempts)
     if not left:
         raise StepError("no media server: the server's metadata names none, and neither does the script")
     tried: list[str] = []
@@ -60,7 +63,7 @@ def stream(session: Session, args: verbs.Stream) -> Steps:
         if outcome is None:
             return
         tried.append(f"{attempt.service} at {attempt.target.uri.host}: {outcome[1]}")
-        left = after_refusal(attempt, outcome[0], left)
+        left = [] if session.behaviour.gives_up else _protected(session, after_refusal(attempt, outcome[0], left))
     raise StepError("; ".join(tried))
 
 
@@ -85,6 +88,11 @@ def _try(
             yield from hang_up(session, verbs.HangUp())
         return None, str(problem)
     return None
+
+
+def _protected(session: Session, attempts: list[Attempt]) -> list[Attempt]:
+    """Return what may be tried: where MSCML is encrypted no announcement, whose URI shows the ticket (LS-3-4)."""
+    return [one for one in attempts if one.service == "ivr" or not session.smime.peers.certificates]
 
 
 def _host(attempt: Attempt) -> tuple[str, int | None]:

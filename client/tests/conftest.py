@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pytest
 
-from lemonade_client.faults import CORRECT, Behaviour
+from lemonade_client.behaviour import CORRECT, Behaviour
 from lemonade_client.mail import MailAnswered, Mailbox, MailEvent, MailLost, MailOpened
 from lemonade_client.runner import ScriptRunner, StepReported
 from lemonade_client.session import Session
@@ -66,6 +66,10 @@ class BenchMail:
     def capabilities(self) -> frozenset[str] | None:
         return self.engine.capabilities
 
+    @property
+    def encrypted(self) -> bool:
+        return self.engine.encrypted
+
     def open(self) -> None:
         self.opened += 1
         if self.refused:
@@ -94,6 +98,8 @@ class BenchMail:
             text = untagged.replace("{arg}", argument) + f"{tag} {last or 'OK done'}\r\n"
             for event in self.engine.receive_data(text.encode()):
                 if isinstance(event, CommandDone):
+                    if self.engine.tls_awaited:
+                        self.engine.tls_begun()
                     self.events.append(MailAnswered(event.tag, event.status, event.untagged))
         taken, self.events = self.events, []
         return taken
@@ -109,6 +115,7 @@ class Asked:
     body: bytes = b""
     kind: str = ""
     headers: tuple[tuple[str, str], ...] = ()
+    uri: str | None = None
 
 
 class BenchPhone:
@@ -133,11 +140,13 @@ class BenchPhone:
     def refuse(self, call: str, status: int, *, now: float) -> None:
         self._note(f"refuse {status}", "none", target=call)
 
-    def reinvite(self, call: str, body: bytes, *, now: float) -> str:
-        return self._note("re-INVITE", "tx", target=call, body=body)
+    def reinvite(self, call: str, body: bytes, *, now: float, uri: SipUri | None = None) -> str:
+        return self._note("re-INVITE", "tx", target=call, body=body, uri=None if uri is None else str(uri))
 
-    def info(self, call: str, body: bytes, content_type: str, *, now: float) -> str:
-        return self._note("INFO", "tx", target=call, body=body, kind=content_type)
+    def info(
+        self, call: str, body: bytes, content_type: str, *, now: float, headers: Iterable[tuple[str, str]] = ()
+    ) -> str:
+        return self._note("INFO", "tx", target=call, body=body, kind=content_type, headers=tuple(headers))
 
     def send(
         self, call: str, method: str, *, now: float, body: bytes = b"", headers: Iterable[tuple[str, str]] = ()

@@ -7,14 +7,16 @@ from lemonade_client.call import Call
 from lemonade_wire.sdp.codec import PCMU
 from lemonade_wire.sdp.offer import make_offer
 from lemonade_wire.sip.event import ByeReceived, CallAnswered, CallEnded, CallRefused, InfoReceived
+from lemonade_wire.sip.uri import SipUri
 
 OFFER = make_offer("127.0.0.3", 20000, [PCMU])
+SERVER = SipUri.parse("sip:media.example.net")
 RESPONSE = '<MediaServerControl version="1.0"><response request="{}" id="{}" code="200"/></MediaServerControl>'
 
 
 def test_from_the_invite_to_the_bye(bench: Callable[..., Any]) -> None:
     make = bench("  []\n")
-    call = Call("c", "annc", OFFER)
+    call = Call("c", "annc", OFFER, SERVER)
     assert (call.settled, call.up, call.over) == (False, False, False)
     call.observe(CallAnswered("c", make.make_response(200, "OK")))
     assert (call.settled, call.up, call.over) == (True, True, False)
@@ -24,7 +26,7 @@ def test_from_the_invite_to_the_bye(bench: Callable[..., Any]) -> None:
 
 
 def test_a_refusal_and_no_answer_at_all(bench: Callable[..., Any]) -> None:
-    refused, silent = Call("c", "annc", OFFER), Call("d", "annc", OFFER)
+    refused, silent = Call("c", "annc", OFFER, SERVER), Call("d", "annc", OFFER, SERVER)
     refused.observe(CallRefused("c", bench("  []\n").make_response(404)))
     silent.observe(CallRefused("d", None))
     assert (refused.status, refused.over, refused.up) == ("404", True, False)
@@ -33,7 +35,7 @@ def test_a_refusal_and_no_answer_at_all(bench: Callable[..., Any]) -> None:
 
 def test_the_response_to_the_last_request_is_taken_once(bench: Callable[..., Any]) -> None:
     make = bench("  []\n").make_info
-    call = Call("c", "ivr", OFFER, asked=[("playcollect", "1"), ("playcollect", "2")])
+    call = Call("c", "ivr", OFFER, SERVER, asked=[("playcollect", "1"), ("playcollect", "2")])
     for name, number in (("playcollect", "1"), ("stop", "2"), ("playcollect", "2")):
         call.observe(InfoReceived("c", make(RESPONSE.format(name, number)), "t"))
     taken = call.take_response()
@@ -47,7 +49,7 @@ def test_the_response_to_the_last_request_is_taken_once(bench: Callable[..., Any
 
 def test_what_cannot_be_read_is_remembered_as_trouble(bench: Callable[..., Any]) -> None:
     make = bench("  []\n").make_info
-    call = Call("c", "ivr", OFFER, asked=[("playcollect", "1")])
+    call = Call("c", "ivr", OFFER, SERVER, asked=[("playcollect", "1")])
     call.observe(InfoReceived("c", make("<MediaServerControl"), "t"))
     assert "could not be read" in call.trouble
     call.observe(
@@ -64,7 +66,7 @@ def test_a_response_may_stand_in_a_multipart(bench: Callable[..., Any]) -> None:
     """RFC 5621 section 4.2."""
     make = bench("  []\n").make_info
     part = "--b\r\nContent-Type: application/mediaservercontrol+xml;charset=utf-8\r\n\r\n"
-    call = Call("c", "ivr", OFFER, asked=[("playcollect", "1")])
+    call = Call("c", "ivr", OFFER, SERVER, asked=[("playcollect", "1")])
     call.observe(InfoReceived("c", make(part + RESPONSE.format("playcollect", "1"), "multipart/mixed;boundary=b"), "t"))
     assert call.trouble == "the body of an INFO could not be read: Multipart without its last boundary"
     body = f"{part}{RESPONSE.format('playcollect', '1')}\r\n--b--\r\n"

@@ -7,6 +7,7 @@ import pytest
 
 from lemonade_client.faults import DownloadsPart, NoExpire
 from lemonade_wire.profile import RFC_5616
+from lemonade_wire.tls.policy import TlsPolicy
 
 
 def test_find_part_reads_the_structure_of_the_newest_message_and_no_body(bench: Callable[..., Any]) -> None:
@@ -33,6 +34,36 @@ def test_login_is_used_where_plain_is_not_offered_and_never_where_it_is_disabled
     run = bench("  - find-part: {}\n", server={"CAPABILITY": "* CAPABILITY IMAP4rev1 LOGINDISABLED\r\n"}).start()
     assert run.states == ["1 failed"]
     assert not any("LOGIN " in line for line in run.mail.sent)
+
+
+def test_tls_begins_before_the_login_where_it_is_offered(bench: Callable[..., Any]) -> None:
+    offers = {"CAPABILITY": "* CAPABILITY IMAP4rev1 STARTTLS AUTH=PLAIN SASL-IR\r\n", "STARTTLS": ""}
+    run = bench("  - find-part: {}\n", server=offers).start()
+    assert [line.split()[0] for line in run.mail.sent[:4]] == ["CAPABILITY", "STARTTLS", "CAPABILITY", "AUTHENTICATE"]
+    assert run.states == ["1 done"]
+
+
+@pytest.mark.parametrize(
+    ("server", "policy", "why"),
+    [
+        ({}, TlsPolicy.REQUIRED, "IMAP: the server offers no STARTTLS"),
+        (
+            {"CAPABILITY": "* CAPABILITY IMAP4rev1 STARTTLS AUTH=PLAIN\r\n", "STARTTLS": "NO not now"},
+            TlsPolicy.REQUIRED,
+            "IMAP: the server answered STARTTLS with NO",
+        ),
+        ({"CAPABILITY": "* CAPABILITY IMAP4rev1 STARTTLS AUTH=PLAIN SASL-IR\r\n"}, TlsPolicy.NEVER, ""),
+    ],
+)
+def test_the_policy_says_what_becomes_of_a_mailbox_in_the_clear(
+    bench: Callable[..., Any], server: dict[str, str], policy: TlsPolicy, why: str
+) -> None:
+    run = bench("  - find-part: {}\n", server=server)
+    run.runner.session.tls = policy
+    run.start()
+    assert run.states == ["1 failed" if why else "1 done"]
+    assert not why or (run.why, [line for line in run.mail.sent if "AUTH" in line]) == (why, [])
+    assert why or not any("STARTTLS" in line for line in run.mail.sent)
 
 
 @pytest.mark.parametrize(
@@ -177,3 +208,23 @@ def test_fault_no_expire(bench: Callable[..., Any]) -> None:
 def test_fault_downloads_part(bench: Callable[..., Any]) -> None:
     run = bench("  - find-part: {}\n", behaviour=DownloadsPart()).start()
     assert "UID FETCH 20 (BODY.PEEK[2])" in run.mail.sent
+
+
+@pytest.mark.parametrize(
+    ("answer", "states", "why"),
+    [
+        (
+            '* GENURLAUTH "{arg}x:INTERNAL:01ab"\r\n',
+            ["1 done", "2 done"],
+            "the URL that came back is not the one asked for",
+        ),
+        ("NO no", ["1 done", "2 done"], "GENURLAUTH got NO no"),
+        ('* GENURLAUTH "{arg}:INTERNAL:01ab"\r\n', ["1 done", "2 failed"], "a ticket came back; none is expected"),
+    ],
+)
+def test_no_ticket_may_be_what_is_expected(bench: Callable[..., Any], answer: str, states: list[str], why: str) -> None:
+    steps = "  - find-part: {}\n  - authorise: {expect: none}\n"
+    run = bench(steps, server={"GENURLAUTH": answer}).start()
+    assert run.states == states
+    assert why in run.reports[-1].why
+    assert (run.session.url is None) is (states[-1] == "2 done")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lemonade_client.faults import AckToRecord, SilentAgent
+from lemonade_client.wrong_agents import AckToRecord, SilentAgent
 from lemonade_wire.address import Address, Resolver
 from lemonade_wire.mscml.document import parse_document, write_document
 from lemonade_wire.mscml.request import PlayCollect

@@ -1,0 +1,176 @@
+"""Re-INVITEs of both sides in a script's call, with a telephone that writes down what it is asked."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lemonade_wire.sdp.description import Direction, SessionDescription
+from lemonade_wire.sip.event import (
+    ReinviteAnswered,
+    ReinviteConfirmed,
+    ReinviteReceived,
+)
+from lemonade_wire.sip.netann import AnnouncementUri
+from lemonade_wire.sip.uri import SipUri
+
+IVR = "  - ivr: {skip: 4 s, ff: '6', url: 'imap://x'}\n"
+
+# What `reinvite` says; the m-line's port and formats, its direction, the address in c=, the version.
+OFFERS = [
+    ("{}", (20000, ("0", "8"), Direction.RECVONLY, "127.0.0.3", 1)),
+    ("{hold: direction}", (20000, ("0", "8"), Direction.INACTIVE, "127.0.0.3", 2)),
+    ("{hold: address}", (20000, ("0", "8"), Direction.RECVONLY, "0.0.0.0", 2)),  # noqa: S104  a word of SDP
+    ("{offer: [PCMA/8000]}", (20000, ("8",), Direction.RECVONLY, "127.0.0.3", 2)),
+    ("{move: yes}", (20004, ("0", "8"), Direction.RECVONLY, "127.0.0.3", 2)),
+]
+
+
+@pytest.mark.parametrize(("words", "expected"), OFFERS)
+def test_reinvite_offers_what_the_step_says(bench: Callable[..., Any], words: str, expected: tuple[Any, ...]) -> None:
+    run = bench(f"  - announce: {{url: 'imap://x'}}\n  - reinvite: {words}\n").start().answered()
+    first = SessionDescription.parse(run.last("INVITE").body)
+    offer = SessionDescription.parse(run.last("re-INVITE").body)
+    (line,) = offer.media
+    assert offer.connection is not None
+    seen = (line.port, line.formats, line.direction(offer), offer.connection.address, offer.origin.version)
+    assert seen == expected
+    assert offer.origin.session_id == first.origin.session_id
+    assert run.states == ["1 done"]
+    run.reinvite_answered()
+    assert run.states == ["1 done", "2 done"]
+
+
+def test_hold_of_an_ivr_call_is_sendonly_and_ends_with_the_version_gone_up(bench: Callable[..., Any]) -> None:
+    run = bench(IVR + "  - reinvite: {hold: direction, after: 2 s}\n  - reinvite: {}\n").start().answered()
+    run.info_answered().hear(1.9)
+    assert not any(asked.what == "re-INVITE" for asked in run.phone.asked)
+    run.hear(2.0)
+    held = SessionDescription.parse(run.last("re-INVITE").body)
+    assert held.media[0].direction(held) is Direction.SENDONLY
+    assert any(fmt.codec.is_telephone_event for fmt in held.media[0].rtp_formats())
+    run.reinvite_answered()
+    back = SessionDescription.parse(run.last("re-INVITE").body)
+    assert (back.media[0].direction(back), back.origin.version) == (Direction.SENDRECV, 3)
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "body", "why"),
+    [
+        ("{}", 488, "", "the re-INVITE got 488 Reason; 200 is expected"),
+        ("{expect: 488}", 200, "", "the re-INVITE got 200 Reason; 488 is expected"),
+        ("{}", 200, "rubbish", "the answer's SDP: not a line of SDP: 'rubbish'"),
+    ],
+)
+def test_reinvite_fails_on_another_status_or_answer(
+    bench: Callable[..., Any], words: str, status: int, body: str, why: str
+) -> None:
+    run = bench(f"  - announce: {{url: 'imap://x'}}\n  - reinvite: {words}\n").start().answered()
+    run.reinvite_answered(status, body)
+    assert run.why == why
+
+
+def test_reinvite_without_an_answer_or_a_port_fails(bench: Callable[..., Any]) -> None:
+    run = bench("  - announce: {url: 'imap://x'}\n  - reinvite: {}\n").start().answered()
+    asked = run.last("re-INVITE")
+    run.sip(ReinviteAnswered(asked.target, asked.name, None))
+    assert run.why == "the re-INVITE got no answer; 200 is expected"
+    run = bench("  - announce: {url: 'imap://x'}\n  - reinvite: {move: yes}\n").start()
+    run.media.full = True
+    assert "no RTP port is free" in run.answered().why
+
+
+# The call, what `reinvite` says; the Request-URI, direction of the offer, whether keys are offered.
+MOVES = [
+    ("announce", "{service: ivr}", ("sip:ivr@media.example.net", Direction.SENDRECV, True)),
+    ("ivr", "{service: annc, url: 'imap://y/;UID=1'}",
+     ("sip:annc@media.example.net;play=imap://y/%3BUID%3D1", Direction.RECVONLY, False)),
+    ("announce", "{service: annc, url: 'imap://y'}",
+     ("sip:annc@media.example.net;play=imap://y", Direction.RECVONLY, False)),
+    ("announce", "{}", (None, Direction.RECVONLY, False)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "words", "expected"), MOVES)
+def test_reinvite_asks_for_the_service_that_the_step_says(
+    bench: Callable[..., Any], call: str, words: str, expected: tuple[Any, ...]
+) -> None:
+    run = bench(f"  - {call}: {{url: 'imap://x'}}\n  - reinvite: {words}\n").start().answered()
+    if call == "ivr":
+        run.info_answered()
+    asked = run.last("re-INVITE")
+    offer = SessionDescription.parse(asked.body)
+    (line,) = offer.media
+    keys = any(fmt.codec.is_telephone_event for fmt in line.rtp_formats())
+    assert (asked.uri, line.direction(offer), keys) == expected
+    before, moved = run.session.call.service, "ivr" if "ivr" in words else "annc"
+    assert before == ("ivr" if call == "ivr" else "annc")
+    run.reinvite_answered()
+    assert run.states == ["1 done", "2 done"]
+    assert run.session.call.service == moved
+
+
+def test_a_move_plays_the_authorised_url_by_default(bench: Callable[..., Any], ticket_steps: str, ticket: str) -> None:
+    run = bench(ticket_steps + "  - ivr: {}\n  - reinvite: {service: annc}\n").start().answered().info_answered()
+    assert AnnouncementUri.parse(SipUri.parse(run.last("re-INVITE").uri)).play == ticket
+    run = bench("  - ivr: {url: 'imap://x'}\n  - reinvite: {service: annc}\n").start().answered().info_answered()
+    assert "$url" in run.why
+
+
+def test_a_move_that_is_refused_leaves_the_service(bench: Callable[..., Any]) -> None:
+    steps = "  - announce: {url: 'imap://x'}\n  - reinvite: {service: ivr, expect: 488}\n  - reinvite: {}\n"
+    run = bench(steps).start().answered().reinvite_answered(488, "")
+    assert run.session.call.service == "annc"
+    offer = SessionDescription.parse(run.last("re-INVITE").body)
+    assert offer.media[0].direction(offer) is Direction.RECVONLY
+
+
+def test_a_call_that_was_moved_is_asked_by_info_and_counts_what_it_hears_anew(bench: Callable[..., Any]) -> None:
+    steps = "  - announce: {url: 'imap://x'}\n  - reinvite: {service: ivr, after: 1 s}\n" + IVR
+    run = bench(steps + "  - reinvite: {service: annc, url: 'imap://y'}\n  - reinvite: {after: 1 s}\n").start()
+    run.answered().hear(1.0).reinvite_answered()
+    assert len([one for one in run.phone.asked if one.what == "INVITE"]) == 1
+    assert run.last("INFO").target == run.last("INVITE").name
+    run.info_answered().response('id="1" code="200" reason="stopped"')
+    run.hear(1.5).reinvite_answered()
+    assert run.states == ["1 done", "2 done", "3 done", "4 done"]
+    asked = run.last("re-INVITE")
+    run.hear(2.4)
+    assert run.last("re-INVITE") is asked, "the playing of the announcement began at 1.5 s"
+    run.hear(2.5)
+    assert run.last("re-INVITE").uri is None
+
+
+def reinvite_of_the_server(run: Any, body: str) -> Any:  # noqa: ANN401  a bench
+    kind = "application/sdp"
+    return run.sip(ReinviteReceived("call-1", run.make_info(body, kind)))
+
+
+THEIRS = (
+    "v=0\r\no=- 1 2 IN IP4 127.0.0.2\r\ns=-\r\nc=IN IP4 127.0.0.2\r\nt=0 0\r\nm=audio 17000 RTP/AVP 8\r\na=sendonly\r\n"
+)
+
+
+def test_a_reinvite_of_the_media_server_is_answered_by_what_the_call_can_do(bench: Callable[..., Any]) -> None:
+    run = bench("  - announce: {url: 'imap://x'}\n  - listen: {until: bye}\n").start().answered()
+    for version in (2, 2):
+        answer = SessionDescription.parse(reinvite_of_the_server(run, THEIRS).last("accept").body)
+        (line,) = answer.media
+        assert (line.port, line.formats, line.direction(answer)) == (20000, ("8",), Direction.RECVONLY)
+        assert answer.origin.version == version
+        assert run.media.streams[0].remote_port == 17000
+
+
+def test_a_reinvite_without_an_offer_gets_the_last_one_and_its_ack_is_heeded(bench: Callable[..., Any]) -> None:
+    run = bench("  - announce: {url: 'imap://x'}\n  - listen: {until: bye}\n").start().answered()
+    assert reinvite_of_the_server(run, "").last("accept").body == run.last("INVITE").body
+    run.sip(ReinviteConfirmed("call-1", run.make_info(THEIRS, "application/sdp")))
+    assert run.media.streams[0].remote_port == 17000
+    run.sip(ReinviteConfirmed("call-1", run.make_info("rubbish", "application/sdp")))
+    assert run.media.streams[0].remote_port == 17000
+
+
+@pytest.mark.parametrize("body", ["rubbish", THEIRS.replace("RTP/AVP 8", "RTP/AVP 18")])
+def test_a_reinvite_that_cannot_be_met_is_refused(bench: Callable[..., Any], body: str) -> None:
+    run = bench("  - announce: {url: 'imap://x'}\n  - listen: {until: bye}\n").start().answered()
+    assert reinvite_of_the_server(run, body).last("refuse 488").target == "call-1"
