@@ -34,7 +34,7 @@ _LOG_LINES = 8
 def judge(scenario: Scenario, evidence: Evidence, observed: Observed | None = None) -> Verdict:
     """Judge a run; `observed` replaces the ladder read from the evidence (a proof drops and swaps its arrows)."""
     known = load_clauses()
-    observed = observe(evidence) if observed is None else observed
+    observed = observe(evidence, scenario.ladder.imap_commands) if observed is None else observed
     ladder = match_ladder(scenario.ladder, observed, evidence.world.media_length)
     checks = tuple(_run_check(scenario, evidence, words) for words in scenario.checks)
     reasons = (

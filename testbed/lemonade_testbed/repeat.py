@@ -1,9 +1,10 @@
 """Shows that a seed says everything: each scenario several times, and what must be the same in all of its runs.
 
 Compared are the verdict, the outcome of every check, the ladder as far as it matches (which expected arrow each message
-took; how much media an RTP arrow held only within its arrow's bounds), and the relay's decisions: which rule struck the
-how-manieth message of which label, from whom, on which leg. Not compared is what the peers' clocks decide: times, how
-often a message was sent again, what met a leg that was cut, and messages beyond those that came in every run.
+took, in a `par` in whatever order; how much media an RTP arrow held only within its arrow's bounds), and the relay's
+decisions: which rule struck the how-manieth message of which label, from whom, on which leg. Not compared is what the
+peers' clocks decide: times, how often a message was sent again, what met a leg that was cut, and messages beyond those
+that came in every run.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from itertools import zip_longest
 from rich.console import Console
 
 from lemonade_testbed.evidence import Event, Evidence, load_evidence
+from lemonade_testbed.ladder.model import Ladder, arrows_of, parallels_of
 from lemonade_testbed.output import Output
 from lemonade_testbed.places import Places
 from lemonade_testbed.relay.told import told
@@ -92,13 +94,26 @@ def run_of(scenario: Scenario, ended: Ended) -> Run:
     arrows = {arrow.index: str(arrow) for arrow in scenario.ladder.arrows}
     matched = [
         seen.text(verdict.ladder.bindings) if index is None else arrows[index]
-        for index, seen in zip(verdict.ladder.arrows, verdict.observed.messages, strict=False)
+        for index, seen in zip(
+            _as_written(scenario.ladder, verdict.ladder.arrows), verdict.observed.messages, strict=False
+        )
     ]
     facts = {"verdict": (verdict.outcome.value,), "ladder": tuple(matched)} | checks
     if not (ended.folder / "world.json").is_file():
         return Run(ended.job.name, facts, {}, ())
     evidence = load_evidence(ended.folder)
     return Run(ended.job.name, facts, _came(evidence), _decisions(evidence))
+
+
+def _as_written(ladder: Ladder, matched: Sequence[int | None]) -> list[int | None]:
+    """Put what matched the arrows of a `par` in the order in which they are written: any order was right."""
+    order = [*matched]
+    for parallel in parallels_of(ladder.tree):
+        own = {arrow.index for arrow in arrows_of(parallel)}
+        found = [(place, index) for place, index in enumerate(order) if index is not None and index in own]
+        for (place, _), index in zip(found, sorted(index for _, index in found), strict=True):
+            order[place] = index
+    return order
 
 
 def summary(scenario: Scenario, runs: Sequence[Run], differences: Sequence[str]) -> str:

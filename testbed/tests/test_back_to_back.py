@@ -31,7 +31,7 @@ from lemonade_imap.loopback import START, LoopbackServer
 from lemonade_imap.urlauth import Roles
 from lemonade_media import commands as media_commands
 from lemonade_media.addresses import read_network
-from lemonade_media.config import MediaConfig, PortRange
+from lemonade_media.config import MediaConfig
 from lemonade_media.core import ACCEPTED, MediaServer
 from lemonade_media.decode import MediaCache, MediaError
 from lemonade_media.entering import Steps, enter
@@ -48,7 +48,7 @@ from lemonade_testbed.run import client_script
 from lemonade_testbed.scenario.loader import load_scenario
 from lemonade_testbed.scenario.model import Scenario
 from lemonade_testbed.verdict import Outcome, Verdict
-from lemonade_wire.address import Address, Resolver
+from lemonade_wire.address import Address, PortRange, Resolver
 from lemonade_wire.imap import command as commands
 from lemonade_wire.imap.client import CommandDone, ImapClient
 from lemonade_wire.imap.command import Command
@@ -80,6 +80,10 @@ class MemoryMail:
     @property
     def capabilities(self) -> frozenset[str] | None:
         return self.engine.capabilities
+
+    @property
+    def encrypted(self) -> bool:
+        return self.engine.encrypted
 
     def open(self) -> None:
         self._take(self._connection.receive_data(b""))
@@ -315,7 +319,7 @@ class Memory:
         identity = settings.identity if command.plan.privileged else None
         try:
             connection.follow(enter(connection.engine, settings, identity))
-            part = connection.follow(fetch_part(command.plan.url))
+            part = connection.follow(fetch_part(command.plan.url, settings))
             self.media.fetched(command.job, self.cache.encoded(part, command.law), self.now)
         except MediaError as problem:
             self.media.fetch_failed(command.job, Failure(FailureKind.UNPLAYABLE, str(problem)), self.now)

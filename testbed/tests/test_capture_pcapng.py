@@ -36,6 +36,12 @@ def test_the_blocks_are_those_of_the_format() -> None:
     assert second[20:] == b"wxyz\x01\0\x09\0step 1: a\0\0\0\x01\0\x01\0b\0\0\0" + bytes(4)
 
 
+def test_keys_stand_before_every_packet() -> None:
+    made = list(blocks(b"".join(pcapng(CAPTURE, {}, {}, b"CLIENT_RANDOM a b\n"))))
+    assert [kind for kind, _ in made] == [0x0A0D0D0A, 1, 10, 4, 6, 6]
+    assert made[2][1] == b"KSLT" + struct.pack("<I", 18) + b"CLIENT_RANDOM a b\n" + bytes(2)
+
+
 def test_a_step_is_told_on_the_first_packet_after_it_began() -> None:
     def step(t: float, index: int, state: str = "started") -> Event:
         return Event(t, "client", index, "step", {"index": index, "verb": "listen", "state": state})

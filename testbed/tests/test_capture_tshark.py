@@ -58,7 +58,7 @@ packets:
     data: !!binary |
       WzMyIGJ5dGVzIG1pc3NpbmcgaW4gY2FwdHVyZSBmaWxlXQ==
 """
-COLUMNS = 27
+COLUMNS = 29
 
 
 def tshark(output: str) -> Tshark:
@@ -69,7 +69,7 @@ def line(**fields: str) -> str:
     names = [
         "number", "t", "protocols", "source", "target", "udp_from", "udp_to", "tcp_from", "tcp_to", "stream", "length",
         "tcp_seq", "payload", "method", "status", "cseq", "call", "ssrc", "seq", "ts", "pt", "marker", "sound", "rtcp",
-        "malformed", "severity", "message",
+        "hello", "random", "malformed", "severity", "message",
     ]  # fmt: skip
     assert len(names) == COLUMNS
     return "\t".join(fields.get(name, "") for name in names) + "\n"

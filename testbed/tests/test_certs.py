@@ -9,11 +9,15 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from lemonade_testbed import cli
-from lemonade_testbed.certs import LIFE, Authority, write
+from lemonade_testbed.authority import LIFE, Authority
+from lemonade_testbed.certs import write
 from lemonade_testbed.places import UsageError
+from lemonade_wire.sip.keyring import Keyring
+from lemonade_wire.sip.smime import Identity
+from lemonade_wire.sip.uri import SipUri
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 NAMES = ("imap.example.com", "127.0.0.1", "::1", "sip:example.com")
@@ -74,6 +78,40 @@ def test_a_name_that_is_none_is_refused_and_nothing_written(name: str, tmp_path:
     with pytest.raises(UsageError, match="no host name, address or sip:DOMAIN"):
         write(tmp_path / "c", [[name]], NOW)
     assert not (tmp_path / "c").exists()
+
+
+def test_a_certificate_for_s_mime_names_users_and_enciphers_keys() -> None:
+    authority = Authority.make(NOW)
+    issued = authority.issue_smime(["ivr@media.example.net", "annc@media.example.net"], NOW)
+    certificate = x509.load_pem_x509_certificate(issued.certificate)
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.UniformResourceIdentifier) == [
+        "sip:ivr@media.example.net",
+        "sip:annc@media.example.net",
+    ]
+    usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+    assert (usage.key_encipherment, usage.digital_signature) == (True, False)
+    assert isinstance(certificate.public_key(), rsa.RSAPublicKey)
+    certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(authority.pem))
+
+
+@pytest.mark.parametrize("user", ["", "ivr", "@media.example.net", "ivr@", "i/r@media.example.net", "../x@a", "a@b@c"])
+def test_a_user_that_is_none_is_refused(user: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no USER@DOMAIN"):
+        write(tmp_path / "c", [], NOW, [[user]])
+    assert not (tmp_path / "c").exists()
+
+
+def test_the_command_makes_what_s_mime_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "certs"
+    command = ["certs", "--out", str(folder), "--name", "a.example", "--smime", "ivr@a.example,annc@a.example"]
+    assert cli.main([*command, "--smime", "joe@b.example"]) == 0
+    made = [folder / f"{name}.{kind}" for name in ("ivr@a.example", "joe@b.example") for kind in ("pem", "key")]
+    said = capsys.readouterr().out
+    assert all(f"{path}\n" in said for path in made)
+    Identity.read(made[0].read_bytes(), made[1].read_bytes())
+    ring = Keyring.of([made[0].read_bytes(), made[2].read_bytes()], datetime.now(UTC))
+    assert ring.find(SipUri.parse("sip:annc@a.example")) == ring.certificates[0]
 
 
 def test_an_authority_is_not_replaced(tmp_path: Path) -> None:

@@ -8,10 +8,12 @@ import yaml
 
 from lemonade_testbed.relay.rules import Plan
 from lemonade_testbed.runtime.base import EnvironmentBroken
+from lemonade_testbed.runtime.credentials import make_credentials
 from lemonade_testbed.runtime.docker_compose import Project, environment, run_file
 from lemonade_testbed.runtime.docker_network import FRONTS, Bridge, claim
 from lemonade_testbed.runtime.docker_tools import ROOT
 from lemonade_testbed.runtime.relay import with_fronts
+from lemonade_testbed.runtime.tls import Tls
 from lemonade_testbed.runtime.world import Setup, World
 
 
@@ -41,6 +43,8 @@ def test_nodes_get_the_scenario_s_options(tmp_path: Path, bridge: Bridge) -> Non
         services=("annc",),
         imap_idle=5,
         imap_contact="postmaster@example.net",
+        imap_fetch_time=0.5,
+        imap_max_part=1000,
         faults={"imap": "no-urlfetch"},
         scenario="stranger",
     )
@@ -64,12 +68,28 @@ def test_nodes_get_the_scenario_s_options(tmp_path: Path, bridge: Bridge) -> Non
     assert media["LEMONADE_SERVICE"] == "annc"
     assert media["LEMONADE_IMAP_IDLE"] == "5"
     assert media["LEMONADE_IMAP_CONTACT"] == "postmaster@example.net"
+    assert (media["LEMONADE_IMAP_FETCH_TIME"], media["LEMONADE_IMAP_MAX_PART"]) == ("0.5", "1000")
     assert media["LEMONADE_IMAP_USER"] == "mediaserver:s$cret"
     assert media["LEMONADE_TRUST_CALLER"] == f"{prefix}.13"
     assert (media["LEMONADE_IMAP_TLS"], media["LEMONADE_IMAP_CLEARTEXT_LOGIN"]) == ("never", "allowed")
     assert media["LEMONADE_RESOLVE"].split()[0] == f"imap.example.com={prefix}.11:143"
     assert "LEMONADE_FAULT" not in media
     assert {environment(made, role)["LEMONADE_SCENARIO"] for role in ("media", "client", "relay")} == {"stranger"}
+
+
+def test_a_scenario_with_tls_gives_files_and_asks_for_keys(tmp_path: Path, bridge: Bridge) -> None:
+    made = world(tmp_path, bridge, tls=Tls(media="required", client="preferred"))
+    made.credentials = make_credentials(made)
+    imap, media, client = (environment(made, role) for role in ("imap", "media", "client"))
+    assert imap["LEMONADE_TLS_CERT"] == "/evidence/imap-tls-cert.pem"
+    assert imap["LEMONADE_TLS_KEY"] == "/evidence/imap-tls-key.pem"
+    assert (media["LEMONADE_IMAP_TLS"], media["LEMONADE_IMAP_CLEARTEXT_LOGIN"]) == ("required", "never")
+    assert client["LEMONADE_IMAP_TLS"] == "preferred"
+    assert media["LEMONADE_IMAP_CA"] == "/evidence/media-imap-ca.pem"
+    assert client["LEMONADE_IMAP_CA"] == "/evidence/client-imap-ca.pem"
+    assert {node["LEMONADE_TLS_KEYLOG"] for node in (imap, media, client)} == {"/evidence/tls-keys.log"}
+    bare = environment(world(tmp_path, bridge, tls=Tls(media="required", certificate="none")), "imap")
+    assert not {"LEMONADE_TLS_CERT", "LEMONADE_TLS_KEY", "LEMONADE_TLS_KEYLOG"} & set(bare)
 
 
 def test_a_relay_stands_on_the_bridge_where_the_scenario_has_one(tmp_path: Path, bridge: Bridge) -> None:

@@ -65,7 +65,7 @@ def test_a_killed_runner_s_network_is_reaped_and_a_living_one_s_is_not(
         engine.networks.create(f"lemonade-test-{os.getpid()}-{n}", labels=own) for n, own in enumerate((dead, alive))
     ]
     try:
-        assert f"{tmp_path}/dead" in docker_engine.reap(engine)
+        docker_engine.reap(engine)  # or a run beside this test, which does so when it starts
         assert {network.id for network in engine.networks.list()} & {network.id for network in made} == {made[1].id}
     finally:
         for run in ("dead", "alive"):

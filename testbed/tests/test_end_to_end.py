@@ -213,3 +213,9 @@ def test_every_line_missing_from_a_real_trace_is_noticed(run: tuple[dict[str, An
             assert load_evidence(folder).problems, (trace.name, lines[place])
         trace.write_text("".join(lines))
     assert load_evidence(folder).problems == ()
+
+
+def test_one_worker_runs_the_whole_group(request: pytest.FixtureRequest) -> None:
+    """Workers tell groups by the names of tests; versions of pytest and xdist that disagree on names split them."""
+    grouped = request.config.getoption("loadgroup", default=False)
+    assert request.node.nodeid.endswith("@end-to-end") is bool(grouped)

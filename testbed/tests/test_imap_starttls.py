@@ -1,7 +1,7 @@
 """The media server and the IMAP server as processes, with TLS between them and certificates of `lemonade certs`.
 
-No scenario file says this, since a capture cannot read it: in containers a run's IMAP is in the clear. Here the nodes'
-own traces are judged, and the options that a run gives them are overruled.
+Beside the scenarios of TLS: which commands exactly are sent, and what the log says, whether the media server gets in or
+turns away. The options that a run gives the nodes are overruled, and the nodes' own traces are judged.
 """
 
 from __future__ import annotations

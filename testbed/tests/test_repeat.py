@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lemonade_testbed.cli import main
-from lemonade_testbed.ladder.model import Observed
+from lemonade_testbed.ladder.model import Observed, Seen, arrows_of, parallels_of
 from lemonade_testbed.repeat import Run, compare, run_of
 from lemonade_testbed.run import EXIT_OK, EXIT_USAGE, Ended, Job
 from lemonade_testbed.scenario.loader import load_scenario
@@ -64,6 +64,25 @@ def test_a_run_without_evidence_is_compared_by_its_verdict(tmp_path: Path) -> No
     run = run_of(scenario, Ended(Job(scenario, "invite-lost-1"), tmp_path, verdict, 1.0, 3))
     assert run.facts == {"verdict": ("error",), "ladder": (), "check relay did as told": ("red",)}
     assert (run.came, run.decisions) == ({}, ())
+
+
+def test_a_par_is_equal_in_any_order_and_nothing_else_is(tmp_path: Path) -> None:
+    scenario = load_scenario(SCENARIOS / "moved-call.yaml")
+    (parallel,) = parallels_of(scenario.ladder.tree)
+    first, *_, last = (arrow.index for arrow in arrows_of(parallel))
+    written = [arrow.index for arrow in scenario.ladder.arrows]
+
+    def run(order: list[int]) -> Run:
+        messages = tuple(Seen(0.0, "client", "media", response=False, words=("SIP",)) for _ in order)
+        verdict = Verdict("x", Outcome.PASS, (), Observed(messages), LadderResult(tuple(order)), ())
+        return run_of(scenario, Ended(Job(scenario, "x"), tmp_path, verdict, 1.0, 3))
+
+    inside = [*written[: first - 1], *written[first:last], first, *written[last:]]
+    outside = [2, 1, *written[2:]]
+    assert inside != written
+    assert compare([run(written), run(inside)]) == []
+    assert compare([run(written), run(outside)]) != []
+    assert compare([run(written), run(written[:-1])]) != []
 
 
 @pytest.mark.parametrize("times", ["1", "many"])

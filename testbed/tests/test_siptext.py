@@ -41,6 +41,10 @@ def request(body: str) -> str:
         ),
         (document('<notification><keypress digit="-" length="long" method="long"/></notification>'), "keypress - long"),
         (document("<notification/>"), "other"),
+        (
+            document('<request><playcollect><prompt><audio url="imap://h/ x"/></prompt></playcollect></request>'),
+            "playcollect",
+        ),
         (info("hello", "text/plain"), "other"),
     ],
 )

@@ -18,6 +18,7 @@ _STATUS = rb"(?:\*|[^\s+*(){%\"\\]+) +(?:OK|NO|BAD|BYE|PREAUTH)\b"
 _NO_LITERAL = re.compile(rb"\+|" + _STATUS, re.IGNORECASE)
 _ANEW = re.compile(rb"\* |" + _STATUS, re.IGNORECASE)
 _TAGGED = re.compile(r"([^\s+*(){%\"\\]+) +(OK|NO|BAD)\b", re.IGNORECASE)
+_NOBODY = re.compile(r"(?:anonymous|\"anonymous\") ", re.IGNORECASE)
 _COMMAND = re.compile(r"(\S+) +(AUTHENTICATE|LOGIN|STARTTLS)\b *(.*)", re.IGNORECASE | re.DOTALL)
 _NAME = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s"{]+')
 
@@ -166,6 +167,8 @@ class ImapSplitter:
             return line
         if name.upper() == "AUTHENTICATE":
             self._authenticating = tag
+        if name.upper() == "LOGIN" and _NOBODY.match(rest):  # what stands for its password is an address
+            return Line(line.t, True, line.text)
         first = _NAME.match(rest)
         head = line.text[: line.text.index(name) + len(name)]
         shown = [head, first[0]] if first else [head]

@@ -14,17 +14,25 @@ from pathlib import Path
 from lemonade_testbed.capture.pcap import Pcap
 from lemonade_testbed.evidence import Event, World
 
-_SECTION, _INTERFACE, _NAMES, _PACKET = 0x0A0D0D0A, 1, 4, 6
+_SECTION, _INTERFACE, _NAMES, _PACKET, _SECRETS = 0x0A0D0D0A, 1, 4, 6, 10
+_TLS_KEY_LOG = 0x544C534B
 _COMMENT, _TSRESOL, _NANOSECONDS, _USERAPPL = 1, 9, b"\x09", 4
 _IPV4_NAME = 1
 
 
-def pcapng(capture: Pcap, names: Mapping[str, str], comments: Mapping[int, Sequence[str]]) -> Iterable[bytes]:
-    """Yield the blocks of a file; `names` by IPv4 address, `comments` by a packet's place, counted from 0."""
+def pcapng(
+    capture: Pcap, names: Mapping[str, str], comments: Mapping[int, Sequence[str]], keys: bytes = b""
+) -> Iterable[bytes]:
+    """Yield the blocks of a file; `names` by IPv4 address, `comments` by a packet's place, counted from 0.
+
+    `keys` is a key log, with which a reader sees what TLS sessions said.
+    """
     application = _option(_USERAPPL, b"lemonade")
     yield _block(_SECTION, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1) + application + _option(0, b""))
     resolution = _option(_TSRESOL, _NANOSECONDS) + _option(0, b"")
     yield _block(_INTERFACE, struct.pack("<HHI", capture.link, 0, capture.snaplen) + resolution)
+    if keys:
+        yield _block(_SECRETS, struct.pack("<II", _TLS_KEY_LOG, len(keys)) + _padded(keys))
     records = b"".join(
         _option(_IPV4_NAME, socket.inet_aton(address) + name.encode() + b"\0") for address, name in names.items()
     )

@@ -10,20 +10,25 @@ from __future__ import annotations
 import base64
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from lemonade_testbed.capture.imapsplit import ImapSplitter
-from lemonade_testbed.capture.pcap import PcapError, read_pcap
+from lemonade_testbed.capture.pcap import Pcap, PcapError, read_pcap
+from lemonade_testbed.capture.pcapng import pcapng
 from lemonade_testbed.capture.sipsplit import split_sip
-from lemonade_testbed.capture.tshark import Frame, Stream, Tshark, TsharkError
+from lemonade_testbed.capture.tshark import Chunk, Frame, Stream, Tshark, TsharkError
 from lemonade_testbed.evidence import Event, Finding, World
 from lemonade_wire.mscml.masking import DigitMask
 from lemonade_wire.redact import Redactor
 from lemonade_wire.trace import mask_digits
 
+_CLIENT_HELLO = "1"
+_Inside = dict[frozenset[str], list[Chunk] | None]
 _RTCP_KINDS = {200: "SR", 201: "RR", 202: "SDES", 203: "BYE"}
 _CSEQ = re.compile(rb"^cseq[ \t]*:[ \t]*(.*?)\r?$", re.IGNORECASE | re.MULTILINE)
 _CALL_ID = re.compile(rb"^(?:call-id|i)[ \t]*:[ \t]*(.*?)\r?$", re.IGNORECASE | re.MULTILINE)
@@ -90,27 +95,62 @@ class _At:
     target: str
 
 
-def read_capture(path: Path, world: World, tshark: Tshark) -> Reading:
-    """Read a capture of a run; what cannot be read is a problem of the reading, never an exception."""
+def read_capture(path: Path, world: World, tshark: Tshark, keys: bytes = b"") -> Reading:
+    """Read a capture of a run; what cannot be read is a problem of the reading, never an exception.
+
+    `keys` is the key log of its TLS sessions (`lemonade_wire/tls/keylog.py`).
+    """
     making = _Making(world, Redactor(world.salt))
     try:
         capture = read_pcap(path)
         if not capture.whole:
             making.problems.append("the capture ends inside a packet, so it is not whole")
         sip = sorted({role.port for name, role in world.roles.items() if name != "imap" and role.port} - {5060})
-        frames = tshark.frames(path, sip)
-        talking = {frame.number_of("tcp.stream") for frame in frames if frame.number_of("tcp.len")}
+        with _with_keys(path, capture, keys) as readable:
+            frames = tshark.frames(readable, sip)
+            talking = {frame.number_of("tcp.stream") for frame in frames if frame.number_of("tcp.len")}
+            streams = tshark.streams(readable, sorted(talking))
+            inside = _inside(readable, tshark, frames, keys)
         for frame in frames:
             _frame(making, frame)
         lengths = _lengths(frames)
-        for stream in tshark.streams(path, sorted(talking)):
-            _stream(making, stream, lengths)
+        for stream in streams:
+            _stream(making, stream, lengths, inside)
     except (PcapError, TsharkError, OSError) as problem:
         return Reading((), problems=(f"the capture cannot be read: {problem}",), unreadable=True)
     remarks = tuple(f"{text} ({count} packets)" if count > 1 else text for text, count in making.remarks.items())
     return Reading(
         tuple(_numbered(making)), tuple(making.findings), tuple(making.problems), remarks, len(capture.packets)
     )
+
+
+@contextmanager
+def _with_keys(path: Path, capture: Pcap, keys: bytes) -> Iterator[Path]:
+    """Give a capture to read: as it is, or beside it for as long as this lasts, with the keys in it."""
+    if not keys:
+        yield path
+        return
+    with NamedTemporaryFile(dir=path.parent, prefix=path.stem, suffix=".pcapng") as file:
+        file.writelines(pcapng(capture, {}, {}, keys))
+        file.flush()
+        yield Path(file.name)
+
+
+def _inside(readable: Path, tshark: Tshark, frames: Sequence[Frame], keys: bytes) -> _Inside:
+    """Return what was said inside TLS by the two ends of a connection; None where the key log lacks its keys."""
+    found: _Inside = {}
+    numbers: set[int] = set()
+    for frame in frames:
+        if frame.fields.get("tls.handshake.type") == _CLIENT_HELLO:
+            known = frame.fields.get("tls.handshake.random", "").replace(":", "").encode() in keys.lower()
+            found[frozenset((frame.source, frame.target))] = [] if known else None
+            if known:
+                numbers.add(frame.number_of("tcp.stream"))
+    for chunk in tshark.decrypted(readable, {frame.number: frame for frame in frames}, sorted(numbers)):
+        said = found.get(frozenset((chunk.source, chunk.target)))
+        if said is not None:
+            said.append(chunk)
+    return found
 
 
 def _numbered(making: _Making) -> Iterator[Event]:
@@ -194,7 +234,7 @@ def _lengths(frames: Sequence[Frame]) -> dict[tuple[str, str], int]:
     return lengths
 
 
-def _stream(making: _Making, stream: Stream, lengths: Mapping[tuple[str, str], int]) -> None:
+def _stream(making: _Making, stream: Stream, lengths: Mapping[tuple[str, str], int], inside: _Inside) -> None:
     client, server = stream.peers
     source, target = map(making.role, stream.peers)
     got = Counter(dict.fromkeys((stream.peers, stream.peers[::-1]), 0))
@@ -203,18 +243,30 @@ def _stream(making: _Making, stream: Stream, lengths: Mapping[tuple[str, str], i
     if not stream.whole or any(lengths.get(ends, 0) > octets for ends, octets in got.items()):
         making.problems.append(f"octets of the connection {client} {server} are missing in the capture")
     if target == "imap":
-        _imap_stream(making, stream)
+        _imap_stream(making, stream, inside)
     elif target in {"media", "client"}:
         _sip_stream(making, stream)
     else:
         making.remarks[f"a TCP connection {source}->{target} ({server}) is neither IMAP nor SIP"] += 1
 
 
-def _imap_stream(making: _Making, stream: Stream) -> None:
+def _imap_stream(making: _Making, stream: Stream, inside: _Inside) -> None:
+    """Tell what was said in the clear, and behind STARTTLS what was said inside TLS."""
+    client, server = stream.peers
+    if not _imap_lines(making, stream.peers, stream.chunks).encrypted:
+        return
+    said = inside.get(frozenset(stream.peers), [])
+    if said is None:
+        making.problems.append(f"IMAP {client} {server} goes on encrypted, and no node has written down its keys")
+    else:
+        _imap_lines(making, stream.peers, said)
+
+
+def _imap_lines(making: _Making, peers: tuple[str, str], chunks: Iterable[Chunk]) -> ImapSplitter:
     splitter = ImapSplitter()
     numbers: dict[float, int] = {}
-    client, server = stream.peers
-    for chunk in stream.chunks:
+    client, server = peers
+    for chunk in chunks:
         numbers.setdefault(chunk.t, chunk.number)
         for line in splitter.feed(chunk.t, chunk.source == client, chunk.data):
             literals = [
@@ -226,8 +278,7 @@ def _imap_stream(making: _Making, stream: Stream) -> None:
                 ends, sides = (server, client), ("server", "client")
             fields = {"text": line.text, "literals": literals}
             making.tell(_At(line.t, numbers[line.t], *ends), "imap", fields, sides)
-    if splitter.encrypted:
-        making.remarks[f"IMAP {client} {server} goes on encrypted: not read from the capture"] += 1
+    return splitter
 
 
 def _sip_stream(making: _Making, stream: Stream) -> None:

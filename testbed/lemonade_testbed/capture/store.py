@@ -25,6 +25,7 @@ View = Literal["capture", "traces", "both"]
 VIEWS: tuple[View, ...] = get_args(View)
 CAPTURE = Path("secret/capture.pcap")
 CAPTURE_NG = Path("secret/capture.pcapng")
+KEYS = Path("secret/tls-keys.log")
 READ = "capture.jsonl"
 WIRE = frozenset({"sip", "imap", "rtp", "rtcp"})
 """The kinds of events that cross the wire: of these the capture wins over the traces."""
@@ -79,7 +80,7 @@ def _reading(folder: Path, evidence: Evidence, find: FindTshark) -> Reading | No
         tshark = find()
         if tshark is None:
             return Reading((), problems=(f"{CAPTURE} cannot be read: no tshark here; apt-get install tshark",))
-        reading = read_capture(capture, evidence.world, tshark)
+        reading = read_capture(capture, evidence.world, tshark, _keys(folder))
         if not reading.unreadable:
             made.write_text(written(reading), encoding="utf-8")
             keep_for_people(folder, evidence)
@@ -88,7 +89,7 @@ def _reading(folder: Path, evidence: Evidence, find: FindTshark) -> Reading | No
 
 
 def keep_for_people(folder: Path, evidence: Evidence) -> None:
-    """Write `secret/capture.pcapng`: the capture with names and a comment per step of the client's script.
+    """Write `secret/capture.pcapng`: the capture with names, keys, and a comment per step of the client's script.
 
     Raises EvidenceError where the capture cannot be read.
     """
@@ -97,7 +98,11 @@ def keep_for_people(folder: Path, evidence: Evidence) -> None:
     except (OSError, PcapError) as problem:
         raise EvidenceError(str(problem)) from problem
     comments = step_comments(capture, evidence.of("step", "client"))
-    write_secret(folder / CAPTURE_NG, pcapng(capture, names_of(evidence.world), comments))
+    write_secret(folder / CAPTURE_NG, pcapng(capture, names_of(evidence.world), comments, _keys(folder)))
+
+
+def _keys(folder: Path) -> bytes:
+    return (folder / KEYS).read_bytes() if (folder / KEYS).is_file() else b""
 
 
 def written(reading: Reading) -> str:

@@ -23,11 +23,13 @@ IMAGE = "lemonade-capture"
 PATIENCE = 120.0
 """Seconds that one reading may take on a busy machine."""
 _ALWAYS = ("-n", "--disable-protocol", "imap", "--enable-heuristic", "rtp_udp", "-r", "-")
+_IN_ORDER = ("-o", "tcp.reassemble_out_of_order:TRUE")
 _FIELDS = (
     "frame.number", "frame.time_epoch", "frame.protocols", "ip.src", "ip.dst", "udp.srcport", "udp.dstport",
     "tcp.srcport", "tcp.dstport", "tcp.stream", "tcp.len", "tcp.seq", "udp.payload",
     "sip.Method", "sip.Status-Code", "sip.CSeq", "sip.Call-ID",
     "rtp.ssrc", "rtp.seq", "rtp.timestamp", "rtp.p_type", "rtp.marker", "rtp.payload", "rtcp.pt",
+    "tls.handshake.type", "tls.handshake.random",
     "_ws.malformed", "_ws.expert.severity", "_ws.expert.message",
 )  # fmt: skip
 _MANY = "\x1e"
@@ -130,6 +132,20 @@ class Tshark:
         follow = [word for number in numbers for word in ("-z", f"follow,tcp,yaml,{number}")]
         return list(_streams(self.run([*_ALWAYS, "-q", *follow], capture).decode(errors="replace")))
 
+    def decrypted(self, capture: Path, frames: Mapping[int, Frame], numbers: Sequence[int]) -> list[Chunk]:
+        """Return what was said inside TLS on connections, by tshark's numbers for them; raises TsharkError.
+
+        The capture holds the keys; `frames` are its packets by number.
+        """
+        if not numbers:
+            return []
+        follow = [word for number in numbers for word in ("-z", f"follow,tls,yaml,{number}")]
+        out = self.run([*_ALWAYS, *_IN_ORDER, "-q", *follow], capture).decode(errors="replace")
+        # its words on the two ends are not used: version 4.0 leaves one of them out
+        return [
+            Chunk(number, t, frames[number].source, frames[number].target, data) for number, _, t, data in _chunks(out)
+        ]
+
 
 def installed_tshark() -> Tshark | None:
     """Return the tshark of this machine, or else that of the capture's image, or None."""
@@ -206,14 +222,23 @@ def _streams(text: str) -> Iterator[Stream]:
         peers = {number: f"{host}:{port}" for number, host, port in _PEER.findall(part)}
         if set(peers) != {"0", "1"}:
             raise TsharkError("tshark's connection has not two ends")
-        chunks = []
-        for number, peer, t, lines in _CHUNK.findall(part):
-            try:
-                data = base64.b64decode("".join(lines.split()), validate=True)
-            except binascii.Error as problem:
-                raise TsharkError(f"tshark's octets of packet {number} cannot be read: {problem}") from problem
-            chunks.append(Chunk(int(number), float(t), peers[peer], peers["1" if peer == "0" else "0"], data))
-        if len(chunks) != part.count("- packet:"):
-            raise TsharkError("tshark's connection is written in an unknown way")
+        chunks = [
+            Chunk(number, t, peers[peer], peers["1" if peer == "0" else "0"], data)
+            for number, peer, t, data in _chunks(part)
+        ]
         whole = not any(_MISSING.search(chunk.data) for chunk in chunks)
         yield Stream((peers["0"], peers["1"]), tuple(chunks), whole)
+
+
+def _chunks(text: str) -> list[tuple[int, str, float, bytes]]:
+    """Return packet, end, time and octets of each piece of a connection."""
+    found = []
+    for number, peer, t, lines in _CHUNK.findall(text):
+        try:
+            data = base64.b64decode("".join(lines.split()), validate=True)
+        except binascii.Error as problem:
+            raise TsharkError(f"tshark's octets of packet {number} cannot be read: {problem}") from problem
+        found.append((int(number), peer, float(t), data))
+    if len(found) != text.count("- packet:"):
+        raise TsharkError("tshark's connection is written in an unknown way")
+    return found

@@ -5,7 +5,20 @@ from __future__ import annotations
 import re
 from difflib import get_close_matches
 
-from lemonade_testbed.checks import answer, asking, client, ivr, logs, part, recorded, relay, tickets, timing
+from lemonade_testbed.checks import (
+    answer,
+    asking,
+    client,
+    entering,
+    ivr,
+    logs,
+    part,
+    recorded,
+    relay,
+    secured,
+    tickets,
+    timing,
+)
 from lemonade_testbed.checks.audio import heard_is_part
 from lemonade_testbed.checks.base import Check
 from lemonade_testbed.evidence import Evidence
@@ -43,9 +56,11 @@ CHECKS: dict[str, Check] = {
         *asking.CHECKS,
         *ivr.CHECKS,
         *client.CHECKS,
+        *entering.CHECKS,
         *logs.CHECKS,
         *relay.CHECKS,
         *recorded.CHECKS,
+        *secured.CHECKS,
     )
 }
 

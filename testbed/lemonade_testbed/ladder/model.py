@@ -149,6 +149,18 @@ def arrows_of(node: Node) -> Iterator[Arrow]:
                 yield from arrows_of(branch)
 
 
+def parallels_of(node: Node) -> Iterator[Par]:
+    """Yield each `par` below `node` that is in no other one."""
+    match node:
+        case Par():
+            yield node
+        case Sequence(items) | Alt(items):
+            for item in items:
+                yield from parallels_of(item)
+        case Opt(body) | Loop(body):
+            yield from parallels_of(body)
+
+
 @dataclass(frozen=True)
 class Ladder:
     """An expected ladder: its tree, and its text as written."""
@@ -160,6 +172,13 @@ class Ladder:
     def arrows(self) -> tuple[Arrow, ...]:
         """All arrows in document order; the arrow with index i is at place i - 1."""
         return tuple(arrows_of(self.tree))
+
+    @property
+    def imap_commands(self) -> frozenset[tuple[str, str]]:
+        """The IMAP commands that it names, each with the role that sends it."""
+        return frozenset(
+            (one.source, one.words[1]) for one in self.arrows if one.words[0] == "IMAP" and not one.response
+        )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from lemonade_testbed.evidence import Event, Evidence, World
@@ -65,11 +65,14 @@ def ends_of(event: Event, world: World) -> tuple[str | None, str | None]:
     return (local, remote) if event.text("way") == "sent" else (remote, local)
 
 
-def observe(evidence: Evidence) -> Observed:
-    """Return the observed ladder with what was ignored, folded, and told differently by the nodes."""
+def observe(evidence: Evidence, named: Collection[tuple[str, str]] = ()) -> Observed:
+    """Return the observed ladder with what was ignored, folded, and told differently by the nodes.
+
+    `named`: IMAP commands, each with the role that sends it, that are not left out though others would be.
+    """
     remarks = list(dict.fromkeys(_strangers(evidence)))
     sip, sip_remarks, resent = observe_sip(evidence)
-    imap, imap_remarks, ignored = _observe_imap(evidence)
+    imap, imap_remarks, ignored = _observe_imap(evidence, named)
     requests = dividing_requests(sip, evidence.world, _escapes(evidence, sip))
     packets, codecs = read_packets(evidence), offered_codecs(evidence)
     rtp = [*rtp_arrows(packets, requests, codecs), *key_arrows(packets, codecs)]
@@ -193,7 +196,9 @@ class _Command:
     data: bool | None = None
 
 
-def _observe_imap(evidence: Evidence) -> tuple[list[Seen], list[str], dict[str, int]]:
+def _observe_imap(
+    evidence: Evidence, named: Collection[tuple[str, str]]
+) -> tuple[list[Seen], list[str], dict[str, int]]:
     open_commands: dict[tuple[str, str, str], _Command] = {}
     times: Counter[tuple[str, ...]] = Counter()
     found: dict[tuple[str, ...], _Copies] = {}
@@ -220,13 +225,14 @@ def _observe_imap(evidence: Evidence) -> tuple[list[Seen], list[str], dict[str, 
         found.setdefault(key, _Copies(*ends)).add(event.node, event.text("way"), place)
         if key not in labels or event.text("way") == "sent":
             labels[key] = words
-    return _imap_messages(evidence, found, labels)
+    return _imap_messages(evidence, found, labels, named)
 
 
 def _imap_messages(
     evidence: Evidence,
     found: Mapping[tuple[str, ...], _Copies],
     labels: Mapping[tuple[str, ...], _Words],
+    named: Collection[tuple[str, str]],
 ) -> tuple[list[Seen], list[str], dict[str, int]]:
     seen: list[Seen] = []
     remarks: list[str] = []
@@ -237,7 +243,8 @@ def _imap_messages(
         response = key[2] == "answer"
         since = begun.setdefault(key[0], evidence.events[copies.first()].t)
         command = str(words[2 if response else 1])
-        if command in IGNORED_COMMANDS:
+        asker = copies.target if response else copies.source
+        if command in IGNORED_COMMANDS and (asker, command) not in named:
             ignored[command] += 0 if response else 1
             continue
         t = evidence.events[copies.first()].t

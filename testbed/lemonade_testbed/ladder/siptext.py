@@ -117,18 +117,19 @@ def read_sip(text: str) -> SipText:
 
 
 @lru_cache(maxsize=1024)
-def _read_mscml(content_type: str, body: str) -> Document | None:
+def _read_mscml(content_type: str, body: str) -> Document | MscmlError | None:
     if content_type != CONTENT_TYPE:
         return None
     try:
         return parse_document(body.encode(), tolerance=_TOLERANT)
-    except MscmlError:
-        return None
+    except MscmlError as problem:
+        return problem
 
 
 def mscml_of(message: SipText) -> Document | None:
     """Return the MSCML content of a message, or None where there is none that can be read."""
-    return _read_mscml(message.content_type, message.body)
+    content = _read_mscml(message.content_type, message.body)
+    return None if isinstance(content, MscmlError) else content
 
 
 def prompt_url(request: Document | None) -> str | None:
@@ -165,8 +166,10 @@ def _info_words(message: SipText) -> tuple[str | Url, ...]:
         return (message.content_type.partition("/")[2], key)
     if "pkcs7" in message.content_type:
         return ("encrypted",)
-    match mscml_of(message):
-        case None:
+    match _read_mscml(message.content_type, message.body):
+        case MscmlError(request=str(name)):  # of a request that cannot be read the name alone is told
+            return (name,)
+        case None | MscmlError():
             masked = _MASKED.search(message.body)
             return ("keypress", "-", masked[1]) if masked else ("other",)
         case Response() as response:

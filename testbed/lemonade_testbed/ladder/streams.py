@@ -1,8 +1,9 @@
 """Divides RTP packets into the arrows of a ladder, by the signalling around them; keys (RFC 4733) are arrows too.
 
 An arrow ends at the next request between client and media server. Packets between that request and its final
-response, and up to 100 ms after a stop, an escape key or a BYE, still belong to the arrow just ended; where none was
-open they make one of their own. A press of a key in RTP is one arrow, at its first packet; it divides nothing.
+response, and up to 100 ms after a stop, an escape key, another request, an INVITE to ivr or a BYE, still belong to the
+arrow just ended; where none was open they make one of their own. A press of a key in RTP is one arrow, at its first
+packet; it divides nothing.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from lemonade_wire.rtp.telephone_event import KeyPressed, KeyReceiver
 from lemonade_wire.sdp.codec import STATIC, TELEPHONE_EVENT, Codec
 
 AFTER_STOP = 0.1
-"""Seconds after a stop, an escape key, another request or a BYE in which packets belong to the arrow just ended."""
-_STOPPING = {("stop",), ("playcollect",), ("play",)}
+"""Seconds after what stops a playing in which packets belong to the arrow just ended."""
+# An INVITE to ivr plays nothing; one to annc begins a playing itself, and the sender has stopped before its 200.
+_STOPPING = {("stop",), ("playcollect",), ("play",), ("ivr",)}
 _UNANSWERED = 0.5
 _REORDER = 100
 _JUMP = 3000

@@ -27,7 +27,7 @@ IGNORED_COMMANDS = _words(
     UNSELECT CLOSE LOGOUT
     """
 )
-"""Commands that are left out of a ladder, with their replies (and the greeting)."""
+"""Commands that are left out of a ladder that does not name them, with their replies (and the greeting)."""
 IMAP_COMMANDS = IGNORED_COMMANDS | _words(
     """
     FETCH GENURLAUTH URLFETCH RESETKEY GETMETADATA SETMETADATA GETANNOTATION SETANNOTATION APPEND STORE

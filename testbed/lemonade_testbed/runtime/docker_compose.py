@@ -23,6 +23,8 @@ from lemonade_testbed.runtime.world import ROLES, World
 CAPTURE = "capture"
 EVIDENCE = "/evidence"
 """The folder in every container that its traces and recordings are written to."""
+KEY_LOG = "tls-keys.log"
+"""The file below EVIDENCE into which a node writes the secrets of its TLS sessions."""
 RELAY_FILE = "relay.json"
 _COMPOSE = Path(__file__).resolve().parents[3] / "compose"
 
@@ -121,6 +123,10 @@ def environment(world: World, role: str) -> dict[str, str]:
         values["SCENARIO"] = setup.scenario
     if role in setup.faults:
         values["FAULT"] = setup.faults[role]
+    for option, path in world.credentials.get(role, {}).items():
+        values[option.replace("-", "_").upper()] = f"{EVIDENCE}/{path.name}"
+    if setup.tls is not None and role in world.credentials:
+        values["TLS_KEYLOG"] = f"{EVIDENCE}/{KEY_LOG}"  # what a capture is read with
     return {f"LEMONADE_{name}": value for name, value in (values | _OPTIONS.get(role, _none)(world)).items()}
 
 
@@ -147,14 +153,17 @@ def _media(world: World) -> dict[str, str]:
         "RTP_PORTS": MEDIA_RTP_PORTS,
         "ALLOW_IMAP": world.roles["imap"].name,
         "RESOLVE": _words(world.rules()),
-        # a capture reads what is in the clear alone
-        "IMAP_TLS": "never",
-        "IMAP_CLEARTEXT_LOGIN": "allowed",
+        "IMAP_TLS": world.setup.tls_policy("media"),
+        "IMAP_CLEARTEXT_LOGIN": "never" if world.setup.tls else "allowed",
     }
     if world.setup.imap_idle is not None:
         values["IMAP_IDLE"] = str(world.setup.imap_idle)
     if world.setup.imap_contact:
         values["IMAP_CONTACT"] = world.setup.imap_contact
+    if world.setup.imap_fetch_time is not None:
+        values["IMAP_FETCH_TIME"] = f"{world.setup.imap_fetch_time:g}"
+    if world.setup.imap_max_part is not None:
+        values["IMAP_MAX_PART"] = str(world.setup.imap_max_part)
     if world.setup.services:
         values["SERVICE"] = _words(world.setup.services)
     if callers := world.callers():
@@ -163,7 +172,8 @@ def _media(world: World) -> dict[str, str]:
 
 
 def _client(world: World) -> dict[str, str]:
-    return {"RTP_PORTS": CLIENT_RTP_PORTS, "RESOLVE": _words(world.rules())}
+    values = {"RTP_PORTS": CLIENT_RTP_PORTS, "RESOLVE": _words(world.rules())}
+    return values | {"IMAP_TLS": world.setup.tls_policy("client")}
 
 
 def _none(_world: World) -> dict[str, str]:

@@ -14,11 +14,13 @@ from pathlib import Path
 import docker
 from docker.errors import APIError
 
+from lemonade_testbed.capture.pcapng import write_secret
 from lemonade_testbed.checks.recorded import RECORDED
 from lemonade_testbed.runtime import docker_engine
 from lemonade_testbed.runtime.base import EnvironmentBroken, Stopped
+from lemonade_testbed.runtime.credentials import make_credentials
 from lemonade_testbed.runtime.docker_capture import Capture
-from lemonade_testbed.runtime.docker_compose import CAPTURE, EVIDENCE, RELAY_FILE, Project, services
+from lemonade_testbed.runtime.docker_compose import CAPTURE, EVIDENCE, KEY_LOG, RELAY_FILE, Project, services
 from lemonade_testbed.runtime.docker_network import FRONTS, Bridge, claim
 from lemonade_testbed.runtime.docker_node import DockerNode
 from lemonade_testbed.runtime.docker_tools import TOOLS
@@ -95,6 +97,7 @@ class DockerRuntime:
             bridge = self._bridge = claim(self._taken())
             places = bridge.places()
             world = World(setup, with_fronts(places, FRONTS) if setup.relay else places, runtime="docker")
+            world.credentials = make_credentials(world)
             labels = docker_engine.labels(self._table.run, keep=self._outlive)
             try:
                 Project(world, bridge, labels, self._overlays, self._services(world)).create()
@@ -160,8 +163,11 @@ class DockerRuntime:
         await_ready(self.nodes["relay"], self.world, self._table, self.trace, self._patience)
 
     def _start(self, role: str) -> None:
-        self.nodes[role].put(EVIDENCE, {})
+        self.nodes[role].put(EVIDENCE, self._credentials(role))
         self._begin(self.nodes[role].start)
+
+    def _credentials(self, role: str) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in self.world.credentials.get(role, {}).values()}
 
     def _begin(self, start: Callable[[], None]) -> None:
         if self._table.stopping.is_set():
@@ -199,7 +205,8 @@ class DockerRuntime:
         """Run the client's script for `seconds` at most, or a little longer than a server that dies."""
         client = self.nodes["client"]
         spoken = {path.name: path.read_bytes() for path in script.parent.glob("*.wav")}
-        client.put(EVIDENCE, {"script.json": script.read_bytes(), **spoken})
+        files = {"script.json": script.read_bytes(), **spoken, **self._credentials("client")}
+        client.put(EVIDENCE, files)
         self._begin(client.start)
         watch(self.world, self.nodes, seconds, self._table.stopping)
 
@@ -225,6 +232,9 @@ class DockerRuntime:
                 self._fetch_log(role)
                 names = [self.world.trace(role).name, *_SOUNDS.get(role, ())]
                 self.nodes[role].bring(EVIDENCE, {name: self.world.setup.folder / name for name in names})
+        if self.world.setup.tls is not None:
+            logs = [self.nodes[role].get(f"{EVIDENCE}/{KEY_LOG}") or b"" for role in ROLES if role in self.nodes]
+            write_secret(self.world.setup.secret() / KEY_LOG, logs)
 
     def _fetch_log(self, role: str) -> None:
         if role in self.nodes and self._bridge is not None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from lemonade_testbed.runtime.base import EnvironmentBroken
+from lemonade_testbed.runtime.credentials import make_credentials
 from lemonade_testbed.runtime.merging import merge_traces
 from lemonade_testbed.runtime.network import Network, claim
 from lemonade_testbed.runtime.processes import NodeProcess, ProcessTable
@@ -65,6 +66,7 @@ class LocalRuntime:
         self._network = claim()
         places = self._network.places()
         self._world = World(setup, with_fronts(places) if setup.relay else places)
+        self._world.credentials = make_credentials(self._world)
         sink = self._world.trace("testbed").open("a", encoding="utf-8")
         self._trace = Trace("testbed", sink, Redactor(setup.salt))
         return self._world
@@ -140,6 +142,8 @@ def node_options(world: World, role: str) -> list[str]:
     options += ["--trace", str(world.trace(role)), "--trace-salt", setup.salt]
     if role in setup.faults:
         options += ["--fault", setup.faults[role]]
+    for option, path in world.credentials.get(role, {}).items():
+        options += [f"--{option}", str(path)]
     return options + _OPTIONS[role](world)
 
 
@@ -165,8 +169,8 @@ def _imap_options(world: World) -> list[str]:
 def _media_options(world: World) -> list[str]:
     options = ["--rtp-ports", MEDIA_RTP_PORTS, "--allow-imap", world.roles["imap"].name]
     options += ["--recordings", str(world.setup.folder)]
-    # evidence is read off the wire: in a run IMAP is in the clear, passwords too
-    options += ["--imap-tls", "never", "--imap-cleartext-login", "allowed"]
+    options += ["--imap-tls", world.setup.tls_policy("media")]
+    options += ["--imap-cleartext-login", "never" if world.setup.tls else "allowed"]
     options += [word for caller in world.callers() for word in ("--trust-caller", caller)]
     if world.setup.identity:
         options += ["--imap-user", ":".join(world.setup.identity)]
@@ -174,13 +178,18 @@ def _media_options(world: World) -> list[str]:
         options += ["--imap-idle", str(world.setup.imap_idle)]
     if world.setup.imap_contact:
         options += ["--imap-contact", world.setup.imap_contact]
+    if world.setup.imap_fetch_time is not None:
+        options += ["--imap-fetch-time", f"{world.setup.imap_fetch_time:g}"]
+    if world.setup.imap_max_part is not None:
+        options += ["--imap-max-part", str(world.setup.imap_max_part)]
     for service in world.setup.services:
         options += ["--service", service]
     return options + _rules(world)
 
 
 def _client_options(world: World) -> list[str]:
-    return ["--rtp-ports", CLIENT_RTP_PORTS, "--heard", str(world.setup.folder / "heard.wav"), *_rules(world)]
+    options = ["--rtp-ports", CLIENT_RTP_PORTS, "--heard", str(world.setup.folder / "heard.wav")]
+    return [*options, "--imap-tls", world.setup.tls_policy("client"), *_rules(world)]
 
 
 def _rules(world: World) -> list[str]:

@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lemonade_testbed.relay.rules import Plan
+from lemonade_testbed.runtime.tls import Tls
 
 SERVERS = ("imap", "media")
 ROLES = (*SERVERS, "client")
@@ -17,6 +18,8 @@ IMAP_NAME = "imap.example.com"
 MEDIA_NAME = "media.example.net"
 IMAP_PORT = 1143
 SIP_PORT = 5060
+Smime = Literal["no", "yes", "client-alone", "wrong-key"]
+"""Who can encrypt: nobody, both, the client alone (the media server has no key), or the client for another's key."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +32,10 @@ class Setup:
     answered, empty for all. `anonymous_life`: seconds that anonymous URLs may live, None for no limit.
     `services`: those that the media server offers, empty for all. `trusted_caller`: whether the media server uses its
     identity for the client. `imap_idle`: seconds that it keeps an IMAP connection, None for its default.
-    `imap_contact`: its administrator's address, empty for none. `faults`: role to the name of its fault.
-    `relay`: what happens between the nodes, None where they reach each other directly. `scenario`: its name, which the
-    nodes are told; empty for none.
+    `imap_contact`: its administrator's address, empty for none. `imap_fetch_time` (seconds), `imap_max_part` (octets):
+    the most that a fetch may take, None for its defaults. `faults`: role to the name of its fault. `smime`: who can
+    encrypt. `tls`: how the IMAP server is spoken to, None for in the clear alone. `relay`: what happens between the
+    nodes, None where they reach each other directly. `scenario`: its name, which the nodes are told; empty for none.
     """
 
     folder: Path
@@ -47,10 +51,14 @@ class Setup:
     trusted_caller: bool = True
     imap_idle: int | None = None
     imap_contact: str = ""
+    smime: Smime = "no"
+    imap_fetch_time: float | None = None
+    imap_max_part: int | None = None
     profile: str = "draft-07"
     salt: str = ""
     seed: int = 1
     faults: Mapping[str, str] = field(default_factory=dict)
+    tls: Tls | None = None
     relay: Plan | None = None
     scenario: str = ""
 
@@ -59,6 +67,10 @@ class Setup:
         folder = self.folder / "secret"
         folder.mkdir(mode=0o700, exist_ok=True)
         return folder
+
+    def tls_policy(self, role: str) -> str:
+        """Return whether a role uses STARTTLS: never, unless the scenario says so."""
+        return {"media": self.tls.media, "client": self.tls.client}[role] if self.tls else "never"
 
 
 @dataclass(frozen=True)
@@ -86,8 +98,8 @@ class World:
     `exits`: exit codes (minus the signal's number when killed). `died`: the servers that ended by themselves after
     they were ready, or else a client that was not done in time: when, exit code, why, last log lines. Times are
     seconds since 1970; `media_length` seconds. `capture`: the counts of the packet capture, None where there is none;
-    `lines`: how many each node's trace had when it was collected. `freshen` brings the log of a role up to date, where
-    it is not written as it comes.
+    `lines`: how many each node's trace had when it was collected. `credentials`: role to option to the secret file that
+    it names. `freshen` brings the log of a role up to date, where it is not written as it comes.
     """
 
     setup: Setup
@@ -100,6 +112,7 @@ class World:
     runtime: str = "local"
     capture: dict[str, Any] | None = None
     lines: dict[str, int] = field(default_factory=dict)
+    credentials: Mapping[str, Mapping[str, Path]] = field(default_factory=dict, repr=False)
     freshen: Callable[[str], None] = field(default=lambda _role: None, repr=False)
 
     def rules(self) -> list[str]:

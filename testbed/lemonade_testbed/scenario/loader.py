@@ -15,6 +15,8 @@ from lemonade_testbed.clauses import SCENARIOS, Clause, load_clauses
 from lemonade_testbed.ladder.model import Ladder
 from lemonade_testbed.ladder.parser import LadderError, parse_ladder
 from lemonade_testbed.relay.rules import Plan, Rule, RuleError, parse_rule, parse_seed
+from lemonade_testbed.runtime.tls import Policy, Shown, Tls
+from lemonade_testbed.runtime.world import Smime
 from lemonade_testbed.scenario.model import Given, NamedFault, Scenario, find_file
 from lemonade_testbed.verdict import Place
 from lemonade_wire.script import ScriptError, Step, bind, dump_steps, load_yaml_file, parse_steps
@@ -59,8 +61,25 @@ def _whole_seconds(text: str | None) -> int | None:
     return None if text is None else int(parse_duration(text))
 
 
+def _seconds(text: str | None) -> float | None:
+    return None if text is None else parse_duration(text)
+
+
+def _octets(text: str | None) -> int | None:
+    if text is not None and re.fullmatch(r"[1-9][0-9]{0,11}", text) is None:
+        raise ValueError(f"{text!r} is no number of octets: 1 or more is expected")
+    return None if text is None else int(text)
+
+
 _Password = Annotated[str, AfterValidator(_password)]
 _Name = Annotated[str, AfterValidator(_name)]
+
+
+class _Tls(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    media: Policy = "never"
+    client: Policy = "never"
+    certificate: Shown = "own"
 
 
 class _Given(BaseModel):
@@ -76,9 +95,15 @@ class _Given(BaseModel):
     anonymous_life: Annotated[int | None, BeforeValidator(_whole_seconds)] = Field(None, alias="anonymous-life")
     imap_idle: Annotated[int | None, BeforeValidator(_whole_seconds)] = Field(None, alias="imap-idle")
     imap_contact: str = Field("", alias="imap-contact", pattern=r"^\S+@\S+$|^$")
+    imap_fetch_time: Annotated[float | None, BeforeValidator(_seconds)] = Field(
+        None, alias="imap-fetch-time", ge=0.1, le=3600
+    )
+    imap_max_part: Annotated[int | None, BeforeValidator(_octets)] = Field(None, alias="imap-max-part")
     services: tuple[Literal["annc", "ivr"], ...] = ()
     wrong: dict[Literal["client", "imap", "media"], str] = Field(default_factory=dict)
+    smime: Smime = "no"
     trusted_caller: Literal["yes", "no"] = Field("yes", alias="trusted-caller")
+    tls: _Tls | None = None
 
 
 class _Needs(BaseModel):
@@ -185,6 +210,10 @@ def _given(root: MapNode, given: _Given, folders: Iterable[Path]) -> Given:
         trusted_caller=given.trusted_caller == "yes",
         imap_idle=given.imap_idle,
         imap_contact=given.imap_contact,
+        tls=None if given.tls is None else Tls(**given.tls.model_dump()),
+        smime=given.smime,
+        imap_fetch_time=given.imap_fetch_time,
+        imap_max_part=given.imap_max_part,
     )
 
 

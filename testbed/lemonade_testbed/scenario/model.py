@@ -9,6 +9,8 @@ from typing import Any
 
 from lemonade_testbed.ladder.model import Ladder
 from lemonade_testbed.relay.rules import Plan
+from lemonade_testbed.runtime.tls import Tls
+from lemonade_testbed.runtime.world import Smime
 from lemonade_testbed.verdict import Place
 
 
@@ -21,8 +23,10 @@ class Given:
     of the media server at the IMAP server, None for a media server without one; `submit_users`, `applications`,
     `media_servers`, `fetch_users`, `anonymous_life` (seconds): settings of the IMAP server. `services`: those of the
     media server, empty for all; `trusted_caller`: whether it uses its identity for the client; `imap_idle`: seconds
-    that it keeps an IMAP connection; `imap_contact`: its administrator's address. `wrong`: role to a fault of its
-    reference node that is part of this world: what the others make of it is judged.
+    that it keeps an IMAP connection; `imap_contact`: its administrator's address; `imap_fetch_time` (seconds),
+    `imap_max_part` (octets): the most that a fetch may take, None for its defaults; `smime`: who can encrypt MSCML;
+    `tls`: how the IMAP server is spoken to, None for in the clear alone.
+    `wrong`: role to a fault of its reference node that is part of this world: what the others make of it is judged.
     """
 
     message: str
@@ -39,6 +43,10 @@ class Given:
     trusted_caller: bool = True
     imap_idle: int | None = None
     imap_contact: str = ""
+    tls: Tls | None = None
+    smime: Smime = "no"
+    imap_fetch_time: float | None = None
+    imap_max_part: int | None = None
 
     @property
     def owner(self) -> tuple[str, str]:

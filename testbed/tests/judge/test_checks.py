@@ -204,11 +204,13 @@ def test_a_response_of_failure_tells_why_and_of_what(ivr: Flow) -> None:
 
 def test_anonymous_logs_in_by_login_where_it_must(annc: Flow) -> None:
     words = "anonymous login by the rules"
-    annc.change("authenticate", "AUTHENTICATE ANONYMOUS ***", 'LOGIN "anonymous" ***')
+    annc.change("authenticate", "AUTHENTICATE ANONYMOUS ***", 'LOGIN "anonymous" "postmaster@example.net"')
     assert not run(words, annc).ok
     annc.change("authenticate-ok", "OK in", "OK [CAPABILITY IMAP4rev1 URLAUTH=BINARY] in")
     annc.drop("greeting")
     assert run(words, annc).ok
+    annc.change("authenticate", '"postmaster@example.net"', "null")
+    assert run(words, annc).seen == "LOGIN ANONYMOUS"
 
 
 def test_two_fetches_over_one_connection(annc: Flow) -> None:

@@ -73,6 +73,14 @@ def test_ignored_commands_are_counted_and_left_out(annc: Flow) -> None:
     assert observe(annc.evidence()).ignored == {"AUTHENTICATE": 1, "LOGIN": 1, "LOGOUT": 1}
 
 
+def test_an_ignored_command_that_is_named_for_its_sender_is_shown(annc: Flow) -> None:
+    observed = observe(annc.evidence(), {("media", "AUTHENTICATE")})
+    assert observed.ignored == {"LOGIN": 1, "LOGOUT": 1}
+    lines = [str(seen) for seen in observed.messages if "AUTHENTICATE" in seen.words]
+    assert lines == ["media->>imap: IMAP AUTHENTICATE", "imap-->>media: IMAP OK AUTHENTICATE"]
+    assert observe(annc.evidence(), {("client", "AUTHENTICATE")}).ignored["AUTHENTICATE"] == 1
+
+
 def test_retransmissions_are_folded_and_counted(annc: Flow) -> None:
     annc["invite"].copies = 3
     observed = observe(annc.evidence())
@@ -160,6 +168,21 @@ def test_rtp_until_a_second_request_is_carried_out_belongs_to_the_first(ivr: Flo
     ivr.messages[place:place] = [again, accepted, late]
     lines = [str(seen) for seen in observe(ivr.evidence()).messages if seen.rtp]
     assert lines[0] == "media->>client: RTP PCMU 3.06 s"
+
+
+@pytest.mark.parametrize(("service", "gap", "arrows"), [("ivr", 0.02, 1), ("ivr", 0.2, 2), ("annc", 0.02, 2)])
+def test_rtp_soon_after_a_move_to_ivr_belongs_to_the_arrow_before(
+    ivr: Flow, make_message: type[Message], service: str, gap: float, arrows: int
+) -> None:
+    """A move to annc begins a playing of its own."""
+    del ivr.messages[ivr.messages.index(ivr["rtp"]) + 1 :]
+    invite, ok = (ivr[name].text.replace("1 INVITE", "7 INVITE") for name in ("invite", "invite-ok"))
+    ivr.messages += [
+        make_message("move", "sip", "client", "media", invite.replace("sip:ivr@", f"sip:{service}@", 1)),
+        make_message("move-ok", "sip", "media", "client", ok),
+        make_message("late", "rtp", "media", "client", seconds=0.02, content=24000, gap=gap),
+    ]
+    assert sum(seen.rtp is not None for seen in observe(ivr.evidence()).messages) == arrows
 
 
 def test_packets_before_the_ack_make_an_arrow_of_their_own(annc: Flow, make_message: type[Message]) -> None:
