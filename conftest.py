@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from lemonade_testbed.authority import Authority, Issued
 
 # How long one example takes says more of the machine than of the code.
 settings.register_profile("patient", deadline=None)
@@ -48,6 +52,13 @@ def program() -> Callable[[str, str], str]:
         return found
 
     return find
+
+
+@pytest.fixture(scope="session")
+def smime() -> Callable[[str], Issued]:
+    """Return what makes a certificate for S/MIME and its key, the same ones for the same users (`a@b,c@d`)."""
+    authority = Authority.make(datetime.now(UTC))
+    return cache(lambda users: authority.issue_smime(users.split(","), datetime.now(UTC)))
 
 
 @pytest.fixture(scope="session")
