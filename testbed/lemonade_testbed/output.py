@@ -20,7 +20,7 @@ from lemonade_testbed.places import UsageError, home_folder
 from lemonade_testbed.prove import Proof
 from lemonade_testbed.report.junit import junit_xml
 from lemonade_testbed.report.result import Case, run_result
-from lemonade_testbed.report.text import ladder_md, scenario_text
+from lemonade_testbed.report.text import ladder_md, scenario_text, tally
 from lemonade_testbed.run import Ended, Job, exit_code, overall
 from lemonade_testbed.scenario.loader import load_scenario
 from lemonade_testbed.vendors.catalogue import read_vendors
@@ -39,14 +39,20 @@ class Output:
     _began: float = field(default_factory=time.monotonic, init=False)
 
     def finish(self, ended: Sequence[Ended]) -> str:
-        """Write every report and print each scenario's; returns `result.json`, which holds the run's wall time."""
+        """Write every report and print each scenario's; returns `result.json`, which holds the run's wall time.
+
+        What failed is printed last and a tally after it, since a person or a CI log's reader looks at the end first.
+        """
         wall = time.monotonic() - self._began
         cases = [_case(one) for one in ended]
-        for case in cases:
+        for case in sorted(cases, key=lambda case: not case.verdict.accepted(self.strict)):
             text = scenario_text(case.scenario, case.verdict, case.folder, case.command, strict=self.strict)
             (case.folder / "verdict.txt").write_text(text, encoding="utf-8")
             (case.folder / "ladder.md").write_text(ladder_md(case.scenario, case.verdict), encoding="utf-8")
             self.console.print(Text(text), soft_wrap=True)
+        if len(cases) > 1:
+            verdicts = {case.name: case.verdict for case in cases}
+            self.console.print(Text(tally(verdicts, strict=self.strict)), soft_wrap=True)
         result = json.dumps(run_result(cases, wall), indent=1, ensure_ascii=False) + "\n"
         (self.folder / "result.json").write_text(result, encoding="utf-8")
         (self.folder / "junit.xml").write_text(junit_xml(cases, strict=self.strict), encoding="utf-8")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from lemonade_testbed.ladder.draw import draw, mermaid
@@ -31,6 +31,16 @@ def scenario_text(
         lines.append(f"evidence: {folder}")
     if not verdict.accepted(strict) and verdict.outcome is not Outcome.UNSUPPORTED:
         lines.append(f"again:    {command}")
+    return "\n".join(lines) + "\n"
+
+
+def tally(verdicts: Mapping[str, Verdict], *, strict: bool = False) -> str:
+    """Return how many scenarios of a run were accepted, and a line for each of the others."""
+    others = {name: verdict for name, verdict in verdicts.items() if not verdict.accepted(strict)}
+    lines = [f"{len(verdicts) - len(others)} of {len(verdicts)} scenarios accepted"]
+    for name, verdict in others.items():
+        places = ", ".join(dict.fromkeys(str(reason.place or reason.requirement) for reason in verdict.reasons))
+        lines.append(f"{name}  {verdict.outcome.value}{_strictly(verdict, strict)}: {places}")
     return "\n".join(lines) + "\n"
 
 

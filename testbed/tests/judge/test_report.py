@@ -17,7 +17,7 @@ from lemonade_testbed.ladder.model import Observed, Seen
 from lemonade_testbed.ladder.parser import parse_ladder
 from lemonade_testbed.report.junit import junit_xml
 from lemonade_testbed.report.result import Case, run_result
-from lemonade_testbed.report.text import ladder_md, scenario_text
+from lemonade_testbed.report.text import ladder_md, scenario_text, tally
 from lemonade_testbed.scenario.loader import load_scenario
 from lemonade_testbed.verdict import LadderResult, Outcome, Reason, Verdict
 
@@ -154,3 +154,13 @@ def test_junit_says_each_verdict_as_ci_readers_know_it(
     assert [child.tag for child in first] == [*([element] if element else []), "system-out"]
     if element:
         assert "bell ? & <angle>" in first[0].get("message", "")
+
+
+def test_a_tally_counts_and_names_what_was_not_accepted(annc: Flow) -> None:
+    good = judge(ANNC, annc.evidence())
+    annc.drop("bye")
+    annc.drop("bye-ok")
+    bad = judge(ANNC, annc.evidence())
+    assert tally({"one": good, "two": good}) == "2 of 2 scenarios accepted\n"
+    assert tally({"one": good, "two": bad}).splitlines()[0] == "1 of 2 scenarios accepted"
+    assert tally({"one": good, "two": bad}).splitlines()[1].startswith("two  fail: arrow media->>client: SIP BYE")
