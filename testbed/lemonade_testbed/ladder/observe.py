@@ -23,7 +23,7 @@ from lemonade_testbed.ladder.imaptext import (
     tokens,
 )
 from lemonade_testbed.ladder.model import ROLES, Observed, Seen, Url
-from lemonade_testbed.ladder.siptext import SipText, label_words, mscml_of, pressed_key, read_sip
+from lemonade_testbed.ladder.siptext import SipText, holds, label_words, mscml_of, pressed_key, read_sip
 from lemonade_testbed.ladder.streams import dividing_requests, key_arrows, read_packets, rtp_arrows
 from lemonade_testbed.ladder.vocabulary import IGNORED_COMMANDS
 from lemonade_testbed.relay.rules import leg_of
@@ -73,7 +73,7 @@ def observe(evidence: Evidence, named: Collection[tuple[str, str]] = ()) -> Obse
     remarks = list(dict.fromkeys(_strangers(evidence)))
     sip, sip_remarks, resent = observe_sip(evidence)
     imap, imap_remarks, ignored = _observe_imap(evidence, named)
-    requests = dividing_requests(sip, evidence.world, _escapes(evidence, sip))
+    requests = dividing_requests(sip, evidence.world, _stops(evidence, sip))
     packets, codecs = read_packets(evidence), offered_codecs(evidence)
     rtp = [*rtp_arrows(packets, requests, codecs), *key_arrows(packets, codecs)]
     messages = sorted([*sip, *imap, *rtp], key=lambda seen: (seen.t, seen.events[:1]))
@@ -169,19 +169,20 @@ def _disagreements(copies: _Copies, evidence: Evidence, name: str, sense: Callab
         yield f"{name}: received, and by its sender's trace never sent"
 
 
-def _escapes(evidence: Evidence, sip: Iterable[Seen]) -> Mapping[float, bool]:
-    """Tell by the time of each DTMF INFO whether its key is the escape key of the request that runs."""
+def _stops(evidence: Evidence, sip: Iterable[Seen]) -> frozenset[float]:
+    """Return the times of the requests whose bodies end a playing: escape keys of the request that runs, and holds."""
     escape = "*"
-    found: dict[float, bool] = {}
+    found: set[float] = set()
     for seen in sip:
-        if seen.response or seen.words[1] != "INFO":
+        if seen.response or seen.words[1] not in ("INFO", "INVITE"):
             continue
         message = read_sip(evidence.events[seen.events[0]].text("text"))
         request = mscml_of(message)
         if isinstance(request, PlayCollect):
             escape = request.escape_key
-        found[seen.t] = pressed_key(message) == escape
-    return found
+        if pressed_key(message) == escape or holds(message):
+            found.add(seen.t)
+    return frozenset(found)
 
 
 # IMAP

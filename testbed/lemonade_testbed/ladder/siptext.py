@@ -15,6 +15,7 @@ from lemonade_testbed.ladder.model import Url
 from lemonade_wire.mscml.document import CONTENT_TYPE, Document, MscmlError, Tolerance, parse_document
 from lemonade_wire.mscml.request import Audio, Play, PlayCollect, PlayRecord, request_name
 from lemonade_wire.mscml.response import Keypress, Response
+from lemonade_wire.sdp.description import SdpError, SessionDescription
 
 _COMPACT = {"v": "via", "i": "call-id", "m": "contact", "f": "from", "t": "to", "l": "content-length",
             "c": "content-type"}  # fmt: skip
@@ -144,6 +145,22 @@ def pressed_key(message: SipText) -> str | None:
         return message.body.strip() or None
     match = _SIGNAL.search(message.body) if message.content_type == "application/dtmf-relay" else None
     return _SIGNAL_NUMBERS.get(match[1], match[1].upper()) if match else None
+
+
+def holds(message: SipText) -> bool:
+    """Tell whether a request offers to receive nothing (RFC 3264 section 8.4)."""
+    if message.content_type != "application/sdp":
+        return False
+    try:
+        offer = SessionDescription.parse(message.body)
+    except SdpError:
+        return False
+    return not any(_receives(offer, index) for index in range(len(offer.media)))
+
+
+def _receives(offer: SessionDescription, index: int) -> bool:
+    media, connection = offer.media[index], offer.connection_of(index)
+    return not media.rejected and media.direction(offer).receives and not (connection and connection.is_hold)
 
 
 def label_words(message: SipText) -> tuple[str | Url, ...]:

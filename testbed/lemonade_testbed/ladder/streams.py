@@ -1,9 +1,9 @@
 """Divides RTP packets into the arrows of a ladder, by the signalling around them; keys (RFC 4733) are arrows too.
 
 An arrow ends at the next request between client and media server. Packets between that request and its final
-response, and up to 100 ms after a stop, an escape key, another request, an INVITE to ivr or a BYE, still belong to the
-arrow just ended; where none was open they make one of their own. A press of a key in RTP is one arrow, at its first
-packet; it divides nothing.
+response, and up to 100 ms after a stop, an escape key, another request, an INVITE to ivr, a hold or a BYE, still belong
+to the arrow just ended; where none was open they make one of their own. A press of a key in RTP is one arrow, at its
+first packet; it divides nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lemonade_testbed.evidence import Evidence, World
@@ -22,7 +22,7 @@ from lemonade_wire.sdp.codec import STATIC, TELEPHONE_EVENT, Codec
 
 AFTER_STOP = 0.1
 """Seconds after what stops a playing in which packets belong to the arrow just ended."""
-# An INVITE to ivr plays nothing; one to annc begins a playing itself, and the sender has stopped before its 200.
+# An INVITE to ivr plays nothing; one to annc may begin a playing itself.
 _STOPPING = {("stop",), ("playcollect",), ("play",), ("ivr",)}
 _UNANSWERED = 0.5
 _REORDER = 100
@@ -235,10 +235,10 @@ def codec_of(packet: Packet, codecs: Mapping[int, Codec]) -> Codec:
     return codecs.get(packet.pt) or STATIC.get(packet.pt) or Codec(f"PT{packet.pt}", 8000)
 
 
-def dividing_requests(messages: Sequence[Seen], world: World, escapes: Mapping[float, bool]) -> list[Request]:
+def dividing_requests(messages: Sequence[Seen], world: World, stops: Collection[float]) -> list[Request]:
     """Return the requests among SIP messages that divide RTP, with their tails.
 
-    `escapes` tells by its time whether a DTMF INFO is the escape key of the request that runs.
+    `stops` are the times of those whose bodies end a playing: an escape key, a hold.
     """
     requests = []
     for place, seen in enumerate(messages):
@@ -255,7 +255,7 @@ def dividing_requests(messages: Sequence[Seen], world: World, escapes: Mapping[f
                 ),
                 min(seen.t + _UNANSWERED, world.ended or math.inf),
             )
-        if method == "BYE" or seen.words[2:3] in _STOPPING or escapes.get(seen.t, False):
+        if method == "BYE" or seen.words[2:3] in _STOPPING or seen.t in stops:
             tail = max(tail, seen.t + AFTER_STOP)
         requests.append(Request(seen.t, tail))
     return requests

@@ -243,6 +243,20 @@ def test_a_stall_that_is_made_up_for_is_no_drift(annc: Flow, make_message: type[
     assert run("rtp is paced", annc).ok
 
 
+def test_packets_that_a_busy_machine_delays_do_not_make_the_others_early(
+    annc: Flow, make_message: type[Message]
+) -> None:
+    """Two thirds of the packets are 40 ms late, the others on time."""
+    annc["rtp"].seconds = 1.0
+    place = annc.messages.index(annc["rtp"]) + 1
+    turn = (0.06, *29 * (0.02,), *4 * (0.01,), *6 * (0.02,))
+    annc.messages[place:place] = [  # the flow puts 10 ms before each message
+        make_message("more", "rtp", "media", "client", seconds=0.02, gap=gap - 0.01) for gap in 8 * turn
+    ]
+    result = run("rtp is paced", annc)
+    assert result.ok, result.seen
+
+
 def test_one_packet_before_its_time_is_early(annc: Flow, make_message: type[Message]) -> None:
     annc["rtp"].seconds = 6.0
     place = annc.messages.index(annc["rtp"]) + 1

@@ -185,6 +185,32 @@ def test_rtp_soon_after_a_move_to_ivr_belongs_to_the_arrow_before(
     assert sum(seen.rtp is not None for seen in observe(ivr.evidence()).messages) == arrows
 
 
+@pytest.mark.parametrize(
+    ("offer", "gap", "arrows"),
+    [
+        (("a=recvonly", "a=inactive"), 0.02, 1),
+        (("a=recvonly", "a=sendonly"), 0.02, 1),
+        (("c=IN IP4 127.9.8.3", "c=IN IP4 0.0.0.0"), 0.02, 1),
+        (("a=recvonly", "a=inactive"), 0.2, 2),
+        (("a=recvonly", "a=sendrecv"), 0.02, 2),
+        (("v=0", "v=one"), 0.02, 2),
+    ],
+)
+def test_rtp_soon_after_a_hold_belongs_to_the_arrow_before(
+    annc: Flow, make_message: type[Message], offer: tuple[str, str], gap: float, arrows: int
+) -> None:
+    """A stream that was only changed goes on in an arrow of its own."""
+    del annc.messages[annc.messages.index(annc["rtp"]) + 1 :]
+    invite, ok = (annc[name].text.replace("1 INVITE", "7 INVITE") for name in ("invite", "invite-ok"))
+    assert offer[0] in invite
+    annc.messages += [
+        make_message("hold", "sip", "client", "media", invite.replace(*offer)),
+        make_message("hold-ok", "sip", "media", "client", ok),
+        make_message("late", "rtp", "media", "client", seconds=0.02, content=97920, gap=gap),
+    ]
+    assert sum(seen.rtp is not None for seen in observe(annc.evidence()).messages) == arrows
+
+
 def test_packets_before_the_ack_make_an_arrow_of_their_own(annc: Flow, make_message: type[Message]) -> None:
     early = make_message("early", "rtp", "media", "client", seconds=0.1)
     annc.messages.insert(annc.messages.index(annc["ack"]), early)
