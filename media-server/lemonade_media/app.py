@@ -101,7 +101,10 @@ class MediaApp:
         self._node("ready")
 
     async def stop(self) -> None:
-        """Hang up every call and log out everywhere, wait a second at most for the answers, and end the sender."""
+        """Hang up every call and log out everywhere, wait a second at most for the answers, and end the sender.
+
+        Recordings come last: they are waited for as long as the disk moves.
+        """
         self._node("stopping")
         server = self._server
         leaving = ensureDeferred(self._fetches.close(GOODBYE_SECONDS))
@@ -115,11 +118,11 @@ class MediaApp:
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         await leaving
-        await self._recordings.finish()
         self._player.close_all()
         await self._sender.close()
         if server is not None:
             await self._sip.stop()
+        await self._recordings.finish()
         self._log("stopped")
         self._node("stopped")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Thread
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList
@@ -21,8 +22,19 @@ from lemonade_wire.faults import Fault
 from lemonade_wire.trace import Trace
 
 STUCK_SECONDS = 10.0
-"""When nothing was written for so long, the disk is stuck: recordings end, and none begins."""
+"""When nothing was written for so long, the disk is stuck: recordings end, none begins, and no end waits for it."""
 OnRecorded = Callable[[str, float, int, RecordingEnd], None]
+
+
+class _Threads(ThreadPool):
+    """Threads without which the process may end: one that waits for a stuck disk cannot be joined."""
+
+    def threadFactory(  # type: ignore[override]  # noqa: N802  Twisted's name, of a class there
+        self,
+        *words: Any,  # noqa: ANN401  what a thread takes
+        **options: Any,  # noqa: ANN401
+    ) -> Thread:
+        return Thread(*words, daemon=True, **options)
 
 
 @dataclass
@@ -57,7 +69,7 @@ class RecordingEndpoint:
         self._trace = trace
         self._on_recorded = on_recorded
         # Of one thread, so that what is written to a file is written in order.
-        self._pool = ThreadPool(0, 1, "recordings")
+        self._pool = _Threads(0, 1, "recordings")
         self._jobs: dict[str, _Job] = {}
         self._writing: dict[Deferred[Any], float] = {}  # the oldest first, and since when
 
@@ -104,11 +116,16 @@ class RecordingEndpoint:
         return bool(self._writing)
 
     async def finish(self) -> None:
-        """End all recordings and wait until they are written."""
+        """End all recordings and wait until they are written, or the disk is stuck."""
         for call in list(self._jobs):
             self.close(call)
-        await DeferredList(list(self._writing))
-        if self._pool.started:
+        over: Deferred[None] = Deferred()
+        late = self._reactor.callLater(STUCK_SECONDS, over.callback, None)
+        DeferredList(list(self._writing)).addBoth(lambda _: None if over.called else over.callback(None))
+        await over
+        if late.active():
+            late.cancel()
+        if self._pool.started and not self._writing:
             self._pool.stop()
 
     def _look(self, job: _Job) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,17 @@ class TestRecordingEndpoint(TestCase):
         await self.endpoint.finish()
         assert os.listdir(self.folder) == ["a.wav"]
         assert self.caller.recorder is None
+
+    async def test_the_end_of_the_server_waits_for_no_stuck_disk(self) -> None:
+        os.mkfifo(self.path)
+        self.start(append=True)
+        ending = Deferred.fromCoroutine(self.endpoint.finish())
+        self.clock.advance(9.9)
+        assert not ending.called
+        self.clock.advance(0.2)
+        await ending
+        assert [thread.daemon for thread in threading.enumerate() if "recordings" in thread.name] == [True]
+        self.path.open("wb").close()  # the disk goes on
 
     async def test_when_the_disk_goes_on_recordings_do(self) -> None:
         os.mkfifo(self.path)
