@@ -152,10 +152,15 @@ def reinvite(session: Session, args: verbs.Reinvite) -> Steps:
     call = yield from _heard(session, args.after)
     service = args.service or call.service
     uri = _uri_of(session, call, args.service, args.url) if args.service else None
-    offer = _other_offer(session, call, service, args)
+    before, offer = call.offer, _other_offer(session, call, service, args)
     transaction = session.phone.reinvite(call.id, bytes(offer), now=session.now, uri=uri)
     call.offer = offer
     final = yield from session.answer(transaction, "re-INVITE")
+    if final is None or final.status >= 300:
+        # The session stays as it was (RFC 3261 section 14.1); the version has been used.
+        call.offer = replace(before, origin=offer.origin)
+        if args.move:
+            session.media.stay()
     if final is None:
         raise StepError(f"the re-INVITE got no answer; {args.expect} is expected")
     if not matches(final.status, args.expect):

@@ -92,6 +92,10 @@ class CallMedia:
             self._left.append(line)
         return self._lines[0].endpoint.port
 
+    def stay(self) -> None:
+        """Take the last move back; what comes to the ports that were offered is heard as well."""
+        self._lines[0], self._left[-1] = self._left[-1], self._lines[0]
+
     def _open(self, medium: Literal["audio", "video"], codecs: Mapping[int, Codec], peers: set[str]) -> _Line:
         recorder = self._recorder if medium == "audio" else None
         listener = Listener(("", 0), codecs, peers, self._trace, recorder)

@@ -67,6 +67,9 @@ class Media(Protocol):
         What still comes to the ports before is heard as well. Raises OSError where no pair is free.
         """
 
+    def stay(self) -> None:
+        """Take the last move back: it was refused."""
+
     def expect(self, streams: tuple[NegotiatedStream, ...]) -> None:
         """Take note of the answer: listen to its addresses too, and send reports there."""
 

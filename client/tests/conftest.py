@@ -180,6 +180,7 @@ class BenchMedia:
     streams: tuple[NegotiatedStream, ...] = ()
     closed: int = 0
     full: bool = False
+    port: int = 20000
     renewed: list[tuple[dict[int, Codec], bool]] = field(default_factory=list)
     pressed: list[tuple[str, int]] = field(default_factory=list)
     said: list[Path] = field(default_factory=list)
@@ -194,7 +195,11 @@ class BenchMedia:
         if move and self.full:
             raise OSError("none left")
         self.renewed.append((codecs, move))
-        return 20004 if move else 20000
+        self.port = 20004 if move else self.port
+        return self.port
+
+    def stay(self) -> None:
+        self.port = 20000
 
     def expect(self, streams: tuple[NegotiatedStream, ...]) -> None:
         self.streams = streams

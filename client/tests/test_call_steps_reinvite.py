@@ -125,6 +125,14 @@ def test_a_move_that_is_refused_leaves_the_service(bench: Callable[..., Any]) ->
     assert offer.media[0].direction(offer) is Direction.RECVONLY
 
 
+def test_a_refused_offer_leaves_the_session_as_it_was(bench: Callable[..., Any]) -> None:
+    steps = "  - reinvite: {offer: [PCMA/8000], hold: direction, move: yes, expect: 488}\n  - reinvite: {}\n"
+    run = bench("  - announce: {url: 'imap://x'}\n" + steps).start().answered().reinvite_answered(488, "")
+    first, offer = (SessionDescription.parse(run.last(name).body) for name in ("INVITE", "re-INVITE"))
+    assert (offer.media, offer.connection) == (first.media, first.connection)
+    assert offer.origin.version == first.origin.version + 1  # of the refused one (RFC 3264 section 8)
+
+
 def test_a_call_that_was_moved_is_asked_by_info_and_counts_what_it_hears_anew(bench: Callable[..., Any]) -> None:
     steps = "  - announce: {url: 'imap://x'}\n  - reinvite: {service: ivr, after: 1 s}\n" + IVR
     run = bench(steps + "  - reinvite: {service: annc, url: 'imap://y'}\n  - reinvite: {after: 1 s}\n").start()

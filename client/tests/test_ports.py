@@ -93,6 +93,8 @@ class TestCallMedia(TestCase):
             assert self.media.renew({8: PCMA}, move=False) == before
             after = self.media.renew({8: PCMA}, move=True)
             assert after != before
+            self.media.stay()
+            assert self.media.renew({8: PCMA}, move=False) == before
             for heard, (port, payload_type) in enumerate(((before, 0), (after, 8), (after, 0)), 1):
                 told: Deferred[float] = Deferred()
                 self.media.on_heard = told.callback
