@@ -135,6 +135,35 @@ def test_connections_are_put_together() -> None:
     assert tshark("nonsense").streams(Path(), []) == []
 
 
+INSIDE = """\
+peers:
+  - peer: 0
+    host: 10.213.1.11
+    port: 143
+  - peer: 1
+    host:%s
+    port: %d
+packets:
+  - packet: 145
+    peer: 1
+    timestamp: 1795625667.021864891
+    data: !!binary |
+      YTIgQ0FQQUJJTElUWQ0K
+"""
+
+
+@pytest.mark.parametrize("end", [("", 0), (" 10.213.1.13", 56395)], ids=["4.0", "4.4"])
+def test_what_is_inside_tls_has_its_ends_from_the_packets(end: tuple[str, int]) -> None:
+    fields = UDP | {"udp_from": "", "udp_to": "", "source": "10.213.1.13", "target": "10.213.1.11"}
+    (frame,) = tshark(line(**fields | {"number": "145", "tcp_from": "56395", "tcp_to": "143"})).frames(Path())
+    followed = tshark(INSIDE % end)
+    (chunk,) = followed.decrypted(Path(), {145: frame}, [38])
+    assert chunk == Chunk(145, 1795625667.021864891, "10.213.1.13:56395", "10.213.1.11:143", b"a2 CAPABILITY\r\n")
+    with pytest.raises(TsharkError, match="145"):
+        followed.decrypted(Path(), {}, [38])
+    assert tshark("nonsense").decrypted(Path(), {}, []) == []
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [("KiBP", "!!!!"), ("timestamp", "time"), ("  - peer: 1\n    host: 127.64.2.1\n    port: 1143\n", "")],

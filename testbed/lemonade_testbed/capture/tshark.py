@@ -141,10 +141,11 @@ class Tshark:
             return []
         follow = [word for number in numbers for word in ("-z", f"follow,tls,yaml,{number}")]
         out = self.run([*_ALWAYS, *_IN_ORDER, "-q", *follow], capture).decode(errors="replace")
+        found = list(_chunks(out))
+        if strange := [number for number, *_ in found if number not in frames]:
+            raise TsharkError(f"tshark read TLS in packet {strange[0]}, which it did not list")
         # its words on the two ends are not used: version 4.0 leaves one of them out
-        return [
-            Chunk(number, t, frames[number].source, frames[number].target, data) for number, _, t, data in _chunks(out)
-        ]
+        return [Chunk(number, t, frames[number].source, frames[number].target, data) for number, _, t, data in found]
 
 
 def installed_tshark() -> Tshark | None:
