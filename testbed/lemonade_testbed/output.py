@@ -45,7 +45,7 @@ class Output:
         """
         wall = time.monotonic() - self._began
         cases = [_case(one) for one in ended]
-        for case in sorted(cases, key=lambda case: not case.verdict.accepted(self.strict)):
+        for case in sorted(cases, key=lambda case: case.verdict.failed(self.strict)):
             text = scenario_text(case.scenario, case.verdict, case.folder, case.command, strict=self.strict)
             (case.folder / "verdict.txt").write_text(text, encoding="utf-8")
             (case.folder / "ladder.md").write_text(ladder_md(case.scenario, case.verdict), encoding="utf-8")

@@ -232,7 +232,7 @@ def exit_code(verdict: Verdict, *, strict: bool) -> int:
     """Return the exit code that one verdict stands for."""
     if verdict.outcome is Outcome.ERROR:
         return EXIT_ENVIRONMENT
-    return EXIT_OK if verdict.accepted(strict) or verdict.outcome is Outcome.UNSUPPORTED else EXIT_FAILED
+    return EXIT_FAILED if verdict.failed(strict) else EXIT_OK
 
 
 def overall(ended: Sequence[Ended]) -> int:

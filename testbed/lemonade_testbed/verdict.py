@@ -146,6 +146,10 @@ class Verdict:
         """Tell whether the run counts as good: `pass`, or `nonstrict` where not `strict`."""
         return self.outcome is Outcome.PASS or (self.outcome is Outcome.NONSTRICT and not strict)
 
+    def failed(self, strict: bool = False) -> bool:
+        """Tell whether the run counts as bad; one that is unsupported shows nothing either way."""
+        return not self.accepted(strict) and self.outcome is not Outcome.UNSUPPORTED
+
     def red(self) -> tuple[Place, ...]:
         """Return every place that is red, the earliest first."""
         return tuple(reason.place for reason in self.reasons if reason.place is not None)

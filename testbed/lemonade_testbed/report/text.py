@@ -29,18 +29,19 @@ def scenario_text(
     lines += ["", *_summary(verdict)]
     if folder is not None:
         lines.append(f"evidence: {folder}")
-    if not verdict.accepted(strict) and verdict.outcome is not Outcome.UNSUPPORTED:
+    if verdict.failed(strict):
         lines.append(f"again:    {command}")
     return "\n".join(lines) + "\n"
 
 
 def tally(verdicts: Mapping[str, Verdict], *, strict: bool = False) -> str:
-    """Return how many scenarios of a run were accepted, and a line for each of the others."""
+    """Return how many scenarios of a run were accepted, and a line for each of the others, what failed last."""
     others = {name: verdict for name, verdict in verdicts.items() if not verdict.accepted(strict)}
     lines = [f"{len(verdicts) - len(others)} of {len(verdicts)} scenarios accepted"]
-    for name, verdict in others.items():
-        places = ", ".join(dict.fromkeys(str(reason.place or reason.requirement) for reason in verdict.reasons))
-        lines.append(f"{name}  {verdict.outcome.value}{_strictly(verdict, strict)}: {places}")
+    for name, verdict in sorted(others.items(), key=lambda item: item[1].failed(strict)):
+        places = [str(reason.place or reason.requirement) for reason in verdict.reasons]
+        why = ", ".join(dict.fromkeys(places or verdict.differences))
+        lines.append(f"{name}  {verdict.outcome.value}{_strictly(verdict, strict)}: {why}")
     return "\n".join(lines) + "\n"
 
 

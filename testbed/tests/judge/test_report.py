@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import fromstring
@@ -162,5 +163,10 @@ def test_a_tally_counts_and_names_what_was_not_accepted(annc: Flow) -> None:
     annc.drop("bye-ok")
     bad = judge(ANNC, annc.evidence())
     assert tally({"one": good, "two": good}) == "2 of 2 scenarios accepted\n"
-    assert tally({"one": good, "two": bad}).splitlines()[0] == "1 of 2 scenarios accepted"
-    assert tally({"one": good, "two": bad}).splitlines()[1].startswith("two  fail: arrow media->>client: SIP BYE")
+    other = replace(bad, outcome=Outcome.UNSUPPORTED, reasons=(), differences=("it lacks RTP",))
+    assert tally({"one": good, "two": bad, "three": other}).splitlines() == [
+        "1 of 3 scenarios accepted",
+        "three  unsupported: it lacks RTP",
+        "two  fail: arrow media->>client: SIP BYE",
+    ]
+    assert (good.failed(), bad.failed(), other.failed()) == (False, True, False)
