@@ -32,7 +32,7 @@ class NotAdmittedError(Exception):
 def admit(event: InviteReceived, config: MediaConfig, now: float, fault: Fault | None) -> Call:
     """Return the call that an INVITE begins; raises NotAdmittedError."""
     service = _service(event.request, config, fault)
-    give_up_at = now + config.max_call_seconds
+    give_up_at = now + config.limits.call_seconds
     return Call(
         event.call,
         service,

@@ -23,8 +23,8 @@ def existing_folder(text: str) -> Path:
 class MediaConfig:
     """What a media server is set to.
 
-    A call is ended after `max_call_seconds`, since a caller may be gone without a BYE, and an announcement after
-    `max_announcement_seconds`, which bounds what `repeat=forever` asks for (RFC 4240 section 3).
+    An announcement ends after `max_announcement_seconds`, which bounds what `repeat=forever` asks for (RFC 4240
+    section 3).
     A recording ends after `max_recording_seconds`, which bounds what `duration="infinite"` asks for; there a second is
     8,000 octets.
     `services` are offered, others get 488. `provisioned` is the folder of `/provisioned/` content; None: there is none.
@@ -44,4 +44,3 @@ class MediaConfig:
     services: frozenset[str] = frozenset({"annc", "ivr"})
     smime: Smime = field(default_factory=Smime)
     limits: Limits = field(default_factory=Limits)
-    max_call_seconds: float = 4 * 3600.0

@@ -22,13 +22,15 @@ class Limits:
     """The limits of a media server.
 
     `calls` at a time; `calls_per_minute` that one address may begin (None: any number); `transactions` at a time, as
-    `UaSettings` counts them; `body` octets of a message's body.
+    `UaSettings` counts them; `body` octets of a message's body. A call is ended after `call_seconds`, since a caller
+    may be gone without a BYE.
     """
 
     calls: int = 1000
     calls_per_minute: int | None = None
     transactions: int = 10_000
     body: int = 65_536
+    call_seconds: int = 14_400
 
 
 class CallRate:
@@ -78,8 +80,10 @@ def add_options(parser: NodeParser) -> None:
     add_number(parser, "--max-transactions", many, what, limits.transactions)
     what = "largest body of a SIP message; others get 413"
     add_number(parser, "--max-body", many, what, limits.body, metavar="OCTETS")
+    what = "longest a call lasts; it gets BYE then"
+    add_number(parser, "--max-call", whole(1, 604_800), what, limits.call_seconds, metavar="SECONDS")
 
 
 def limits_from(options: argparse.Namespace) -> Limits:
     """Return the limits that were asked for."""
-    return Limits(options.max_calls, options.call_rate, options.max_transactions, options.max_body)
+    return Limits(options.max_calls, options.call_rate, options.max_transactions, options.max_body, options.max_call)

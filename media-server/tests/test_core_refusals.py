@@ -8,6 +8,7 @@ import pytest
 
 from lemonade_media.commands import CloseMedia
 from lemonade_media.failures import Failure, FailureKind
+from lemonade_media.limits import Limits
 from lemonade_media.replay import CONFIG, Replay
 from lemonade_wire.mscml.document import CONTENT_TYPE, write_document
 from lemonade_wire.mscml.request import Audio, PlayCollect, Prompt
@@ -176,7 +177,7 @@ def test_no_free_ports_are_busy() -> None:
 
 
 def test_call_that_lasts_too_long_is_hung_up() -> None:
-    replay = Replay(config=replace(CONFIG, max_call_seconds=60))
+    replay = Replay(config=replace(CONFIG, limits=Limits(call_seconds=60)))
     replay.invite(IVR, bytes(OFFER))
     replay.advance(59)
     assert not replay.server.idle

@@ -30,7 +30,7 @@ def test_announcement(target: str) -> None:
     call = invited(target)
     assert isinstance(call.service, Announcement)
     assert call.service.start(0) == [FetchMedia("imap://joe@imap.example.com/INBOX/;UID=1")]
-    assert call.give_up_at == 10 + CONFIG.max_call_seconds
+    assert call.give_up_at == 10 + CONFIG.limits.call_seconds
 
 
 def test_ivr_and_an_invite_without_an_offer() -> None:

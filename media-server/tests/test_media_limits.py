@@ -152,8 +152,8 @@ def test_the_waiting_time_that_is_told_is_enough() -> None:
 
 def test_options_of_the_command_and_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert limits_from(parser().read(NEEDED)) == Limits()
-    given_ = ["--max-calls", "5", "--call-rate", "6", "--max-transactions", "7", "--max-body", "8"]
-    assert limits_from(parser().read([*NEEDED, *given_])) == Limits(5, 6, 7, 8)
+    given_ = ["--max-calls", "5", "--call-rate", "6", "--max-transactions", "7", "--max-body", "8", "--max-call", "9"]
+    assert limits_from(parser().read([*NEEDED, *given_])) == Limits(5, 6, 7, 8, 9)
     monkeypatch.setenv("LEMONADE_CALL_RATE", "9")
     assert limits_from(parser().read(NEEDED)).calls_per_minute == 9
 
