@@ -15,8 +15,6 @@ from lemonade_wire.sip.keyring import named
 from lemonade_wire.sip.smime import Smime
 from lemonade_wire.sip.smime_options import add_options, smime_from
 
-NOW = datetime.now(UTC)
-
 
 @pytest.fixture
 def _files(tmp_path: Path, smime: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,10 +24,10 @@ def _files(tmp_path: Path, smime: Callable[[str], Any], monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)
 
 
-def read(arguments: str, now: datetime = NOW) -> Smime:
+def read(arguments: str, later: timedelta = timedelta()) -> Smime:
     parser = NodeParser("lemonade-x", "", FaultList.of(), environ={})
     add_options(parser)
-    return smime_from(parser.read(arguments.split()), now)
+    return smime_from(parser.read(arguments.split()), datetime.now(UTC) + later)
 
 
 def test_without_them_nothing_is_encrypted_or_read() -> None:
@@ -65,4 +63,4 @@ def test_what_is_not_allowed_is_said(arguments: str, why: str) -> None:
 @pytest.mark.usefixtures("_files")
 def test_a_certificate_that_is_over_is_refused() -> None:
     with pytest.raises(ValueError, match="is not valid now"):
-        read("--smime-peer joe@a.example.pem", NOW + timedelta(days=30))
+        read("--smime-peer joe@a.example.pem", timedelta(days=30))
