@@ -133,60 +133,6 @@ def test_every_playing_is_heard_by_itself() -> None:
     assert heard_is_part(evidence(*messages, octets=BASIC.octets[:12800]), None).seen == "of a playing nothing arrived"
 
 
-def invite(number: int, service: str) -> str:
-    return f"INVITE sip:{service}@media.example.net SIP/2.0\r\nCall-ID: c\r\nCSeq: {number} INVITE\r\n\r\n"
-
-
-def final(number: int, status: int) -> str:
-    return f"SIP/2.0 {status} Reason\r\nCall-ID: c\r\nCSeq: {number} INVITE\r\n\r\n"
-
-
-PLAY = "sip:annc@media.example.net;play=imap://x/%3BUID=1"
-# The messages; each playing: where it begins in the part, whether it is cut short, and when it ends.
-MOVES = {
-    "to ivr": (
-        [(98.0, "sent", invite(1, "annc")), (98.1, "received", final(1, 200)), (99.0, "sent", invite(2, "ivr")),
-         (99.1, "received", final(2, 200)), (99.2, "sent", playcollect("5s")), (101.0, "received", response("timeout")),
-         (102.0, "sent", BYE)],
-        [(0.0, True, 99.2), (5.0, False, 101.0)],
-    ),
-    "to annc": (
-        [(98.0, "sent", playcollect("5s")), (99.0, "sent", invite(2, "annc")), (99.1, "received", response("stopped")),
-         (99.2, "received", final(2, 183)), (99.3, "received", final(2, 200)), (101.0, "received", BYE)],
-        [(5.0, True, 99.1), (0.0, False, 101.0)],
-    ),
-    "to annc that overtakes the response": (
-        [(98.0, "sent", playcollect("5s")), (99.0, "sent", invite(2, "annc")), (99.1, "received", final(2, 200)),
-         (99.2, "received", response("stopped")), (101.0, "received", BYE)],
-        [(5.0, True, 99.2), (0.0, False, 101.0)],
-    ),
-    "to another announcement": (
-        [(98.0, "sent", invite(1, "annc")), (98.1, "received", final(1, 200)), (99.0, "sent", invite(2, "annc")),
-         (99.1, "received", final(2, 200)), (101.0, "sent", BYE)],
-        [(0.0, True, 99.1), (0.0, True, 101.0)],
-    ),
-    "that is refused": (
-        [(98.0, "sent", invite(1, "annc")), (98.1, "received", final(1, 200)), (99.0, "sent", invite(2, "annc")),
-         (99.1, "received", final(2, 404)), (101.0, "received", BYE)],
-        [(0.0, False, 101.0)],
-    ),
-    "to the next server": (
-        [(98.0, "sent", invite(1, "annc")), (98.1, "received", final(1, 404)), (99.0, "sent", invite(2, "annc")),
-         (99.1, "received", final(2, 200)), (101.0, "received", BYE)],
-        [(0.0, False, 101.0)],
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", MOVES)
-def test_a_call_that_is_moved_has_playings_of_both_services(name: str) -> None:
-    messages, expected = MOVES[name]
-    told = playings(
-        evidence(*((t, way, text.replace("sip:annc@media.example.net", PLAY)) for t, way, text in messages))
-    )
-    assert [(playing.call.offset, playing.call.cut_short, playing.until) for playing in told] == expected
-
-
 def test_a_playing_that_failed_is_not_heard() -> None:
     failed = response("timeout").replace('code="200"', 'code="404"')
     done = response("timeout")

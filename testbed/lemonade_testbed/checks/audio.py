@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lemonade_testbed.audio.heard import hear
@@ -77,104 +77,49 @@ def hear_playings(evidence: Evidence, part: MediaPart) -> list[tuple[Playing, Pl
 def playings(evidence: Evidence) -> list[Playing]:
     """Return what the client's signalling asks for, one playing after the other.
 
-    A playing ends with its response or with the call, an announcement also where a re-INVITE that is accepted asks for
-    another, or by the first request behind one that moves the call to ivr; a request that came meanwhile waits.
+    A playing ends with its response or with the call; a request that came meanwhile waits for that.
     """
-    script = _Script()
+    found: list[Playing] = []
+    requests: list[PlayCollect] = []
+    jumps: dict[str, Jump] = {}
+    told: dict[str, tuple[float, str]] = {}
+    cut_short, open_ = False, True  # an announcement has no request
+
+    def close(*, cut: bool, until: float = math.inf, response: Response | None = None) -> None:
+        prompt = requests.pop(0).prompt if requests else None
+        offset = prompt.offset_ms / 1000 if prompt else 0.0
+        found.append(Playing(Call(offset, tuple(jumps.values()), cut), until, response))
+        jumps.clear()
+
     for t, message, sent in _moments(evidence):
         if not isinstance(message, SipText):
-            script.press(message, "RTP", t, f"RTP {t}", EFFECT)
-        elif message.is_response:
-            script.answered(message, t)
-        elif (key := pressed_key(message)) is not None:
-            script.press(key, "INFO", t, message.cseq)
-        else:
-            script.told(message, t, sent=sent)
-    return script.ended()
-
-
-@dataclass
-class _Script:
-    """What was asked for until now; `asked` are the playings that are not over, None an announcement."""
-
-    found: list[Playing] = field(default_factory=list)
-    asked: list[PlayCollect | None] = field(default_factory=list)
-    inviting: str = ""
-    """The INVITE that asks for an announcement and has no final response yet, by call and CSeq."""
-    cut_short: bool = False
-    jumps: dict[str, Jump] = field(default_factory=dict)
-    keys: dict[str, tuple[float, str]] = field(default_factory=dict)
-    """When and how each key was told last."""
-
-    def press(self, key: str, way: str, t: float, name: str, effect: float = 0.0) -> None:
-        """Note a key: it may move the content, at once or within so many seconds."""
-        request = self.asked[0] if self.asked else None
-        if request is None or not self._is_new(key, way, t) or key not in {request.ff_key, request.rw_key}:
-            return
-        by = request.skip_interval_ms / 1000
-        self.jumps[name] = Jump(t, t + effect, by if key == request.ff_key else -by)
-
-    def _is_new(self, key: str, way: str, t: float) -> bool:
-        """Tell whether a key is a press of its own, and not one that was told the other way just before."""
-        last = self.keys.pop(key, None)
-        if last is not None and last[1] != way and t - last[0] < SAME_PRESS:
-            return False
-        self.keys[key] = (t, way)
-        return True
-
-    def answered(self, message: SipText, t: float) -> None:
-        """Note what an answer says: a key has moved the content by then, an announcement begins or is refused."""
-        if message.cseq in self.jumps:
-            self.jumps[message.cseq] = replace(self.jumps[message.cseq], answered=t)
-        if _name(message) != self.inviting or message.status < "2":
-            return
-        self.inviting = ""
-        if message.status < "3":
-            if self.asked[:1] == [None]:
-                self._close(t, cut=True)
-            self.asked.append(None)
-
-    def told(self, message: SipText, t: float, *, sent: bool) -> None:
-        """Take a request that is no key."""
+            if requests and _is_new(message, "RTP", t, told) and (by := _jump(message, requests[0])) is not None:
+                jumps[f"RTP {t}"] = Jump(t, t + EFFECT, by)
+            continue
+        if message.is_response:
+            _answered(message, jumps, t)
+            continue
+        key = pressed_key(message)
         match mscml_of(message):
-            case PlayCollect() as request if sent:
-                if self.asked[:1] == [None]:
-                    self._close(t, cut=True)
-                self.asked.append(request)
-            case Response(request="playcollect", reason=reason) as response if self.asked and self.asked[0]:
-                self._close(t, cut=self.cut_short or reason != "timeout", response=response)
+            case PlayCollect() as content if sent:
+                requests.append(content)
+                open_ = True
+            case Response(request="playcollect", reason=reason) as response if open_:
+                close(cut=cut_short or reason != "timeout", until=t, response=response)
+                cut_short, open_ = False, bool(requests)
             case Stop():
-                self.cut_short = bool(self.asked)
-            case _ if message.method == "INVITE" and sent and message.played_url() is not None:
-                self.inviting = _name(message)
-            case _ if message.method == "BYE":
-                self._assume()
-                if self.asked:
-                    self._close(t, cut=sent)
-                self.asked.clear()
-
-    def ended(self) -> list[Playing]:
-        """Return the playings; one may go on until the end of the run."""
-        self._assume()
-        if self.asked:
-            self._close(math.inf, cut=self.cut_short)
-        return self.found
-
-    def _assume(self) -> None:
-        """Take it that there is an announcement where nothing else was asked for."""
-        if not self.found and not self.asked:
-            self.asked.append(None)
-
-    def _close(self, until: float, *, cut: bool, response: Response | None = None) -> None:
-        request = self.asked.pop(0)
-        offset = request.prompt.offset_ms / 1000 if request and request.prompt else 0.0
-        self.found.append(Playing(Call(offset, tuple(self.jumps.values()), cut), until, response))
-        self.jumps.clear()
-        self.cut_short = False
-
-
-def _name(message: SipText) -> str:
-    return f"{message.call_id} {message.cseq}"
+                cut_short = open_
+            case _ if message.method == "BYE" and open_:
+                close(cut=sent, until=t)
+                cut_short = open_ = False
+            case _ if message.method == "INVITE" and message.service() == "annc" and sent:
+                open_ = True
+            case _ if requests and key is not None and _is_new(key, "INFO", t, told):
+                if (by := _jump(key, requests[0])) is not None:
+                    jumps[message.cseq] = Jump(t, t, by)
+    if open_:
+        close(cut=cut_short)
+    return found
 
 
 def _moments(evidence: Evidence) -> list[tuple[float, SipText | str, bool]]:
@@ -187,3 +132,26 @@ def _moments(evidence: Evidence) -> list[tuple[float, SipText | str, bool]]:
     keys = key_arrows(read_packets(evidence), offered_codecs(evidence))
     moments += [(seen.t, str(seen.words[2]), True) for seen in keys if seen.source == "client"]
     return sorted(moments, key=lambda moment: moment[0])
+
+
+def _is_new(key: str, way: str, t: float, told: dict[str, tuple[float, str]]) -> bool:
+    """Tell whether a key is a press of its own, and not one that was told the other way just before."""
+    last = told.pop(key, None)
+    if last is not None and last[1] != way and t - last[0] < SAME_PRESS:
+        return False
+    told[key] = (t, way)
+    return True
+
+
+def _answered(message: SipText, jumps: dict[str, Jump], time: float) -> None:
+    """Note when a key's INFO was answered: it moved the content by then."""
+    if message.cseq in jumps:
+        jumps[message.cseq] = replace(jumps[message.cseq], answered=time)
+
+
+def _jump(key: str, request: PlayCollect) -> float | None:
+    """Return how far a key asks to go, in seconds; None for what is no such key."""
+    if key not in {request.ff_key, request.rw_key}:
+        return None
+    by = request.skip_interval_ms / 1000
+    return by if key == request.ff_key else -by
