@@ -1,1 +1,1 @@
-"""Scripted mail client: finds a part, has its URL authorised, and listens to it."""
+"""Scripted mail client: it finds a message part, gets an authorised URL for it, and has a media server play it."""

@@ -1,4 +1,4 @@
-"""The client put together on Twisted: engines, sockets, one timer, and the runner between them."""
+"""The client as a Twisted program: it connects the script's runner to IMAP, SIP and RTP, and arms its timer."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 
+from lemonade_client.call_media import CallMedia
 from lemonade_client.config import ClientConfig
-from lemonade_client.line import MailLine
-from lemonade_client.mail import Mailbox, MailEvent
-from lemonade_client.ports import CallMedia
-from lemonade_client.record import Recorder
+from lemonade_client.imap_connection import MailConnection
+from lemonade_client.mailbox_session import MailboxSession, MailEvent
+from lemonade_client.rtp_receiver import HeardRecorder
 from lemonade_client.runner import ScriptRunner, StepReported
 from lemonade_client.session import Session
 from lemonade_wire.imap.endpoint import TlsPlan
@@ -29,15 +29,14 @@ from lemonade_wire.sip.endpoint import SipEndpoint
 from lemonade_wire.sip.event import Event as SipEvent
 from lemonade_wire.sip.settings import UaSettings
 from lemonade_wire.sip.ua import UserAgent
-from lemonade_wire.tls.endpoint import ClientTls
-from lemonade_wire.tls.policy import IMAPS_PORT
+from lemonade_wire.tls import IMAPS_PORT, ClientTls
 from lemonade_wire.trace import Json
 
 EXIT_DONE, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 
 
 class ClientApp:
-    """Runs one script on a reactor; `await run()` gives the exit code."""
+    """Runs one script on a reactor; `run` returns the exit code."""
 
     def __init__(self, reactor: Any, config: ClientConfig, script: Script) -> None:  # noqa: ANN401  as in the endpoints
         self._reactor = reactor
@@ -49,7 +48,7 @@ class ClientApp:
         self._broken = False
         self._interrupted = False
         self._runner: ScriptRunner | None = None
-        self._recorder = Recorder()
+        self._recorder = HeardRecorder()
         settings = UaSettings(
             address=config.listen,
             contact_user=script.account.user if script.account.user.isalnum() else "client",
@@ -58,11 +57,16 @@ class ClientApp:
             resolver=config.resolver,
         )
         self._sip = SipEndpoint(
-            reactor, settings, self._sip_event, self._trace, dialog_factory=config.behaviour.dialog_factory
+            reactor,
+            settings,
+            self._sip_event,
+            self._trace,
+            dialog_factory=config.behaviour.dialog_factory,
+            fault=config.options.fault,
         )
 
     async def run(self) -> int:
-        """Run the script to its end, hang up, log out, write the recording."""
+        """Run the script to its end, hang up, log out, write the recording, and return the exit code."""
         options = self._config.options
         fault = options.fault.name if options.fault else None
         self._node("started", version=version("lemonade-client"), profile=options.profile.name, fault=fault)
@@ -82,7 +86,7 @@ class ClientApp:
         return EXIT_FAILED if self._broken or self._interrupted or runner.failed else EXIT_DONE
 
     def interrupt(self) -> None:
-        """Give the script up; `run` ends soon after, the recording written."""
+        """Stop the script; `run` still hangs up, logs out and writes the recording, and then returns."""
         self._interrupted = True
         self._enter(ScriptRunner.interrupt)
 
@@ -93,17 +97,23 @@ class ClientApp:
             self._sip.ua = agent(replace(self._sip.ua.settings, address=self._sip.address))
         where = config.resolver.resolve(account.host, account.port)
         tls = TlsPlan(config.trust or ClientTls(), account.host, at_once=account.port == IMAPS_PORT)
-        self._line = MailLine(self._reactor, where, host, self._trace, self._mail_event, tls=tls)
+        self._line = MailConnection(self._reactor, where, host, self._trace, self._mail_event, tls=tls)
         ports = RtpPorts(host, config.rtp_ports.first, config.rtp_ports.last)
         media = CallMedia(
-            self._reactor, ports, self._trace, f"{account.user}@{host}", self._recorder, resolver=config.resolver
+            self._reactor,
+            ports,
+            self._trace,
+            f"{account.user}@{host}",
+            self._recorder,
+            resolver=config.resolver,
+            behaviour=config.behaviour,
         )
         media.on_heard = lambda seconds: self._enter(lambda runner, now: runner.heard(seconds, now))
         self._media = media
         return ScriptRunner(
             Session(
                 script=self._script,
-                mailbox=Mailbox(self._line),
+                mailbox=MailboxSession(self._line),
                 phone=self._sip.ua,
                 media=media,
                 address=host,
@@ -117,7 +127,7 @@ class ClientApp:
             self._step,
         )
 
-    # -- what happens, to the runner -----------------------------------------------------------------------------
+    # -- events for the runner -----------------------------------------------------------------------------------
 
     def _sip_event(self, event: SipEvent) -> None:
         self._enter(lambda runner, now: runner.sip_event(event, now))
@@ -126,13 +136,13 @@ class ClientApp:
         self._enter(lambda runner, now: runner.mail_event(event, now))
 
     def _enter(self, act: Callable[[ScriptRunner, float], None]) -> None:
-        """Let the runner act, then send what it has set going, and arm the timer."""
+        """Call a method of the runner, send what it wants to send by SIP, and arm the timer again."""
         runner = self._runner
         if runner is None or self._finished.called:
             return
         try:
             self._sip.act(lambda _ua, now: act(runner, now))
-        except Exception:  # a bug here must end the run with a reason, and not leave it waiting
+        except Exception:  # after an error in the client itself the run ends with a traceback, and does not hang
             self._broken = True
             self._say(traceback.format_exc())
             self._finished.callback(None)
@@ -146,7 +156,7 @@ class ClientApp:
         if runner.finished and not self._finished.called:
             self._finished.callback(None)
 
-    # -- the end -------------------------------------------------------------------------------------------------
+    # -- end of the run ------------------------------------------------------------------------------------------
 
     async def _close(self) -> None:
         if self._timer is not None and self._timer.active():
@@ -165,7 +175,7 @@ class ClientApp:
                 self._broken = True
                 self._say(f"the recording cannot be written: {problem}")
 
-    # -- what is told --------------------------------------------------------------------------------------------
+    # -- trace and messages --------------------------------------------------------------------------------------
 
     def _step(self, report: StepReported) -> None:
         step = report.step
@@ -180,6 +190,6 @@ class ClientApp:
         self._trace.emit("node", at=None, state=state, **fields)
 
     def _say(self, text: str) -> None:
-        with suppress(OSError):  # nobody reads it any more
+        with suppress(OSError):  # the reader of stderr may have closed it
             sys.stderr.write(f"lemonade-client: {self._trace.redactor.text(text)}\n")
             sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""One call of the client, as far as it has got: what the steps look at."""
+"""The state of one call of the client, which the script's steps read."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Literal
 from cryptography import x509
 
 from lemonade_wire.mscml.document import CONTENT_TYPE, MscmlError, parse_document
-from lemonade_wire.mscml.response import Keypress
-from lemonade_wire.mscml.response import Response as MscmlResponse
+from lemonade_wire.mscml.messages import Keypress, MscmlResponse
 from lemonade_wire.sdp.description import SessionDescription
 from lemonade_wire.sip.body import Entity
 from lemonade_wire.sip.errors import SipParseError
@@ -23,72 +22,80 @@ from lemonade_wire.sip.event import (
     Event,
     InfoReceived,
 )
-from lemonade_wire.sip.message import Request, Response
-from lemonade_wire.sip.smime import UNDECIPHERABLE, Identity, Opening
+from lemonade_wire.sip.message import SipRequest, SipResponse
+from lemonade_wire.sip.smime import UNDECIPHERABLE, Opening, SmimeIdentity
 from lemonade_wire.sip.uri import SipUri
 
 Service = Literal["annc", "ivr"]
 
 
 @dataclass
-class Call:
-    """The state of a call. `heard_before` is the media time heard when the present playing was asked for."""
+class ClientCall:
+    """The state of a call, from the INVITE to its end.
+
+    `heard_before` is the seconds of media received in all calls before the running playing was asked for.
+    """
 
     id: str
     service: Service
     offer: SessionDescription
-    """Our last session description; the first is an offer."""
+    """The client's last session description, at first its offer in the INVITE."""
     server: SipUri
-    """The media server; the user part names no service of this call's."""
-    final: Response | None = None
-    """The final response to the INVITE; None while there is none, and where none ever came."""
+    """The URI of the media server; its user part is not the service of this call."""
+    final: SipResponse | None = None
+    """The final response to the INVITE; None if none has come."""
     refused: bool = False
+    progressed: bool = False
+    """Whether a provisional response has come, which shows that the server is there."""
     ended: EndReason | None = None
     heard_before: float = 0.0
-    identity: Identity | None = None
-    """By which encrypted bodies are read."""
+    identity: SmimeIdentity | None = None
+    """The client's S/MIME key and certificate, which decrypt bodies; None: there is none."""
     certificate: x509.Certificate | None = field(default=None, repr=False)
-    """The media server's, where it is known: MSCML is encrypted for it."""
+    """The media server's certificate, for which MSCML is encrypted; None if it is not known."""
     asked: list[tuple[str, str | None]] = field(default_factory=list)
-    """Name and id of the MSCML requests whose responses no step has taken yet."""
+    """Name and id of the MSCML requests whose responses no step has read yet."""
     responses: list[MscmlResponse] = field(default_factory=list)
-    """MSCML responses that no step has taken yet."""
+    """MSCML responses that no step has read yet."""
     keypresses: list[Keypress] = field(default_factory=list)
-    """Notifications of key presses that no step has taken yet."""
+    """Notifications of key presses that no step has read yet."""
     trouble: str = ""
     """Why the last MSCML body could not be read."""
     undeciphered: bool = False
-    """Whether that was because it is encrypted for another key."""
+    """Whether the body of the last INFO was encrypted and could not be decrypted."""
     unsecured: bool = False
-    """Whether the last MSCML body came in the clear though what we sent was encrypted (RFC 3261 section 23.2)."""
+    """Whether the last MSCML body came in the clear although requests are encrypted (RFC 3261 section 23.2)."""
 
     @property
     def settled(self) -> bool:
-        """Whether the INVITE has come to its end."""
+        """Whether the INVITE has a final response, or the call has ended without one."""
         return self.final is not None or self.refused or self.ended is not None
 
     @property
     def up(self) -> bool:
-        """Whether the call is answered and not over."""
+        """Whether the call is answered and has not ended."""
         return self.final is not None and not self.refused and self.ended is None
 
     @property
     def over(self) -> bool:
-        """Whether nothing is left to hang up."""
+        """Whether the call was refused or has ended, so that there is nothing to hang up."""
         return self.refused or self.ended is not None
 
     @property
     def awaits_no_response(self) -> bool:
-        """Whether the response to the last request is here, or can no longer come."""
+        """Whether the MSCML response to the last request has come, or cannot come any more."""
         return not self.up or any(self._is_for_last(response) for response in self.responses)
 
     @property
     def status(self) -> str:
-        """The final status, in words where there is none."""
+        """The status code of the final response as a text, or "no answer"."""
         return str(self.final.status) if self.final else "no answer"
 
     def take_response(self) -> MscmlResponse | None:
-        """Return the response to the last request, once; one that names no id is taken for it (E-26)."""
+        """Return the MSCML response to the last request and remove it; None if it has not come.
+
+        A response without an id matches every request of its name (E-26).
+        """
         for response in self.responses:
             if self._is_for_last(response):
                 self.responses.remove(response)
@@ -103,7 +110,7 @@ class Call:
         return response.request == name and response.id in {None, number}
 
     def observe(self, event: Event) -> None:
-        """Take an event of this call."""
+        """Update the state by an event of this call."""
         match event:
             case CallAnswered(response=response):
                 self.final = response
@@ -114,17 +121,19 @@ class Call:
                 self.ended = why
             case InfoReceived(request=request):
                 self._informed(request)
-            case ByeReceived() | CallProgressed():
-                pass  # CallEnded follows a BYE; the rest tells the steps nothing
+            case CallProgressed():
+                self.progressed = True
+            case ByeReceived():
+                pass  # CallEnded follows
 
-    def _informed(self, request: Request) -> None:
+    def _informed(self, request: SipRequest) -> None:
         opening = Opening(self.identity)
         self.undeciphered = False
         try:
             parts = opening.understood(request, lambda part: part.media.name == CONTENT_TYPE)
         except SipParseError as problem:
             self.undeciphered = problem.status == UNDECIPHERABLE
-            if problem.status != 415:  # of other bodies the steps know nothing
+            if problem.status != 415:  # 415: the body has another type than MSCML, and no step reads it
                 self.trouble = f"the body of an INFO could not be read: {problem}"
             return
         self.unsecured = bool(parts) and self.certificate is not None and not opening.opened

@@ -1,21 +1,25 @@
-"""The steps inside and around a call: announce, ivr, press, stop, listen, hang-up, and raw SIP."""
+"""The steps of a script that concern calls: announce, ivr, press, say, stop, mscml, reinvite, listen, hang-up, sip.
+
+Each step is a generator function (see `session.py`). Every step raises StepError if it fails.
+"""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Generator
 from dataclasses import replace
 from xml.sax.saxutils import escape
 
-from lemonade_client.asking import ask, inform, matches
-from lemonade_client.call import Call, Service
-from lemonade_client.dialing import Form, describe, dial, service_uri
+from lemonade_client.call import ClientCall, Service
+from lemonade_client.info_requests import ask, inform, matches
+from lemonade_client.invite_requests import Form, describe, dial, service_uri
 from lemonade_client.session import Session, StepError, Steps
 from lemonade_wire.mscml.document import write_document
-from lemonade_wire.mscml.request import Audio, PlayCollect, Prompt, Stop
+from lemonade_wire.mscml.messages import Audio, PlayCollectRequest, Prompt, StopRequest
 from lemonade_wire.script import verbs
 from lemonade_wire.sdp.codec import Codec, SdpError
-from lemonade_wire.sdp.description import Connection, SessionDescription
+from lemonade_wire.sdp.description import SdpConnection, SessionDescription
 from lemonade_wire.sdp.offer import read_answer
 from lemonade_wire.sip.body import answer_in
 from lemonade_wire.sip.dtmf import DtmfRelay
@@ -26,10 +30,12 @@ from lemonade_wire.sip.uri import SipUri
 
 DTMF_RELAY = "application/dtmf-relay"
 KEY_MS = 160
+"""How long a key is held, in ms."""
 SILENCE_SECONDS = 2.0
-# The user agent keeps calls in step with these: they are sent by the verbs alone.
+"""How long `announce` with `expect: none` waits for a final response: the INVITE is sent at 0, 0.5 and 1.5 s."""
+# These methods change the user agent's calls: a script sends them by its verbs only, not as raw requests.
 CALL_METHODS = frozenset({"INVITE", "ACK", "CANCEL", "BYE"})
-# The first element's name, and its id: a request may be malformed on purpose.
+# The name of the first element and its id. They are found without a parser, since a script may send malformed XML.
 _NAME = re.compile(r"<\s*(\w+)")
 _ID = re.compile(r"\bid\s*=\s*([\"'])(.*?)\1")
 
@@ -42,20 +48,23 @@ _ENDINGS: dict[EndReason, str] = {
 }
 
 
-def announce(session: Session, args: verbs.Announce) -> Steps:
-    """Call the announcement service, the URL in the Request-URI (LS-2.5-2, LS-2.5-3)."""
+def announce(session: Session, args: verbs.AnnounceVerb) -> Steps:
+    """Step `announce`: call the announcement service with the URL in the Request-URI (LS-2.5-2, LS-2.5-3)."""
     target = session.media_server("annc")
     form = Form(args.offer, args.video, args.sdp, args.escape, args.params)
     calling = dial(session, target, "annc", session.text(args.url), form)
     if args.expect == "none":
         yield from _nothing_comes(session, calling)
     else:
-        yield from calling
+        yield from calling if args.cancel is None else _cancelled(session, calling, session.now + args.cancel)
         _require(session, args.expect)
 
 
 def _nothing_comes(session: Session, calling: Steps) -> Steps:
-    """Call, and see that no answer comes while the INVITE is sent three times; the call is then given up."""
+    """Make a call and check that no final response comes for `SILENCE_SECONDS`; the call is given up then.
+
+    In that time the INVITE is sent three times over UDP.
+    """
     until = session.now + SILENCE_SECONDS
     for wake in calling:
         if session.now >= until:
@@ -67,8 +76,18 @@ def _nothing_comes(session: Session, calling: Steps) -> Steps:
         raise StepError(f"the INVITE got {call.status}; no answer is expected")
 
 
-def ivr(session: Session, args: verbs.Ivr) -> Steps:
-    """Call the IVR service where no call is up, then have the URL played by INFO (LS-2.7-2 to LS-2.7-4)."""
+def _cancelled(session: Session, calling: Steps, at: float) -> Steps:
+    """Make a call, and cancel it at the time `at` if it is not answered by then (RFC 3261 section 9.1)."""
+    waits = True
+    for wake in calling:
+        if waits and session.now >= at and session.call is not None and not session.call.settled:
+            session.phone.bye(session.call.id, now=session.now)
+            waits = False
+        yield min(at, math.inf if wake is None else wake) if waits else wake
+
+
+def ivr(session: Session, args: verbs.IvrVerb) -> Steps:
+    """Step `ivr`: call the IVR service if no call to it is up, then have it play the URL (LS-2.7-2 to LS-2.7-4)."""
     url = session.text(args.url)
     if not (session.call and session.call.up and session.call.service == "ivr"):
         yield from dial(session, session.media_server("ivr"), "ivr", url, Form(args.offer, args.video, args.sdp))
@@ -77,14 +96,14 @@ def ivr(session: Session, args: verbs.Ivr) -> Steps:
     yield from play(session, url, args)
 
 
-def play(session: Session, url: str, args: verbs.Ivr) -> Steps:
-    """Send `<playcollect>` by INFO, with the timers that end it together with the media (LS-2.7-5, LS-2.7-9, -11)."""
+def play(session: Session, url: str, args: verbs.IvrVerb) -> Steps:
+    """Send `<playcollect>` by INFO; its timers of 0 ms end it together with the media (LS-2.7-5, LS-2.7-9, -11)."""
     call = _call(session)
     call.asked.append(("playcollect", session.next_id()))
     call.heard_before = session.heard
     offset_ms = session.play_offset_ms if isinstance(args.offset, str) else round(args.offset * 1000)
     audio = Audio(session.behaviour.url_to_hand_over(url))
-    request = PlayCollect(
+    request = PlayCollectRequest(
         prompt=Prompt((audio,), offset_ms=offset_ms, repeat=1, stop_on_error=True),
         id=call.asked[-1][1],
         clear_digits=True,
@@ -100,8 +119,8 @@ def play(session: Session, url: str, args: verbs.Ivr) -> Steps:
     yield from ask(session, call, document, "INFO playcollect")
 
 
-def press(session: Session, args: verbs.Press) -> Steps:
-    """Send a key once that much was heard: by INFO (LS-2.9-3), by RTP (RFC 4733), or by RTP and then INFO."""
+def press(session: Session, args: verbs.PressVerb) -> Steps:
+    """Step `press`: after so many seconds of media, send a key by INFO (LS-2.9-3), by RTP (RFC 4733), or by both."""
     call = yield from _heard(session, args.after)
     key = session.behaviour.key_to_send(args.key)
     if args.by != "info":
@@ -112,26 +131,26 @@ def press(session: Session, args: verbs.Press) -> Steps:
         yield from inform(session, call, MimeBody(DTMF_RELAY, (), bytes(relay)), f"INFO dtmf-relay {args.key}")
 
 
-def say(session: Session, args: verbs.Say) -> Steps:
-    """Send a recording as the caller's voice, and wait until all is sent."""
+def say(session: Session, args: verbs.SayVerb) -> Steps:
+    """Step `say`: send the sound of a WAV file by RTP, and wait until all of it is sent."""
     _call(session)
     said = session.now + session.media.say(session.script.folder / args.file)
     yield from session.until(lambda: False, f"the end of {args.file}", said)
 
 
-def stop(session: Session, args: verbs.Stop) -> Steps:
-    """Send `<stop>` by INFO once that much was heard (LS-2.7-14)."""
+def stop(session: Session, args: verbs.StopVerb) -> Steps:
+    """Step `stop`: after so many seconds of media, send `<stop>` by INFO (LS-2.7-14)."""
     call = yield from _heard(session, args.after)
-    yield from ask(session, call, write_document(Stop(id=session.next_id())), "INFO stop")
+    yield from ask(session, call, write_document(StopRequest(id=session.next_id())), "INFO stop")
 
 
-def mscml(session: Session, args: verbs.Mscml) -> Steps:
-    """Send a request as the script has it; its response is the next one to listen for."""
+def mscml(session: Session, args: verbs.MscmlVerb) -> Steps:
+    """Step `mscml`: send a request with the text of the script by INFO; `listen` then waits for its response."""
     text = session.text(args.request, escape)
     if session.call and session.call.up and session.call.service == "ivr":
         call = yield from _heard(session, args.after)
     else:
-        yield from dial(session, session.media_server("ivr"), "ivr", "", Form(verbs.Ivr().offer))
+        yield from dial(session, session.media_server("ivr"), "ivr", "", Form(verbs.IvrVerb().offer))
         _require(session, "200")
         call = _call(session)
     name, number = _NAME.search(text), _ID.search(text)
@@ -144,10 +163,11 @@ def mscml(session: Session, args: verbs.Mscml) -> Steps:
         call.asked.append((asked, number[2] if number else None))
 
 
-def reinvite(session: Session, args: verbs.Reinvite) -> Steps:
-    """Offer another session once that much was heard, and hear as its answer says (RFC 3264 section 8).
+def reinvite(session: Session, args: verbs.ReinviteVerb) -> Steps:
+    """Step `reinvite`: after so many seconds of media, offer a changed session (RFC 3264 section 8).
 
-    With another service's Request-URI it moves the call there (RFC 5022 section 3), by that service's offer (E-36).
+    If the step names another service, its Request-URI moves the call there (RFC 5022 section 3), and the offer is the
+    one for that service (E-36).
     """
     call = yield from _heard(session, args.after)
     service = args.service or call.service
@@ -157,7 +177,7 @@ def reinvite(session: Session, args: verbs.Reinvite) -> Steps:
     call.offer = offer
     final = yield from session.answer(transaction, "re-INVITE")
     if final is None or final.status >= 300:
-        # The session stays as it was (RFC 3261 section 14.1); the version has been used.
+        # The session stays as it was (RFC 3261 section 14.1), but the version in its o= line has been used.
         call.offer = replace(before, origin=offer.origin)
         if args.move:
             session.media.stay()
@@ -175,8 +195,8 @@ def reinvite(session: Session, args: verbs.Reinvite) -> Steps:
             call.certificate = session.smime.peers.find(uri)
 
 
-def listen(session: Session, args: verbs.Listen) -> Steps:
-    """Wait for the peer's BYE, for the response to the last request, for a notification, or for some time."""
+def listen(session: Session, args: verbs.ListenVerb) -> Steps:
+    """Step `listen`: wait for BYE, for the response to the last MSCML request, for a notification, or for some time."""
     if isinstance(args.until, float):
         until = session.now + args.until
         yield from session.until(lambda: False, "the time to pass", until)
@@ -191,13 +211,13 @@ def listen(session: Session, args: verbs.Listen) -> Steps:
         if not call.keypresses:
             raise StepError(f"no notification came: {_ending(call)}{_trouble(call)}")
         told = call.keypresses.pop(0)
-        session.notes.append(f"keypress {told.method}")  # its digit may be a secret
+        session.notes.append(f"keypress {told.method}")  # without the digit, which may be a secret
     else:
         yield from response(session, args.expect)
 
 
 def response(session: Session, expect: str) -> Steps:
-    """Wait for the response to the last request; it has come when the 200 to its INFO is on its way."""
+    """Wait for the MSCML response to the last request and check its code; the 200 to its INFO is sent by then."""
     call = _call(session, may_be_over=True)
     if not call.asked:
         raise StepError("no MSCML request waits for its response")
@@ -218,15 +238,15 @@ def response(session: Session, expect: str) -> Steps:
     session.notes.append(said)
 
 
-def hang_up(session: Session, _args: verbs.HangUp) -> Steps:
-    """Send BYE and wait for its answer."""
+def hang_up(session: Session, _args: verbs.HangUpVerb) -> Steps:
+    """Step `hang-up`: send BYE and wait for the end of the call."""
     call = _call(session)
     session.phone.bye(call.id, now=session.now)
     yield from session.until(lambda: call.over, "the answer to BYE")
 
 
-def sip(session: Session, args: verbs.SipRequest) -> Steps:
-    """Send a raw request: inside the call where one is up and no URI is given, else on its own."""
+def sip(session: Session, args: verbs.SipVerb) -> Steps:
+    """Step `sip`: send a raw request, inside the call if one is up and no URI is given, else outside a dialog."""
     headers = [(name, session.text(value)) for name, value in args.headers.items()]
     body = session.text(args.body).encode()
     if args.uri is None and session.call is not None and session.call.up:
@@ -242,7 +262,7 @@ def sip(session: Session, args: verbs.SipRequest) -> Steps:
         raise StepError(f"{args.method} got {final.status} {final.reason}; {args.expect} is expected")
 
 
-def _call(session: Session, *, may_be_over: bool = False) -> Call:
+def _call(session: Session, *, may_be_over: bool = False) -> ClientCall:
     call = session.call
     if call is None:
         raise StepError("there is no call")
@@ -251,18 +271,18 @@ def _call(session: Session, *, may_be_over: bool = False) -> Call:
     return call
 
 
-def _ending(call: Call) -> str:
+def _ending(call: ClientCall) -> str:
     if call.refused:
         return f"the INVITE got {call.status}"
     return _ENDINGS[call.ended] if call.ended else "the call is still up"
 
 
-def _trouble(call: Call) -> str:
+def _trouble(call: ClientCall) -> str:
     return f"; {call.trouble}" if call.trouble else ""
 
 
 def _require(session: Session, expect: str) -> bool:
-    """Tell whether the call is up, as expected; raises StepError for any other outcome than the expected one."""
+    """Return whether the call is up; raises StepError if the INVITE has another status than the expected one."""
     call = session.call
     if call is None or call.final is None:
         raise StepError(f"the INVITE got no answer; {expect} is expected")
@@ -272,7 +292,7 @@ def _require(session: Session, expect: str) -> bool:
     return call.up
 
 
-def _heard(session: Session, after: float) -> Generator[float | None, None, Call]:
+def _heard(session: Session, after: float) -> Generator[float | None, None, ClientCall]:
     call = _call(session)
     enough = call.heard_before + after - 1e-6
     yield from session.until(
@@ -287,14 +307,14 @@ def _heard(session: Session, after: float) -> Generator[float | None, None, Call
     return call
 
 
-def _uri_of(session: Session, call: Call, service: Service, url: str) -> SipUri:
-    """Return the URI of a service of the media server that a call is with."""
+def _uri_of(session: Session, call: ClientCall, service: Service, url: str) -> SipUri:
+    """Return the URI of a service of the call's media server."""
     played = session.text(url) if service == "annc" else ""
     return service_uri(session, call.server, service, session.behaviour.url_to_hand_over(played), Form(()))
 
 
-def _other_offer(session: Session, call: Call, service: Service, args: verbs.Reinvite) -> SessionDescription:
-    """Make the offer of a re-INVITE out of the one before; its version grows where anything else is changed."""
+def _other_offer(session: Session, call: ClientCall, service: Service, args: verbs.ReinviteVerb) -> SessionDescription:
+    """Make the offer of a re-INVITE from the last description; its version grows by one if anything else changes."""
     before = call.offer
     lines = [*before.media]
     audio = next(index for index, line in enumerate(lines) if line.media == "audio")
@@ -313,8 +333,8 @@ def _other_offer(session: Session, call: Call, service: Service, args: verbs.Rei
         for line in drawn.attributes
     )
     lines[audio] = replace(drawn, port=port, attributes=attributes)
-    address = "0.0.0.0" if args.hold == "address" else session.address  # noqa: S104  a word of SDP, not bound to
-    offer = replace(before, media=tuple(lines), connection=Connection.to(address))
+    address = "0.0.0.0" if args.hold == "address" else session.address  # noqa: S104  for SDP; no socket is bound to it
+    offer = replace(before, media=tuple(lines), connection=SdpConnection.to(address))
     if offer == before:
         return before
     return replace(offer, origin=replace(before.origin, version=before.origin.version + 1))

@@ -1,4 +1,4 @@
-"""The command `lemonade-client`."""
+"""The command `lemonade-client`: it reads the options and the script, and runs the script."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EXIT_SCRIPT, EXIT_UNSUPPORTED = 2, 127
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run a script and exit: 0 done, 1 a step failed, 2 bad script or option, 127 not supported here."""
+    """Run a script and exit: 0 it is done, 1 a step failed, 2 bad script or option, 127 the script is not supported."""
     config = read_config(argv)
     try:
         script = load_script(config.script)
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _run(config: ClientConfig, script: Script) -> int:
-    # Importing the reactor installs it, with its signal handlers: only when a script is to be run.
+    # The import of the reactor installs it, so it is done only when there is a script to run.
     from twisted.internet import reactor as installed  # noqa: PLC0415
     from twisted.internet.defer import Deferred, ensureDeferred  # noqa: PLC0415
     from twisted.python.failure import Failure  # noqa: PLC0415
@@ -54,7 +54,8 @@ def _run(config: ClientConfig, script: Script) -> int:
             reactor.stop()
 
     def shutdown() -> Deferred[None]:
-        # On SIGTERM and SIGINT the reactor waits here until the call is hung up and the recording written.
+        # On SIGTERM and SIGINT the reactor waits for this Deferred, until the call is hung up and the recording
+        # written.
         if not ended.called:
             app.interrupt()
         return ended

@@ -1,4 +1,4 @@
-"""The client's settings, read from the command line and the environment."""
+"""The client's settings, and how they are read from the command line and the environment."""
 
 from __future__ import annotations
 
@@ -8,18 +8,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lemonade_client.behaviour import CORRECT, Behaviour
-from lemonade_client.faults import FAULTS
+from lemonade_client.behaviour import CORRECT, ClientBehaviour
+from lemonade_client.faults.registry import FAULTS
 from lemonade_wire.address import Address, PortRange, Resolver
-from lemonade_wire.nodecli import NodeOptions, NodeParser, setting
-from lemonade_wire.nodesettings import add_resolve, add_rtp_ports, resolver_from
-from lemonade_wire.sip.smime import Smime
-from lemonade_wire.sip.smime_options import add_options as add_smime
-from lemonade_wire.sip.smime_options import smime_from
-from lemonade_wire.tls.endpoint import ClientTls
-from lemonade_wire.tls.options import add_options as add_tls_options
-from lemonade_wire.tls.options import trust_from
-from lemonade_wire.tls.policy import TlsPolicy
+from lemonade_wire.nodecli import NodeOptions, NodeParser, add_resolve, add_rtp_ports, resolver_from, setting
+from lemonade_wire.sip.smime import Smime, smime_from
+from lemonade_wire.sip.smime import add_options as add_smime
+from lemonade_wire.tls import ClientTls, TlsPolicy, trust_from
+from lemonade_wire.tls import add_options as add_tls_options
 
 DESCRIPTION = """Runs a script as the mail client of the streaming draft: finds an attachment, has its URL authorised,
 has a media server play it, and records what it hears. Exit: 0 the script is done; 1 a step failed, or the script was
@@ -28,11 +24,12 @@ interrupted; 2 the script or an option is wrong; 127 the script wants what this 
 
 @dataclass(frozen=True)
 class ClientConfig:
-    """What one run of the client is told.
+    """The settings of one run of the client.
 
-    `listen`: own SIP address; its host is the source of every connection, and where RTP arrives (port 0: any).
-    `heard`: where the recording goes; None: nowhere. `tls`, `trust`: whether STARTTLS is used with the IMAP server, and
-    whose certificates are good (None: those the system trusts). `smime`: by which MSCML is encrypted.
+    `listen`: the client's SIP address (port 0: any free port); its host is also the source of IMAP connections and the
+    address of RTP. `heard`: the file for the recording of all sound (None: no recording). `tls`: whether STARTTLS is
+    used with the IMAP server. `trust`: the certificates that are trusted (None: those of the system). `smime`: the key
+    and the certificates for encrypted MSCML.
     """
 
     script: Path
@@ -46,14 +43,14 @@ class ClientConfig:
     smime: Smime = field(default_factory=Smime)
 
     @property
-    def behaviour(self) -> Behaviour:
-        """The fault chosen, else correct behaviour."""
+    def behaviour(self) -> ClientBehaviour:
+        """The behaviour of the chosen fault, or correct behaviour if none is chosen."""
         fault = self.options.fault
-        return fault if isinstance(fault, Behaviour) else CORRECT
+        return fault if isinstance(fault, ClientBehaviour) else CORRECT
 
 
 def read_config(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> ClientConfig:
-    """Read the settings; exits with 2 where one is not allowed."""
+    """Read the settings; exits with 2 if one is not allowed. `environ` None: the environment of the process."""
     given = {} if environ is None else {"environ": environ}
     parser = NodeParser("lemonade-client", DESCRIPTION, FAULTS, **given)
     parser.add_argument("--script", type=Path, required=True, metavar="FILE", help="the script, YAML or JSON")

@@ -1,11 +1,12 @@
-"""Runs a script step by step: events and time in, actions on the engines out. No socket, no reactor, no clock.
+"""Runs a script step by step, without sockets, reactor or clock: it takes events and the time, and acts on engines.
 
-The runner acts on three things that it is given: an IMAP connection (`Mail`), a user agent (`Phone`: a
-`lemonade_wire.sip.ua.UserAgent` as it is), and RTP ports (`Media`). What happens comes back through `mail_event`,
-`sip_event`, `heard` and `handle_timer`, each with `now` in seconds, monotonic. So a whole diagram replays in memory:
-put an `ImapClient` and a `UserAgent` under the runner, carry their octets to the engines of the servers and back, hand
-the user agent's `events()` to `sip_event`, and move `now` to the least of all `next_timer()` whenever nothing is left
-to carry. `client/tests/test_replay.py` does it with servers of a few lines.
+The runner is given an IMAP connection (`Mail`), a user agent (`Phone`, which is a `lemonade_wire.sip.ua.UserAgent`) and
+RTP ports (`Media`), and calls their methods. Their events are given to `mail_event`, `sip_event`, `heard` and
+`handle_timer`, each with `now` in seconds, monotonic.
+
+So a whole script can be replayed in memory: give the runner an `ImapClient` and a `UserAgent`, carry their octets to
+the engines of the servers and back, give the user agent's `events()` to `sip_event`, and when no octets are left, move
+`now` to the earliest `next_timer()`. `client/tests/test_replay.py` does so with small servers.
 """
 
 from __future__ import annotations
@@ -16,16 +17,18 @@ from enum import Enum
 from typing import Any, Literal
 
 from lemonade_client import call_steps, imap_steps
-from lemonade_client.mail import MailEvent
+from lemonade_client.mailbox_session import MailEvent
 from lemonade_client.session import Session, StepError, Steps
 from lemonade_client.stream import stream
 from lemonade_wire.imap import command as commands
-from lemonade_wire.script import Script, Step
+from lemonade_wire.script import Script, ScriptStep
 from lemonade_wire.sip.errors import SipUsageError
 from lemonade_wire.sip.event import Event as SipEvent
 
 HANG_UP_SECONDS = 5.0
+"""How long the runner waits at the end for the answer to BYE."""
 LOGOUT_SECONDS = 2.0
+"""How long it waits for the answer to LOGOUT."""
 
 StepFunction = Callable[[Session, Any], Steps]
 
@@ -48,8 +51,8 @@ STEPS: dict[str, StepFunction] = {
 }
 
 
-class State(Enum):
-    """Where the runner is."""
+class RunnerState(Enum):
+    """The states of the runner."""
 
     WAITING = "waiting"
     STEPPING = "stepping"
@@ -59,7 +62,7 @@ class State(Enum):
 
 
 class Cause(Enum):
-    """What moves it on."""
+    """The causes of a transition from one state to another."""
 
     BEGUN = "begun"
     STEP_DONE = "step done"
@@ -69,25 +72,28 @@ class Cause(Enum):
     ENDED = "ended"
 
 
-# However a script ends, it hangs up and logs out.
-TRANSITIONS: dict[tuple[State, Cause], State] = {
-    (State.WAITING, Cause.BEGUN): State.STEPPING,
-    (State.WAITING, Cause.INTERRUPTED): State.HANGING_UP,
-    (State.STEPPING, Cause.STEP_DONE): State.STEPPING,
-    (State.STEPPING, Cause.STEPS_OVER): State.HANGING_UP,
-    (State.STEPPING, Cause.STEP_FAILED): State.HANGING_UP,
-    (State.STEPPING, Cause.INTERRUPTED): State.HANGING_UP,
-    (State.HANGING_UP, Cause.ENDED): State.LOGGING_OUT,
-    (State.LOGGING_OUT, Cause.ENDED): State.FINISHED,
+# Every script hangs up and logs out at its end, also after a failed step or an interruption.
+TRANSITIONS: dict[tuple[RunnerState, Cause], RunnerState] = {
+    (RunnerState.WAITING, Cause.BEGUN): RunnerState.STEPPING,
+    (RunnerState.WAITING, Cause.INTERRUPTED): RunnerState.HANGING_UP,
+    (RunnerState.STEPPING, Cause.STEP_DONE): RunnerState.STEPPING,
+    (RunnerState.STEPPING, Cause.STEPS_OVER): RunnerState.HANGING_UP,
+    (RunnerState.STEPPING, Cause.STEP_FAILED): RunnerState.HANGING_UP,
+    (RunnerState.STEPPING, Cause.INTERRUPTED): RunnerState.HANGING_UP,
+    (RunnerState.HANGING_UP, Cause.ENDED): RunnerState.LOGGING_OUT,
+    (RunnerState.LOGGING_OUT, Cause.ENDED): RunnerState.FINISHED,
 }
 
 
 @dataclass(frozen=True)
 class StepReported:
-    """A step began, was done, or failed; `why` says what came of it, `index` counts from 1."""
+    """A report that a step was started, is done, or has failed.
+
+    `index` counts from 1. `why` has the notes of a step that is done, or the reason of the failure.
+    """
 
     index: int
-    step: Step
+    step: ScriptStep
     state: Literal["started", "done", "failed"]
     why: str = ""
 
@@ -106,14 +112,14 @@ def unsupported(script: Script) -> str | None:
 
 
 class ScriptRunner:
-    """Runs one script. `report` is called at each step's beginning and end.
+    """Runs one script. `report` is called at the start and at the end of each step.
 
-    `failed` is set once a step failed; `finished` when the call is hung up and the mailbox logged out.
+    `failed` is set once a step has failed; `finished` once the call is hung up and the mailbox logged out.
     """
 
     def __init__(self, session: Session, report: Callable[[StepReported], None]) -> None:
         self.session = session
-        self.state = State.WAITING
+        self.state = RunnerState.WAITING
         self.failed = False
         self.interrupted = False
         self._report = report
@@ -126,64 +132,64 @@ class ScriptRunner:
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is left to do."""
-        return self.state is State.FINISHED
+        """Whether the script has ended, and the call and the IMAP connection with it."""
+        return self.state is RunnerState.FINISHED
 
     def start(self, now: float) -> None:
-        """Begin with the first step."""
+        """Start the first step."""
         self.session.now = now
         self._move(Cause.BEGUN)
         self._go_on()
 
     def mail_event(self, event: MailEvent, now: float) -> None:
-        """Take an event of the IMAP connection."""
+        """Handle an event of the IMAP connection."""
         self.session.now = now
         self.session.note_mail(event)
         self._go_on()
 
     def sip_event(self, event: SipEvent, now: float) -> None:
-        """Take an event of the user agent."""
+        """Handle an event of the user agent."""
         self.session.now = now
         self.session.note_sip(event)
         self._go_on()
 
     def heard(self, seconds: float, now: float) -> None:
-        """Take note that `seconds` of media have arrived in all."""
+        """Handle that `seconds` of media have been received in all calls together."""
         self.session.now = now
         self.session.heard = seconds
         self._go_on()
 
     def handle_timer(self, now: float) -> None:
-        """Do what is due at `now`: a wait that is over, a deadline that has passed."""
+        """Handle the timers that have expired at `now`: the end of a wait, or a step's deadline."""
         self.session.now = now
         self._go_on()
 
     def next_timer(self) -> float | None:
-        """Return when `handle_timer` is wanted next; None before the start and at the end."""
+        """Return the time at which `handle_timer` must be called; None before the start and after the end."""
         if self._running is None:
             return None
         return self._deadline if self._wake is None else min(self._deadline, self._wake)
 
     def interrupt(self, now: float) -> None:
-        """Give the script up: hang up, log out, finish."""
-        if self.state in {State.WAITING, State.STEPPING}:
+        """Stop the script: the running step fails, then the runner hangs up and logs out."""
+        if self.state in {RunnerState.WAITING, RunnerState.STEPPING}:
             self.session.now = now
             self.interrupted = True
-            if self.state is State.STEPPING:
+            if self.state is RunnerState.STEPPING:
                 self._running = None
                 self._fail("interrupted")
             self._move(Cause.INTERRUPTED)
             self._go_on()
 
-    # -- one state to the next -----------------------------------------------------------------------------------
+    # -- states --------------------------------------------------------------------------------------------------
 
     def _move(self, cause: Cause) -> None:
         self.state = TRANSITIONS[self.state, cause]
-        if self.state is State.STEPPING:
+        if self.state is RunnerState.STEPPING:
             self._begin_step()
-        elif self.state is State.HANGING_UP:
+        elif self.state is RunnerState.HANGING_UP:
             self._begin(self._hang_up(), HANG_UP_SECONDS)
-        elif self.state is State.LOGGING_OUT:
+        elif self.state is RunnerState.LOGGING_OUT:
             self.session.media.close()
             self._begin(self._log_out(), LOGOUT_SECONDS)
         else:
@@ -201,13 +207,15 @@ class ScriptRunner:
         step = script.steps[self._index]
         self._index += 1
         self.session.notes.clear()
+        self.session.ahead = tuple(script.steps[self._index :])
         self._report(StepReported(self._index, step, "started"))
         self._begin(STEPS[step.verb](self.session, step.args), step.within or script.step_deadline)
 
     def _go_on(self) -> None:
-        """Resume what runs, and what follows it, until something has to be waited for.
+        """Resume the running step, and start those that follow it, until one has to wait.
 
-        An engine that answers at once calls back from within: its event is noted, and the wait that follows finds it.
+        An engine may report an event from within a call of its methods. Then this method is running already: the event
+        has been stored, and the step finds it when it would wait.
         """
         if self._busy:
             return
@@ -227,7 +235,7 @@ class ScriptRunner:
         except StopIteration:
             self._running = None
             self._end_of_part("")
-        except (StepError, SipUsageError, ValueError) as problem:  # the last two: an engine refuses what it is asked
+        except (StepError, SipUsageError, ValueError) as problem:  # an engine raises the last two for a refused call
             self._running = None
             self._end_of_part(str(problem))
         else:
@@ -238,8 +246,8 @@ class ScriptRunner:
                 self._end_of_part(f"{self.session.waiting_for} did not come in time")
 
     def _end_of_part(self, why: str) -> None:
-        """Go on after a step, or after the hanging up or logging out, of which a failure stops nothing."""
-        if self.state is not State.STEPPING:
+        """Continue after a step, or after hanging up or logging out; the failure of those two is ignored."""
+        if self.state is not RunnerState.STEPPING:
             self._move(Cause.ENDED)
         elif why:
             self._fail(why)

@@ -1,8 +1,8 @@
-"""What the steps of a script share: the mailbox, the calls, what was heard; and how a step waits.
+"""The state that the steps of a script share (mailbox, call, media received), and the way in which a step waits.
 
-A step is a generator. It acts on the engines at once, and yields where it has to wait: the time at which it wants to
-be woken at the latest, or None. Every event is first noted here, then the step is resumed and looks again at what it
-waits for; so an event that came during an earlier step is never lost.
+A step is a generator. It calls the methods of the engines, and yields when it has to wait: the time at which it must be
+resumed at the latest, or None. Each event is stored here first; then the step is resumed and checks its condition
+again. So an event that comes during an earlier step is not lost.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from lemonade_client.answering import answer_to
-from lemonade_client.behaviour import CORRECT, Behaviour
-from lemonade_client.call import Call, Service
-from lemonade_client.mail import MailAnswered, Mailbox, MailEvent
+from lemonade_client.behaviour import CORRECT, ClientBehaviour
+from lemonade_client.call import ClientCall, Service
+from lemonade_client.mailbox_session import MailAnswered, MailboxSession, MailEvent
+from lemonade_client.sdp_answer import answer_to
 from lemonade_wire.address import Address, Resolver
 from lemonade_wire.imap import command as commands
-from lemonade_wire.imap.bodystructure import BodyStructure
-from lemonade_wire.imap.command import Command
+from lemonade_wire.imap.command import ImapCommand
+from lemonade_wire.imap.login import ClientLoginPolicy, ImapLoginError, LoginSteps, log_in, secure
 from lemonade_wire.profile import DRAFT_07, Profile
-from lemonade_wire.script import Script
+from lemonade_wire.script import Script, ScriptStep
 from lemonade_wire.script.verbs import substitute
 from lemonade_wire.sdp.codec import Codec, SdpError
 from lemonade_wire.sdp.description import SessionDescription
@@ -39,77 +39,80 @@ from lemonade_wire.sip.event import (
     RequestAnswered,
     RequestReceived,
 )
-from lemonade_wire.sip.message import Response as SipResponse
+from lemonade_wire.sip.message import SipResponse
 from lemonade_wire.sip.smime import UNDECIPHERABLE, Smime
 from lemonade_wire.sip.uri import SipUri
-from lemonade_wire.tls.policy import TlsPolicy
+from lemonade_wire.tls import TlsPolicy
 
 Steps = Generator[float | None, None, None]
-"""A step, or a part of one that gives nothing back."""
+"""A step, or a part of a step that returns nothing."""
+
+CALLS: dict[str, Service] = {"announce": "annc", "ivr": "ivr", "mscml": "ivr"}
+"""The steps that call a media server, and the service that each of them calls."""
 
 
 class StepError(Exception):
-    """A step cannot be done; `str()` says why, for the trace and for people."""
+    """A step has failed; the text gives the reason, for the trace and for the user."""
 
 
 class Media(Protocol):
-    """The RTP ports of the call, as the steps use them."""
+    """The RTP ports of the call: the interface that the steps use."""
 
     def open(self, medium: Literal["audio", "video"], codecs: dict[int, Codec], peer: str) -> int:
-        """Open a port pair for a call's medium and listen to packets from `peer`; returns the RTP port.
+        """Open a pair of ports for an m-line of a call and accept packets from `peer`; returns the RTP port.
 
-        Raises OSError where no pair is free.
+        `codecs` maps payload types to codecs. Raises OSError if no pair is free.
         """
 
     def renew(self, codecs: dict[int, Codec], *, move: bool) -> int:
-        """Listen for these audio codecs too, if `move` on another pair of ports; returns the RTP port.
+        """Accept these audio codecs too, with `move` on another pair of ports; returns the RTP port.
 
-        What still comes to the ports before is heard as well. Raises OSError where no pair is free.
+        Packets that come to the ports before are still received. Raises OSError if no pair is free.
         """
 
     def stay(self) -> None:
-        """Take the last move back: it was refused."""
+        """Undo the last move to other ports, which the media server has refused."""
 
     def expect(self, streams: tuple[NegotiatedStream, ...]) -> None:
-        """Take note of the answer: listen to its addresses too, and send reports there."""
+        """Use the negotiated streams: accept packets from their addresses, and send RTP and reports there."""
 
     def press(self, key: str, held_ms: int) -> float:
-        """Press a key by RTP, held for so long; returns the seconds until it is sent.
+        """Send a key press by RTP (RFC 4733), held for `held_ms`; returns the seconds until its last packet.
 
-        Raises ValueError where the answer does not let it.
+        Raises ValueError if the answer does not allow it.
         """
 
     def say(self, file: Path) -> float:
-        """Send what a WAV file holds; returns the seconds it takes.
+        """Send the sound of a WAV file; returns its duration in seconds.
 
-        Raises ValueError where it cannot be read or the answer does not let it.
+        Raises ValueError if the file cannot be read or the answer does not allow it.
         """
 
     def close(self) -> None:
-        """Close the ports of the call and say what was heard."""
+        """Close the ports of the call, and write what was heard to the trace."""
 
 
 class Phone(Protocol):
-    """What the steps ask of `lemonade_wire.sip.ua.UserAgent`."""
+    """The methods of `lemonade_wire.sip.ua.UserAgent` that the steps use."""
 
     def invite(
         self, uri: SipUri, *, next_hop: Address, now: float, body: bytes = b"", content_type: str = "application/sdp"
     ) -> str:
-        """Call; returns the call."""
+        """Send an INVITE; returns the id of the call."""
 
     def refuse(self, call: str, status: int, *, now: float) -> None:
-        """Refuse a call that came in, or a re-INVITE."""
+        """Refuse an INVITE or a re-INVITE that was received."""
 
     def accept(self, call: str, body: bytes, *, now: float) -> None:
-        """Accept a re-INVITE."""
+        """Answer a re-INVITE with 200."""
 
     def reinvite(self, call: str, body: bytes, *, now: float, uri: SipUri | None = None) -> str:
-        """Offer another session, where a `uri` is given by another service; returns the re-INVITE's transaction."""
+        """Send a re-INVITE; returns its transaction. A `uri` is the Request-URI of another service."""
 
     def info(
         self, call: str, body: bytes, content_type: str, *, now: float, headers: Iterable[tuple[str, str]] = ()
     ) -> str:
-        """Send INFO; returns its transaction."""
+        """Send an INFO in the dialog; returns its transaction."""
 
     def send(
         self, call: str, method: str, *, now: float, body: bytes = b"", headers: Iterable[tuple[str, str]] = ()
@@ -117,10 +120,10 @@ class Phone(Protocol):
         """Send another request in the dialog; returns its transaction."""
 
     def bye(self, call: str, *, now: float) -> None:
-        """Hang up, or give up a call that is not answered."""
+        """End a call: with BYE, or with CANCEL if it is not answered yet."""
 
     def respond(self, transaction: str, status: int, *, now: float) -> None:
-        """Answer a request."""
+        """Answer a request other than INVITE."""
 
     def request(
         self,
@@ -136,85 +139,87 @@ class Phone(Protocol):
 
 
 @dataclass(frozen=True)
-class Target:
-    """A media server to call: its URI, and whether the IMAP server says it is an authorised user (LS-2.2-8)."""
+class ChosenServer:
+    """A media server to call: its URI, and whether the IMAP server lists it as an authorised user (LS-2.2-8)."""
 
     uri: SipUri
     authorised: bool = False
 
     @property
     def service(self) -> Service | None:
-        """The service that the URI's user part names; None where it names none (LS-2.2-10, LS-2.2-11)."""
+        """The service that the URI's user part names, None if it names none (LS-2.2-10, LS-2.2-11)."""
         named = (self.uri.user or "").lower()
         return "annc" if named == "annc" else "ivr" if named == "ivr" else None
 
     def offers(self, service: Service) -> bool:
-        """Whether the service may be asked for there: named, or nothing named."""
+        """Whether the service may be called there: the URI names it, or has no user part."""
         return self.service in {service, None} and (self.uri.user is None or self.service is not None)
 
 
 @dataclass(frozen=True)
-class Part:
-    """The part to be streamed, as `find-part` found it."""
+class ChosenPart:
+    """The message part to be streamed, which the step `find-part` has found."""
 
     mailbox: str
     uidvalidity: int | None
     uid: int
     section: str
-    structure: BodyStructure
 
 
 @dataclass
 class Session:
-    """The state that steps share.
+    """The state that the steps of a script share.
 
-    `epoch` + now is the time since 1970; `address` goes into SDP; `tls` is the policy for the mailbox.
+    `epoch` + `now` is the time in seconds since 1970. `address` is the IP address for SDP. `tls` is the policy for the
+    IMAP connection.
     """
 
     script: Script
-    mailbox: Mailbox
+    mailbox: MailboxSession
     phone: Phone
     media: Media
     address: str
     epoch: float
     resolver: Resolver = field(default_factory=Resolver)
     profile: Profile = DRAFT_07
-    behaviour: Behaviour = CORRECT
+    behaviour: ClientBehaviour = CORRECT
     tls: TlsPolicy = TlsPolicy.PREFERRED
     smime: Smime = field(default_factory=Smime)
-    """By which MSCML is encrypted: for the media servers whose certificates it has, and then for no other one."""
+    """Key and certificates for encrypted MSCML. If it has any certificate, a media server without one gets no MSCML."""
     now: float = 0.0
     heard: float = 0.0
     """Seconds of media received in all calls."""
-    part: Part | None = None
+    part: ChosenPart | None = None
     url: str | None = None
-    """The authorised URL, exactly as the server gave it."""
-    targets: tuple[Target, ...] = ()
-    """What discovery found; empty: the configured media server alone."""
+    """The authorised URL, with the same octets as the IMAP server gave it."""
+    ahead: tuple[ScriptStep, ...] = ()
+    """The script's steps after the running one."""
+    targets: tuple[ChosenServer, ...] = ()
+    """The media servers that discovery found; empty: only the configured one can be called."""
     play_offset_ms: float = 0.0
-    """Where the last response to `<playcollect>` says that the playing stopped."""
-    call: Call | None = None
+    """The `playoffset` of the last MSCML response: the position, in ms, at which the playing stopped."""
+    call: ClientCall | None = None
     waiting_for: str = ""
     notes: list[str] = field(default_factory=list)
-    """What is worth telling of the running step beside its success."""
+    """Texts that are reported with the success of the running step."""
     _finals: dict[str, SipResponse | None] = field(default_factory=dict)
     _requests: int = 0
 
     # -- events --------------------------------------------------------------------------------------------------
 
     def note_mail(self, event: MailEvent) -> None:
-        """Take an event of the IMAP connection."""
+        """Store an event of the IMAP connection."""
         self.mailbox.note(event)
 
     def note_sip(self, event: SipEvent) -> None:
-        """Take an event of the user agent, and answer what has to be answered at once."""
+        """Store an event of the user agent, and answer requests from the media server."""
         match event:
             case InviteReceived(call=call):
                 self.phone.refuse(call, 486, now=self.now)
             case ReinviteReceived():
                 self._reinvited(event)
             case ReinviteConfirmed(ack=ack) if ack.body and self.call is not None:
-                with suppress(SdpError):  # our offer stands, and what is sent to it is heard
+                with suppress(SdpError):  # without a usable answer, packets to the offered ports are still received
                     self.media.expect(read_answer(self.call.offer, SessionDescription.parse(ack.body)))
             case RequestReceived(transaction=transaction):
                 self._respond(transaction, 501)
@@ -226,14 +231,14 @@ class Session:
                 self._note_call(event)
                 is_response = self.call is not None and len(self.call.responses) > known
                 if self.behaviour.answers_response or not is_response:
-                    # RFC 5022 section 5.1: 200 whatever is in it, an id that is not known included.
+                    # RFC 5022 section 5.1: the INFO gets 200 for any response in it, also one with an unknown id.
                     undeciphered = self.call is not None and self.call.undeciphered
                     self._respond(transaction, UNDECIPHERABLE if undeciphered else 200)
             case _:
                 self._note_call(event)
 
     def _reinvited(self, event: ReinviteReceived) -> None:
-        """Answer the media server's re-INVITE by what the call can do; without an offer it gets our last one."""
+        """Answer a re-INVITE of the media server (`sdp_answer.py`); one without an offer gets the last description."""
         call = self.call
         if call is None or call.id != event.call:
             self.phone.refuse(event.call, 481, now=self.now)
@@ -260,19 +265,22 @@ class Session:
     # -- waiting -------------------------------------------------------------------------------------------------
 
     def until(self, ready: Callable[[], bool], what: str, at: float | None = None) -> Steps:
-        """Wait until `ready()`, or until the time `at`; `what` names it if the step's deadline comes first."""
+        """Wait until `ready()` is true or the time `at` has come; `what` names the event in the error of a timeout."""
         self.waiting_for = what
         while not ready() and (at is None or self.now < at):
             yield at
 
-    def command(self, command: Command) -> Generator[float | None, None, MailAnswered]:
-        """Send an IMAP command, connecting and logging in first where that is not done; return its answer."""
+    def command(self, command: ImapCommand) -> Generator[float | None, None, MailAnswered]:
+        """Send an IMAP command and return its answer; connect and log in first if that is not done yet.
+
+        Raises StepError if the connection is lost or the login fails.
+        """
         if not self.mailbox.logged_in:
             yield from self._log_in()
         return (yield from self.exchange(command))
 
-    def exchange(self, command: Command) -> Generator[float | None, None, MailAnswered]:
-        """Send an IMAP command on the open connection and return its answer; raises StepError where it is lost."""
+    def exchange(self, command: ImapCommand) -> Generator[float | None, None, MailAnswered]:
+        """Send an IMAP command on the open connection and return its answer; raises StepError if it is lost."""
         box = self.mailbox
         tag = box.mail.send(command)
         yield from self.until(lambda: tag in box.answers or bool(box.lost), f"the answer to {command.name}")
@@ -288,49 +296,39 @@ class Session:
             raise StepError(f"IMAP: {box.lost}")
         if box.mail.capabilities is None:
             yield from self.exchange(commands.capability())
-        yield from self._secure()
+        policy = ClientLoginPolicy(self.tls, cleartext=True, mechanisms=("PLAIN", "LOGIN"))
+        if self.behaviour.begins_tls:
+            yield from self._carry_out(secure(box.mail, policy))
         account = self.script.account
-        known = box.mail.capabilities or frozenset()
-        if "AUTH=PLAIN" in known:
-            login = commands.authenticate_plain(account.user, account.password)
-        elif "LOGINDISABLED" in known:
-            raise StepError("IMAP: the server takes no password by any way that this client has here")
-        else:
-            login = commands.login(account.user, account.password)
-        answer = yield from self.exchange(login)
-        if answer.status.result != "OK":
-            raise StepError(f"IMAP: the login got {answer.status.result} {answer.status.text}")
-        if box.mail.capabilities is None:  # RFC 3501 section 6.2: what was known before the login is out of date
+        yield from self._carry_out(log_in(box.mail, policy, (account.user, account.password)))
+        if box.mail.capabilities is None:  # RFC 3501 section 6.2: the capabilities may change by the login
             yield from self.exchange(commands.capability())
         box.logged_in = True
 
-    def _secure(self) -> Steps:
-        """Begin TLS as the policy says (RFC 3501, 6.2.1); what was offered before counts no more."""
-        mail = self.mailbox.mail
-        if mail.encrypted or self.tls is TlsPolicy.NEVER or not self.behaviour.begins_tls:
+    def _carry_out(self, steps: LoginSteps) -> Steps:
+        """Send the commands of a login; raises StepError."""
+        try:
+            command = next(steps)
+            while True:
+                answer = yield from self.exchange(command)
+                command = steps.send(answer.status)
+        except StopIteration:
             return
-        why = "offers no STARTTLS"
-        if "STARTTLS" in (mail.capabilities or ()):
-            answer = yield from self.exchange(commands.starttls())
-            if answer.status.result == "OK":
-                yield from self.exchange(commands.capability())
-                return
-            why = f"answered STARTTLS with {answer.status.result}"
-        if self.tls is TlsPolicy.REQUIRED:
-            raise StepError(f"IMAP: the server {why}")
+        except ImapLoginError as problem:
+            raise StepError(f"IMAP: the server {problem.why}") from None
 
     def answer(self, transaction: str, what: str) -> Generator[float | None, None, SipResponse | None]:
-        """Wait for the final response to a request of ours; None where none came."""
+        """Wait for the final response to a request of the client and return it; None if none came in time."""
         yield from self.until(lambda: transaction in self._finals, f"the answer to {what}")
         return self._finals.pop(transaction)
 
     # -- values --------------------------------------------------------------------------------------------------
 
     def text(self, text: str, escaped: Callable[[str], str] = str) -> str:
-        """Put the values known by now, `escaped`, into a raw step's text; raises StepError where one is missing."""
-        values = {}
+        """Replace the variables in a step's text by their `escaped` values; raises StepError if one is not set."""
+        values: dict[str, str] = {}
         if self.url is not None:
-            values["url"] = self.url
+            values |= {"url": self.url, "token": self.url.rpartition(":")[2]}
         if self.part is not None:
             values |= {"uid": str(self.part.uid), "section": self.part.section}
         try:
@@ -339,24 +337,38 @@ class Session:
             raise StepError(f"{problem} (an earlier step sets it)") from problem
 
     def next_id(self) -> str:
-        """Return an id that no other request of this script has."""
+        """Return an id for an MSCML request that no other request of this script has."""
         self._requests += 1
         return str(self._requests)
 
     def hop(self, uri: SipUri) -> Address:
-        """Return where requests for a URI are sent."""
+        """Return the address to which requests for a URI are sent."""
         return self.resolver.resolve(uri.host.strip("[]"), uri.port or 5060)
 
-    def configured(self) -> Target | None:
-        """Return the script's own media server; its user part is not looked at."""
-        if self.script.media is None:
+    def configured(self) -> ChosenServer | None:
+        """Return the media server that the script configures, without its URI's user part; None if there is none."""
+        if self.script.media is None or not self.behaviour.falls_back_to_configuration:
             return None
         uri = SipUri.parse(self.script.media)
-        return Target(SipUri("sip", None, uri.host, uri.port, uri.params))
+        return ChosenServer(SipUri("sip", None, uri.host, uri.port, uri.params))
 
-    def media_server(self, service: Service) -> Target:
-        """Return the first media server that offers a service: of those discovered, else the configured one."""
-        found = next((target for target in self.targets if target.offers(service)), None) or self.configured()
+    def media_server(self, service: Service) -> ChosenServer:
+        """Return the first discovered media server that offers a service, else the configured one.
+
+        Raises StepError if there is neither.
+        """
+        found = self._first_target(service)
         if found is None:
             raise StepError(f"no media server for {service}: none was discovered, and the script names none")
         return found
+
+    def next_media_server(self) -> ChosenServer | None:
+        """Return the media server that the script's next call goes to; None if there is none.
+
+        For a script without a further call it is the first media server, whatever services it offers.
+        """
+        return self._first_target(next((CALLS[step.verb] for step in self.ahead if step.verb in CALLS), None))
+
+    def _first_target(self, service: Service | None) -> ChosenServer | None:
+        offering = (target for target in self.targets if service is None or target.offers(service))
+        return next(offering, None) or self.configured()

@@ -1,4 +1,4 @@
-"""The program as people run it: real processes against servers of hand-written octets, on the loopback alone."""
+"""The program `lemonade-client` in a process of its own, against servers of hand-written octets on loopback."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ PACKETS = 25
 
 
 class ImapServer(threading.Thread):
-    """Answers one connection from the table."""
+    """An IMAP server that answers one connection from the table."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -60,7 +60,7 @@ class ImapServer(threading.Thread):
 
 
 class MediaServer(threading.Thread):
-    """Answers one INVITE, sends RTP from the ACK on, and hangs up where it is told to."""
+    """A media server that answers one INVITE, sends RTP from the ACK on, and hangs up if `hangs_up` is set."""
 
     def __init__(self, *, hangs_up: bool) -> None:
         super().__init__(daemon=True)
@@ -180,7 +180,7 @@ steps:
 """
 
 
-def test_a_script_from_the_mailbox_to_the_sound(
+def test_a_script_runs_from_the_mailbox_to_the_recording(
     tmp_path: Path, imap: ImapServer, media: Callable[..., MediaServer]
 ) -> None:
     server = media()
@@ -237,7 +237,7 @@ def test_sigterm_hangs_up_and_writes_what_was_heard(
     assert imap.commands[-1] == b"LOGOUT"
 
 
-def test_a_failed_step_exits_1_and_leaves_a_sound_file_all_the_same(tmp_path: Path) -> None:
+def test_a_failed_step_exits_1_and_still_writes_the_recording(tmp_path: Path) -> None:
     with socket.create_server((HOST, 0)) as nobody:
         port = nobody.getsockname()[1]
     process = _run(tmp_path, SCRIPT, port, 9)
@@ -265,7 +265,7 @@ def test_an_address_in_use_exits_2(tmp_path: Path) -> None:
         (SCRIPT + "  - sip: {method: INVITE}\n", 127, "line 9: this client sends INVITE by its own verbs alone"),
     ],
 )
-def test_scripts_that_cannot_be_run(
+def test_unusable_and_unsupported_scripts_exit_with_2_or_127(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], script: str, code: int, said: str
 ) -> None:
     path = tmp_path / "script.yaml"

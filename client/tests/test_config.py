@@ -1,4 +1,4 @@
-"""Options and their variables."""
+"""The client's command-line options and their environment variables."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import pytest
 
 from lemonade_client.behaviour import CORRECT
 from lemonade_client.config import read_config
-from lemonade_client.faults import FAULTS, NoAck
+from lemonade_client.faults.registry import FAULTS
 from lemonade_wire.address import Address, PortRange
 
 
-def test_defaults() -> None:
+def test_the_defaults_of_the_options() -> None:
     config = read_config(["--script", "a.yaml"], {})
     assert (config.script, config.listen, config.rtp_ports) == (
         Path("a.yaml"),
@@ -22,14 +22,14 @@ def test_defaults() -> None:
     assert (config.heard, config.behaviour) == (None, CORRECT)
 
 
-def test_options_and_variables() -> None:
+def test_options_may_be_given_as_environment_variables() -> None:
     config = read_config(
         ["--script", "a.yaml", "--resolve", "a=127.0.0.1:1143", "--fault", "no-ack", "--heard", "x.wav"],
         {"LEMONADE_LISTEN": "127.0.0.3:5060", "LEMONADE_RTP_PORTS": "30000-30010"},
     )
     assert (config.listen, config.rtp_ports) == (Address("127.0.0.3", 5060), PortRange(30000, 30010))
     assert config.resolver.resolve("A", 143) == Address("127.0.0.1", 1143)
-    assert isinstance(config.behaviour, NoAck)
+    assert config.behaviour is FAULTS.pick("no-ack")
 
 
 @pytest.mark.parametrize(

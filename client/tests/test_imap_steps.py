@@ -1,17 +1,14 @@
-"""The steps at the mailbox, against a server of hand-written octets."""
-
-from collections.abc import Callable
-from typing import Any
+"""The steps that concern the mailbox, against an IMAP server of hand-written octets."""
 
 import pytest
 
-from lemonade_client.faults import DownloadsPart, NoExpire
-from lemonade_wire.profile import RFC_5616
-from lemonade_wire.tls.policy import TlsPolicy
+from lemonade_client.testing.bench import TICKET, TICKET_STEPS, Bench, behaviour_of
+from lemonade_wire.profile import DRAFT_07, RFC_5616, Profile
+from lemonade_wire.tls import TlsPolicy
 
 
-def test_find_part_reads_the_structure_of_the_newest_message_and_no_body(bench: Callable[..., Any]) -> None:
-    run = bench("  - find-part: {type: audio/*}\n").start()
+def test_find_part_reads_the_structure_of_the_newest_message_and_no_body() -> None:
+    run = Bench("  - find-part: {type: audio/*}\n").start()
     assert run.mail.sent == [
         "CAPABILITY",
         "AUTHENTICATE PLAIN AGpvZQBzZWNyZXQ=",
@@ -27,18 +24,18 @@ def test_find_part_reads_the_structure_of_the_newest_message_and_no_body(bench: 
     assert run.mail.closed
 
 
-def test_login_is_used_where_plain_is_not_offered_and_never_where_it_is_disabled(bench: Callable[..., Any]) -> None:
-    run = bench("  - find-part: {}\n", server={"CAPABILITY": "* CAPABILITY IMAP4rev1\r\n", "LOGIN": ""}).start()
+def test_login_is_used_without_plain_and_never_with_logindisabled() -> None:
+    run = Bench("  - find-part: {}\n", server={"CAPABILITY": "* CAPABILITY IMAP4rev1\r\n", "LOGIN": ""}).start()
     assert run.mail.sent[1] == 'LOGIN "joe" "secret"'
     assert run.states == ["1 done"]
-    run = bench("  - find-part: {}\n", server={"CAPABILITY": "* CAPABILITY IMAP4rev1 LOGINDISABLED\r\n"}).start()
+    run = Bench("  - find-part: {}\n", server={"CAPABILITY": "* CAPABILITY IMAP4rev1 LOGINDISABLED\r\n"}).start()
     assert run.states == ["1 failed"]
     assert not any("LOGIN " in line for line in run.mail.sent)
 
 
-def test_tls_begins_before_the_login_where_it_is_offered(bench: Callable[..., Any]) -> None:
+def test_tls_starts_before_the_login_if_starttls_is_offered() -> None:
     offers = {"CAPABILITY": "* CAPABILITY IMAP4rev1 STARTTLS AUTH=PLAIN SASL-IR\r\n", "STARTTLS": ""}
-    run = bench("  - find-part: {}\n", server=offers).start()
+    run = Bench("  - find-part: {}\n", server=offers).start()
     assert [line.split()[0] for line in run.mail.sent[:4]] == ["CAPABILITY", "STARTTLS", "CAPABILITY", "AUTHENTICATE"]
     assert run.states == ["1 done"]
 
@@ -55,10 +52,10 @@ def test_tls_begins_before_the_login_where_it_is_offered(bench: Callable[..., An
         ({"CAPABILITY": "* CAPABILITY IMAP4rev1 STARTTLS AUTH=PLAIN SASL-IR\r\n"}, TlsPolicy.NEVER, ""),
     ],
 )
-def test_the_policy_says_what_becomes_of_a_mailbox_in_the_clear(
-    bench: Callable[..., Any], server: dict[str, str], policy: TlsPolicy, why: str
+def test_the_tls_policy_decides_whether_a_login_in_the_clear_is_allowed(
+    server: dict[str, str], policy: TlsPolicy, why: str
 ) -> None:
-    run = bench("  - find-part: {}\n", server=server)
+    run = Bench("  - find-part: {}\n", server=server)
     run.runner.session.tls = policy
     run.start()
     assert run.states == ["1 failed" if why else "1 done"]
@@ -69,45 +66,43 @@ def test_the_policy_says_what_becomes_of_a_mailbox_in_the_clear(
 @pytest.mark.parametrize(
     ("server", "why"),
     [
-        ({"AUTHENTICATE PLAIN AGPVZQBZZWNYZXQ=": "NO wrong"}, "IMAP: the login got NO wrong"),
+        ({"AUTHENTICATE PLAIN AGPVZQBZZWNYZXQ=": "NO wrong"}, "IMAP: the server answered the login with NO"),
         ({"SELECT": "NO no such mailbox"}, "SELECT got NO no such mailbox"),
         ({"UID SEARCH ALL": "* SEARCH\r\n"}, "the mailbox INBOX holds no message"),
         ({"UID SEARCH ALL": "BAD what"}, "UID SEARCH got BAD what"),
         ({"UID FETCH 20 (BODYSTRUCTURE)": ""}, "the server gave no BODYSTRUCTURE for message 20"),
     ],
 )
-def test_find_part_says_why_it_failed(bench: Callable[..., Any], server: dict[str, str], why: str) -> None:
-    run = bench("  - find-part: {}\n  - discover\n", server=server).start()
+def test_find_part_reports_the_reason_of_a_failure(server: dict[str, str], why: str) -> None:
+    run = Bench("  - find-part: {}\n  - discover\n", server=server).start()
     assert (run.states, run.why) == (["1 failed"], why)
     assert run.runner.failed
     assert run.runner.finished
 
 
-def test_find_part_fails_where_no_part_is_of_the_type_and_names_those_there(bench: Callable[..., Any]) -> None:
-    run = bench("  - find-part: {type: video/*}\n").start()
+def test_find_part_without_a_part_of_the_type_names_the_types_found() -> None:
+    run = Bench("  - find-part: {type: video/*}\n").start()
     assert run.why == "no part is video/*; the message's parts: text/plain, audio/basic"
 
 
 @pytest.mark.parametrize("media_type", ["AUDIO/*", "audio/BASIC"])
-def test_media_types_compare_without_case(bench: Callable[..., Any], media_type: str) -> None:
-    assert bench(f"  - find-part: {{type: {media_type}}}\n").start().states == ["1 done"]
+def test_media_types_compare_without_case(media_type: str) -> None:
+    assert Bench(f"  - find-part: {{type: {media_type}}}\n").start().states == ["1 done"]
 
 
-def test_a_connection_that_is_refused_fails_the_step(bench: Callable[..., Any]) -> None:
-    run = bench("  - find-part: {}\n")
+def test_a_connection_that_is_refused_fails_the_step() -> None:
+    run = Bench("  - find-part: {}\n")
     run.mail.refused = "no connection to the IMAP server"
     run.start()
     assert (run.states, run.why) == (["1 failed"], "IMAP: no connection to the IMAP server")
     assert run.runner.finished
 
 
-def test_authorise_appends_expire_then_access_and_keeps_the_url_octet_for_octet(
-    bench: Callable[..., Any], ticket_steps: str, ticket: str
-) -> None:
-    run = bench(ticket_steps).start()
-    asked = ticket.partition(":INTERNAL:")[0]
+def test_authorise_appends_expire_then_access_and_keeps_the_url_octet_for_octet() -> None:
+    run = Bench(TICKET_STEPS).start()
+    asked = TICKET.partition(":INTERNAL:")[0]
     assert f'GENURLAUTH "{asked}" INTERNAL' in run.mail.sent
-    assert run.session.url == ticket
+    assert run.session.url == TICKET
 
 
 @pytest.mark.parametrize(
@@ -119,14 +114,14 @@ def test_authorise_appends_expire_then_access_and_keeps_the_url_octet_for_octet(
         ("access: stream, expire: -1 min", ";EXPIRE=2027-01-15T07:59:00Z;URLAUTH=stream"),
     ],
 )
-def test_access_and_expiry(bench: Callable[..., Any], arguments: str, tail: str) -> None:
-    run = bench(f"  - find-part: {{}}\n  - authorise: {{{arguments}}}\n").start()
+def test_the_url_has_the_access_and_expiry_of_the_step(arguments: str, tail: str) -> None:
+    run = Bench(f"  - find-part: {{}}\n  - authorise: {{{arguments}}}\n").start()
     assert run.states == ["1 done", "2 done"]
     assert any(line.endswith(f'/;SECTION=2{tail}" INTERNAL') for line in run.mail.sent)
 
 
-def test_the_profile_gives_the_access_where_the_script_does_not(bench: Callable[..., Any]) -> None:
-    run = bench("  - find-part: {}\n  - authorise: {expire: none}\n", profile=RFC_5616).start()
+def test_the_profile_gives_the_access_if_the_script_gives_none() -> None:
+    run = Bench("  - find-part: {}\n  - authorise: {expire: none}\n", profile=RFC_5616).start()
     assert any(line.endswith(';URLAUTH=stream" INTERNAL') for line in run.mail.sent)
 
 
@@ -141,22 +136,20 @@ def test_the_profile_gives_the_access_where_the_script_does_not(bench: Callable[
         ('* GENURLAUTH "a" "b"\r\n', "GENURLAUTH gave 2 URLs"),
     ],
 )
-def test_authorise_takes_nothing_but_the_asked_url_with_a_token(
-    bench: Callable[..., Any], ticket_steps: str, answer: str, why: str
-) -> None:
-    run = bench(ticket_steps, server={"GENURLAUTH": answer}).start()
+def test_authorise_accepts_only_the_requested_url_with_a_token(answer: str, why: str) -> None:
+    run = Bench(TICKET_STEPS, server={"GENURLAUTH": answer}).start()
     assert run.states == ["1 done", "2 failed"]
     assert why in run.why
     assert run.session.url is None
 
 
-def test_authorise_before_find_part_says_what_comes_first(bench: Callable[..., Any]) -> None:
-    assert bench("  - authorise: {}\n").start().why == "no part to authorise: find-part comes first"
+def test_authorise_before_find_part_fails_and_names_find_part() -> None:
+    assert Bench("  - authorise: {}\n").start().why == "no part to authorise: find-part comes first"
 
 
-def test_discover_asks_for_one_entry_a_command_in_the_profiles_order(bench: Callable[..., Any]) -> None:
+def test_discover_asks_for_one_entry_a_command_in_the_profiles_order() -> None:
     table = {'GETMETADATA "" "/PUBLIC': "BAD invalid entry", 'GETMETADATA "" "/SHARED': METADATA}
-    run = bench("  - discover: {}\n", server=table).start()
+    run = Bench("  - discover: {}\n", server=table).start()
     assert [line for line in run.mail.sent if "METADATA" in line] == [
         'GETMETADATA "" "/public/mediaServers"',
         'GETMETADATA "" "/shared/mediaServers"',
@@ -172,41 +165,50 @@ METADATA = (
 )
 
 
-def test_discovery_without_result_falls_back_to_configuration(bench: Callable[..., Any]) -> None:
-    run = bench("  - discover: {}\n").start()
+def test_discovery_without_result_falls_back_to_configuration() -> None:
+    run = Bench("  - discover: {}\n").start()
     assert (run.states, run.why) == (["1 done"], "no media servers are listed")
-    run = bench("  - discover: {}\n", head="").start()
+    run = Bench("  - discover: {}\n", head="").start()
     assert run.states == ["1 failed"]
 
 
-def test_a_value_that_cannot_be_read_is_passed_over(bench: Callable[..., Any]) -> None:
+def test_a_metadata_value_that_cannot_be_read_is_ignored() -> None:
     table = {'GETMETADATA "" "/PUBLIC': '* METADATA "" (/public/mediaServers "<<")\r\n'}
-    run = bench("  - discover: {}\n", server=table).start()
+    run = Bench("  - discover: {}\n", server=table).start()
     assert run.states == ["1 done"]
     assert "/public/mediaServers cannot be read" in run.why
 
 
-def test_raw_commands_get_their_values_and_compare_the_result(
-    bench: Callable[..., Any], ticket_steps: str, ticket: str
-) -> None:
-    steps = f"{ticket_steps}  - imap: 'URLFETCH \"$url\"'\n  - imap: {{command: 'X$section.$uid', expect: BAD}}\n"
-    run = bench(steps, server={"URLFETCH": ""}).start()
-    assert f'URLFETCH "{ticket}"' in run.mail.sent
+def test_raw_commands_get_their_variables_and_their_result_is_checked() -> None:
+    steps = f"{TICKET_STEPS}  - imap: 'URLFETCH \"$url\"'\n  - imap: {{command: 'X$section.$uid', expect: BAD}}\n"
+    run = Bench(steps, server={"URLFETCH": ""}).start()
+    assert f'URLFETCH "{TICKET}"' in run.mail.sent
     assert "X2.20" in run.mail.sent
     assert run.states == ["1 done", "2 done", "3 done", "4 done"]
-    run = bench("  - imap: {command: NOOP, expect: 'NO'}\n").start()
+    run = Bench("  - imap: {command: NOOP, expect: 'NO'}\n").start()
     assert (run.states, run.why) == (["1 failed"], "OK done came back; NO is expected")
-    run = bench("  - imap: 'URLFETCH \"$url\"'\n").start()
+    run = Bench("  - imap: 'URLFETCH \"$url\"'\n").start()
     assert "'$url' has no value here" in run.why
 
 
-def test_fault_no_expire(bench: Callable[..., Any]) -> None:
-    run = bench("  - find-part: {}\n  - authorise: {access: stream}\n", behaviour=NoExpire()).start()
+def test_a_ticket_in_the_answer_to_a_raw_command_is_used() -> None:
+    steps = (
+        "  - imap: 'GENURLAUTH \"imap://joe@h/a\" INTERNAL'\n  - imap: 'URLFETCH \"$url\"'\n  - imap: NOOP\n"
+        "  - imap: 'URLFETCH \"imap://joe@h/b:INTERNAL:$token\"'\n"
+    )
+    server = {"GENURLAUTH": '* GENURLAUTH "imap://joe@h/a:INTERNAL:01ab"\r\n', "URLFETCH": "", "NOOP": ""}
+    run = Bench(steps, server=server).start()
+    fetched = [line for line in run.mail.sent if line.startswith("URLFETCH")]
+    assert fetched == ['URLFETCH "imap://joe@h/a:INTERNAL:01ab"', 'URLFETCH "imap://joe@h/b:INTERNAL:01ab"']
+
+
+def test_fault_no_expire() -> None:
+    run = Bench("  - find-part: {}\n  - authorise: {access: stream}\n", behaviour=behaviour_of("no-expire")).start()
     assert any("GENURLAUTH" in line and ";SECTION=2;URLAUTH=stream" in line for line in run.mail.sent)
 
 
-def test_fault_downloads_part(bench: Callable[..., Any]) -> None:
-    run = bench("  - find-part: {}\n", behaviour=DownloadsPart()).start()
+def test_fault_downloads_part() -> None:
+    run = Bench("  - find-part: {}\n", behaviour=behaviour_of("downloads-part")).start()
     assert "UID FETCH 20 (BODY.PEEK[2])" in run.mail.sent
 
 
@@ -222,9 +224,53 @@ def test_fault_downloads_part(bench: Callable[..., Any]) -> None:
         ('* GENURLAUTH "{arg}:INTERNAL:01ab"\r\n', ["1 done", "2 failed"], "a ticket came back; none is expected"),
     ],
 )
-def test_no_ticket_may_be_what_is_expected(bench: Callable[..., Any], answer: str, states: list[str], why: str) -> None:
+def test_authorise_may_expect_that_no_ticket_comes(answer: str, states: list[str], why: str) -> None:
     steps = "  - find-part: {}\n  - authorise: {expect: none}\n"
-    run = bench(steps, server={"GENURLAUTH": answer}).start()
+    run = Bench(steps, server={"GENURLAUTH": answer}).start()
     assert run.states == states
     assert why in run.reports[-1].why
     assert (run.session.url is None) is (states[-1] == "2 done")
+
+
+TOKENS = ["authuser", "AuthUser", "submit+", "SUBMIT", "stream", "Stream"]
+
+
+@pytest.mark.parametrize("token", TOKENS)
+@pytest.mark.parametrize(("profile", "access"), [(DRAFT_07, "submit+joe"), (RFC_5616, "stream")])
+def test_a_server_listed_as_authorised_gets_the_profiles_access(token: str, profile: Profile, access: str) -> None:
+    steps = "  - find-part: {}\n  - discover: {}\n  - authorise: {access: anonymous, expire: none}\n  - announce: {}\n"
+    value = f'* METADATA "" ({profile.media_servers_entry} "<sip:annc@a.example.net>:{token}")\r\n'
+    run = Bench(steps, profile=profile, server={"GETMETADATA": value}).start()
+    assert any(line.endswith(f'/;SECTION=2;URLAUTH={access}" INTERNAL') for line in run.mail.sent)
+    [done] = [report.why for report in run.reports if (report.step.verb, report.state) == ("authorise", "done")]
+    assert done == f"{access}, and not anonymous: the media server is listed as authorised"
+
+
+@pytest.mark.parametrize("tail", ["", ":other"])
+@pytest.mark.parametrize(("arguments", "access"), [("access: anonymous", "anonymous"), ("expire: none", "submit+joe")])
+def test_a_server_listed_without_a_token_gets_the_scripts_or_the_profiles_access(
+    tail: str, arguments: str, access: str
+) -> None:
+    steps = f"  - find-part: {{}}\n  - discover: {{}}\n  - authorise: {{{arguments}}}\n"
+    value = f'* METADATA "" (/public/mediaServers "<sip:annc@a.example.net>{tail}")\r\n'
+    run = Bench(steps, server={"GETMETADATA": value}).start()
+    assert any(line.endswith(f';URLAUTH={access}" INTERNAL') for line in run.mail.sent)
+
+
+@pytest.mark.parametrize(
+    ("call", "access"), [("announce: {}", "anonymous"), ("ivr: {}", "submit+joe"), ("mscml: '<stop/>'", "submit+joe")]
+)
+def test_the_access_depends_on_the_server_of_the_next_call(call: str, access: str) -> None:
+    steps = f"  - find-part: {{}}\n  - discover: {{}}\n  - authorise: {{access: anonymous}}\n  - {call}\n"
+    value = '* METADATA "" (/public/mediaServers "<sip:annc@a.example.net>;<sip:ivr@a.example.net>:authuser")\r\n'
+    run = Bench(steps, server={"GETMETADATA": value}).start()
+    assert any(line.endswith(f';URLAUTH={access}" INTERNAL') for line in run.mail.sent)
+
+
+def test_a_refused_url_removes_an_older_ticket() -> None:
+    refused = "* GENURLAUTH {arg}\r\n"
+    server = {'GENURLAUTH "IMAP://JOE@IMAP.EXAMPLE.COM/VOICE': refused}
+    steps = f"{TICKET_STEPS}  - find-part: {{mailbox: Voice}}\n  - authorise: {{expect: none}}\n"
+    run = Bench(steps, server=server).start()
+    assert run.states == ["1 done", "2 done", "3 done", "4 done"]
+    assert run.session.url is None

@@ -1,24 +1,23 @@
-"""Both diagrams in memory: the runner on a real user agent, against a real user agent that answers in a few lines.
+"""Replays of both diagrams of the draft in memory: the runner with a real user agent, against another real user agent.
 
-No socket and no sleep: datagrams are carried by hand, and time jumps to the next timer when nothing is left to carry.
+There is no socket and no sleep: the test carries the datagrams, and moves the time to the next timer when none is left.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
-from lemonade_client.wrong_agents import AckToRecord, SilentAgent
+from lemonade_client.faults.agents import AckToRecord, SilentAgent
+from lemonade_client.testing.bench import TICKET_STEPS, Bench
 from lemonade_wire.address import Address, Resolver
 from lemonade_wire.mscml.document import parse_document, write_document
-from lemonade_wire.mscml.request import PlayCollect
-from lemonade_wire.mscml.response import Response as MscmlResponse
+from lemonade_wire.mscml.messages import MscmlResponse, PlayCollectRequest
 from lemonade_wire.sip.dialog import Dialog
 from lemonade_wire.sip.event import CallConfirmed, Event, InfoReceived, InviteReceived, SendDatagram
-from lemonade_wire.sip.message import Request, parse_datagram
+from lemonade_wire.sip.message import SipRequest, parse_datagram
 from lemonade_wire.sip.netann import service_of
 from lemonade_wire.sip.settings import UaSettings
 from lemonade_wire.sip.ua import UserAgent
@@ -29,11 +28,11 @@ LENGTH = 12.0
 
 
 class World:
-    """Two user agents, the wire between them, and a clock that jumps."""
+    """Two user agents, the datagrams between them, and a time that moves from timer to timer."""
 
     def __init__(
         self,
-        run: Any,  # noqa: ANN401  the bench, which conftest makes
+        run: Bench,
         *,
         lossy: bool = False,
         agent: type[UserAgent] = UserAgent,
@@ -47,13 +46,13 @@ class World:
         run.session.phone = self.client
         self.lossy = lossy
         self.carried: list[str] = []
-        self.requests: list[Request] = []
+        self.requests: list[SipRequest] = []
         self._seen: set[bytes] = set()
         self._due: list[tuple[float, Callable[[], None]]] = []
         self.service = ""
 
     def play(self) -> World:
-        """Run to the end."""
+        """Run the script to its end."""
         self.run.start()
         for _ in range(2000):
             if not self._carry():
@@ -83,9 +82,9 @@ class World:
         if self.lossy and first:
             return
         message = parse_datagram(data)
-        if isinstance(message, Request):
+        if isinstance(message, SipRequest):
             self.requests.append(message)
-        what = message.method if isinstance(message, Request) else f"{message.status} {message.cseq.method}"
+        what = message.method if isinstance(message, SipRequest) else f"{message.status} {message.cseq.method}"
         self.carried.append(f"{'>' if source == CLIENT else '<'} {what}")
         receiver.datagram_received(data, source, self.run.now)
 
@@ -101,7 +100,7 @@ class World:
             act()
         self.run.at(self.run.now - 100.0)
 
-    # -- the media server, as far as the diagrams go -------------------------------------------------------------
+    # -- the media server, with the answers that the diagrams need ------------------------------------------------
 
     def _serve(self, event: Event) -> None:
         now = self.run.now
@@ -116,7 +115,7 @@ class World:
                 if request.content_type == "application/dtmf-relay":
                     return
                 asked = parse_document(request.body)
-                assert isinstance(asked, PlayCollect)
+                assert isinstance(asked, PlayCollectRequest)
                 self._after(3.5, lambda: self.run.hear(3.0))
                 self._after(LENGTH, lambda: self._respond(call, asked.id))
 
@@ -126,7 +125,7 @@ class World:
         )
         self.server.info(call, write_document(done), "application/mediaservercontrol+xml", now=self.run.now)
 
-    def _after(self, seconds: float, act: Callable[[], Any]) -> None:
+    def _after(self, seconds: float, act: Callable[[], object]) -> None:
         self._due.append((self.run.now + seconds, lambda: (act(), None)[1]))
 
 
@@ -137,8 +136,8 @@ IVR = (
 )
 
 
-def test_the_announcement_diagram(bench: Callable[..., Any], ticket_steps: str) -> None:
-    world = World(bench(ticket_steps + ANNOUNCE)).play()
+def test_the_announcement_diagram() -> None:
+    world = World(Bench(TICKET_STEPS + ANNOUNCE)).play()
     wanted = ["> INVITE", "< 100 INVITE", "< 200 INVITE", "> ACK", "< BYE", "> 200 BYE"]
     assert [one for one in world.carried if one != "< 100 INVITE"] == [one for one in wanted if one != "< 100 INVITE"]
     assert world.run.states == ["1 done", "2 done", "3 done", "4 done"]
@@ -146,8 +145,8 @@ def test_the_announcement_diagram(bench: Callable[..., Any], ticket_steps: str) 
     assert ack.target.startswith("sip:annc@127.0.0.2")
 
 
-def test_the_ivr_diagram(bench: Callable[..., Any], ticket_steps: str) -> None:
-    world = World(bench(ticket_steps + IVR)).play()
+def test_the_ivr_diagram() -> None:
+    world = World(Bench(TICKET_STEPS + IVR)).play()
     assert [one for one in world.carried if one != "< 100 INVITE"] == [
         *("> INVITE", "< 200 INVITE", "> ACK"),
         *("> INFO", "< 200 INFO", "> INFO", "< 200 INFO"),
@@ -157,21 +156,19 @@ def test_the_ivr_diagram(bench: Callable[..., Any], ticket_steps: str) -> None:
 
 
 @pytest.mark.parametrize("steps", [ANNOUNCE, IVR])
-def test_both_diagrams_survive_the_loss_of_every_first_copy(
-    bench: Callable[..., Any], ticket_steps: str, steps: str
-) -> None:
-    world = World(bench(ticket_steps + steps, head="media: 'sip:media.example.net'\nmedia-length: 30\n"), lossy=True)
+def test_both_diagrams_survive_the_loss_of_every_first_copy(steps: str) -> None:
+    world = World(Bench(TICKET_STEPS + steps, head="media: 'sip:media.example.net'\nmedia-length: 30\n"), lossy=True)
     world.play()
     assert not world.run.runner.failed, world.run.why
 
 
-def test_fault_ack_wrong_target(bench: Callable[..., Any], ticket_steps: str) -> None:
-    world = World(bench(ticket_steps + ANNOUNCE), dialog=AckToRecord).play()
+def test_fault_ack_wrong_target() -> None:
+    world = World(Bench(TICKET_STEPS + ANNOUNCE), dialog=AckToRecord).play()
     assert {one.target for one in world.requests if one.method == "ACK"} == {"sip:annc@media.example.net"}
 
 
-def test_fault_no_ack(bench: Callable[..., Any], ticket_steps: str) -> None:
-    world = World(bench(ticket_steps + ANNOUNCE), agent=SilentAgent).play()
+def test_fault_no_ack() -> None:
+    world = World(Bench(TICKET_STEPS + ANNOUNCE), agent=SilentAgent).play()
     assert "> ACK" not in world.carried
     assert world.carried.count("< 200 INVITE") > 1
     assert world.run.runner.failed

@@ -1,4 +1,4 @@
-"""The command `lemonade-imap`: options, the reactor, and a clean stop."""
+"""The command `lemonade-imap`: reads its options, runs the server in the reactor and stops it cleanly."""
 
 from __future__ import annotations
 
@@ -18,16 +18,15 @@ from twisted.internet.ssl import CertificateOptions
 from twisted.internet.task import deferLater
 
 from lemonade_imap import ticket_options, transport_options
-from lemonade_imap.behaviour import Behaviour
+from lemonade_imap.behaviour import ImapBehaviour
 from lemonade_imap.config import LoginPolicy, ServerConfig
-from lemonade_imap.faults import FAULTS
-from lemonade_imap.listening import Ports, make_room
+from lemonade_imap.faults.registry import FAULTS
+from lemonade_imap.listening import Ports, raise_file_limit
 from lemonade_imap.protocol import ImapFactory
 from lemonade_imap.serving.backend import Backend
-from lemonade_imap.serving.service import Service
-from lemonade_imap.store.accounts import Accounts
+from lemonade_imap.serving.service import ImapService
+from lemonade_imap.store.accounts import Accounts, kept_secret
 from lemonade_imap.store.base import StoreError
-from lemonade_imap.store.secret import kept_secret
 from lemonade_imap.store.sqlite import SqliteStore
 from lemonade_imap.store.thread import StoreThread
 from lemonade_imap.tools.command import COMMANDS, run
@@ -35,17 +34,16 @@ from lemonade_imap.transport_options import TellsUrlMech
 from lemonade_imap.urlauth import Roles
 from lemonade_wire.address import Address
 from lemonade_wire.imap.errors import ImapParseError
-from lemonade_wire.imap.hosts import host_key
-from lemonade_wire.nodecli import NodeOptions, NodeParser, setting
-from lemonade_wire.nodesettings import Permission
-from lemonade_wire.sasl.prep import PrepError, saslprep
+from lemonade_wire.imap.url_parts import host_key
+from lemonade_wire.nodecli import NodeOptions, NodeParser, Permission, setting
+from lemonade_wire.sasl import PrepError, saslprep
 
 EXIT_ENVIRONMENT = 1
 _STOP_SECONDS = 1.0
 
 
 def parser() -> NodeParser:
-    """Return the parser of the command line and the environment."""
+    """Return the parser for the options, which it reads from the command line and the environment."""
     made = NodeParser("lemonade-imap", "IMAP server with URLAUTH, URLFETCH=BINARY and METADATA.", FAULTS)
     made.add_argument(
         "--listen", required=True, type=setting(Address.parse), metavar="HOST:PORT", help="port 0: any free one"
@@ -99,11 +97,11 @@ def _account(text: str) -> tuple[str, str]:
     if not name or not colon or not password:
         raise ValueError("an account is written NAME:PASSWORD, neither of them empty")
     if name.lower() == "anonymous":
-        raise ValueError("anonymous is no account: who logs in so has no mailboxes")
+        raise ValueError("anonymous cannot be an account: an anonymous session has no mailboxes")
     try:
         return saslprep(name, stored=True), saslprep(password, stored=True)
     except PrepError as problem:
-        raise ValueError(f"an account's name and password are of RFC 4013: {problem}") from None
+        raise ValueError(f"an account's name and password must be valid by RFC 4013: {problem}") from None
 
 
 def _application(text: str) -> tuple[str, frozenset[str]]:
@@ -111,16 +109,16 @@ def _application(text: str) -> tuple[str, frozenset[str]]:
     if not equals or not name.isalnum() or not name.isascii() or not all(users.split(",")):
         raise ValueError(f"{text!r} is not APP=USER[,USER]; APP is letters and digits, such as stream")
     if name.lower() in {"submit", "user", "authuser", "anonymous"}:
-        raise ValueError(f"{name} is an access class of its own, and no application")
+        raise ValueError(f"{name} names another access identifier and cannot be an application")
     return name.lower(), frozenset(users.split(","))
 
 
 def config_from(options: argparse.Namespace, node: NodeOptions) -> ServerConfig:
-    """Return the settings; raises ValueError with what is allowed."""
+    """Return the server's settings from the parsed options; raises ValueError whose text says what is allowed."""
     accounts = [*options.user, *options.admin]
     passwords = dict(accounts)
     if len(passwords) < len(accounts):
-        raise ValueError("--user and --admin: an account stands once")
+        raise ValueError("--user and --admin: an account may be given only once")
     applications: dict[str, frozenset[str]] = {}
     for name, users in options.application:
         applications[name] = applications.get(name, frozenset()) | users
@@ -146,13 +144,16 @@ def config_from(options: argparse.Namespace, node: NodeOptions) -> ServerConfig:
 
 
 def _without_account(config: ServerConfig, accounts: Accounts) -> list[str]:
-    """Return who is named to fetch and has no account; one may still be made while the server runs."""
+    """Return the accounts that the options permit to fetch URLs but that do not exist, sorted.
+
+    They are no error: an administrator may add them while the server runs.
+    """
     named = config.tickets.users.union(config.roles.submit_users, *config.roles.applications.values())
     return [name for name in sorted(named.difference(config.passwords)) if accounts.find(name) is None]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Carry a sub-command out, or run the server until SIGTERM or SIGINT."""
+    """Run a sub-command (`user`, `fsck` and others), or run the server until SIGTERM or SIGINT."""
     given = list(sys.argv[1:] if argv is None else argv)
     if given and given[0] in COMMANDS:
         sys.exit(run(given))
@@ -170,7 +171,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _serve(config: ServerConfig, tls: CertificateOptions | None, options: argparse.Namespace, node: NodeOptions) -> int:
-    from twisted.internet import reactor as installed  # noqa: PLC0415  importing it installs it: not for --help
+    from twisted.internet import reactor as installed  # noqa: PLC0415  the import installs the reactor: not for --help
 
     reactor: Any = installed
     trace = node.trace
@@ -186,16 +187,16 @@ def _serve(config: ServerConfig, tls: CertificateOptions | None, options: argpar
         secret = kept_secret(options.data)
         accounts = Accounts(options.data)
         for name in _without_account(config, accounts):
-            log(f"{name!r} may fetch, and is no account yet: `lemonade-imap user add` makes one at any time")
+            log(f"{name!r} may fetch URLs but is not an account yet: `lemonade-imap user add` makes it")
     except StoreError as problem:
         log(str(problem))
         return EXIT_ENVIRONMENT
-    room = make_room(config.connections.total)
-    if room < config.connections.total:
-        log(f"{room} connections at a time, no more: the system lets this process open no more files")
-        config = replace(config, connections=replace(config.connections, total=room))
+    room = raise_file_limit(config.connections)
+    if room.total < config.connections.total:
+        log(f"{room.total} connections at a time at most: the limit of open files allows no more")
+    config = replace(config, connections=room)
     thread, hashing = StoreThread(reactor, store.transactions), StoreThread(reactor)
-    behaviour = node.fault if isinstance(node.fault, Behaviour) else Behaviour()
+    behaviour = node.fault if isinstance(node.fault, ImapBehaviour) else ImapBehaviour()
     backend = Backend(
         config,
         store,
@@ -207,7 +208,7 @@ def _serve(config: ServerConfig, tls: CertificateOptions | None, options: argpar
         accounts=accounts.find,
         secret=secret,
     )
-    factory = ImapFactory(Service(backend), trace, reactor, time.time, tls)
+    factory = ImapFactory(ImapService(backend), trace, reactor, time.time, tls)
     ports = Ports(reactor, factory)
     try:
         clear = ports.listen(options.listen)
@@ -218,7 +219,7 @@ def _serve(config: ServerConfig, tls: CertificateOptions | None, options: argpar
         hashing.stop()
         store.close()
         return EXIT_ENVIRONMENT
-    # port 0 becomes a number only now, and URLs may name it
+    # Port 0 of the options has become a real port number only now; URLs may contain that number.
     factory.service.backend = replace(backend, config=replace(config, port=clear.port))
 
     def ready() -> None:

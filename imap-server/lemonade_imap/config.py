@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from lemonade_imap.annotations import AnnotationLimits
 from lemonade_imap.policy import TicketPolicy
 from lemonade_imap.urlauth import Roles
+from lemonade_wire.address import IpNetwork
 from lemonade_wire.imap.errors import ImapParseError
-from lemonade_wire.imap.hosts import host_key
+from lemonade_wire.imap.url_parts import host_key
 from lemonade_wire.profile import DRAFT_07, Profile
 
 DEFAULT_PORT = 143
@@ -18,11 +19,11 @@ LARGEST_MESSAGE = 2 * 1024 * 1024 * 1024
 
 @dataclass(frozen=True)
 class LoginPolicy:
-    """What failed logins cost. Times are seconds.
+    """Delays and limits for failed logins. Times are seconds.
 
-    `delay`: wait before the first failure is answered; each further one of the same address doubles it, up to
+    `delay`: wait before the first failure is answered; each further failure of the same address doubles it, up to
     `longest_delay`. `failures`: failed logins after which a connection is closed. `address_failures`: failed logins of
-    one address within `memory` after which no login of it is looked at.
+    one address within `memory` after which its logins are refused without a check of the password.
     """
 
     delay: float = 0.5
@@ -34,39 +35,46 @@ class LoginPolicy:
 
 @dataclass(frozen=True)
 class ConnectionLimits:
-    """What connections may take. None: no limit. Times are seconds.
+    """Limits on connections; None means no limit. Times are seconds.
 
-    `total`: connections open at a time. `per_address`: the same, of one address. `per_minute`: connections that one
-    address may open in a minute. `pipelined`: octets kept behind a command that is being carried out; when they are
-    there, no more is read. `login_seconds`: time to log in, TLS included. `stall_seconds`: how long a client may read
-    nothing of what waits for it.
+    `total`: connections open at the same time. `per_address`: the same for one address. `per_minute`: connections that
+    one address may open in a minute. `unlimited`: networks for whose addresses neither of the two holds, such as
+    proxies. `descriptors`: the highest number of a new connection's descriptor; the system gives the lowest one that is
+    free, so that a higher number shows that descriptors run short. `pipelined`: octets that are buffered while a
+    command is carried out; the server reads no more octets while the buffer holds more. `login_seconds`: time until the
+    client must have logged in, including TLS. `early`: octets before login of a line, of its literals together, of what
+    is buffered while a command is carried out, and of what is read at a time; a connection then holds at most four
+    times as many. `stall_seconds`: how long a client may read none of the octets that wait to be sent to it.
     """
 
     total: int = 4096
-    per_address: int | None = None
-    per_minute: int | None = None
+    per_address: int | None = 100
+    per_minute: int | None = 600
+    unlimited: tuple[IpNetwork, ...] = ()
+    descriptors: int | None = None
     pipelined: int = 256 * 1024
     login_seconds: float = 180.0
+    early: int = 16 * 1024
     stall_seconds: float = 300.0
 
 
 @dataclass(frozen=True)
 class ServerConfig:
-    """What a server is told when it starts.
+    """All settings of one server.
 
-    `names`: hosts that a URL may name, as `host_key` writes them; the first stands in the greeting.
-    `port`: the port it listens on; a URL may name it, 143, or none.
-    `passwords`: password by account; administrators are accounts too.
+    `names`: hosts that a URL may name, as `host_key` writes them; the greeting contains the first.
+    `port`: the port on which the server listens; a URL may name this port, 143, or none.
+    `passwords`: maps each account to its password; administrators are accounts too.
     `admins`: accounts that may act for any other, by PLAIN's authorisation identity (RFC 4616, 2).
-    `roles`: who may use `submit+` and application tickets.
-    `media_servers`: value that the discovery entry is given where it has none, or None (LS-2.2-6).
+    `roles`: which accounts may use `submit+` and application tickets.
+    `media_servers`: the first value of the discovery entry, set only if the entry has no value; or None (LS-2.2-6).
     `max_line`: octets of a command without its literals. `max_literal`: octets of one literal outside APPEND.
-    `max_message`: octets of a message. `max_passed`: octets of refused literals of one command that are read for
-    nothing (RFC 7888, 4); a client that sends more is sent away.
+    `max_message`: octets of a message. `max_passed`: octets of one command's refused literals that the server reads
+    and discards (RFC 7888, 4); if a client sends more, the server closes the connection.
     `idle_seconds`: silence after which a connection is closed (RFC 3501, 5.4: at least 30 minutes).
-    `tls`: STARTTLS is offered. `cleartext_login`: passwords are taken on connections that are not encrypted.
-    `clear_urlmech`: URLMECH is told on such connections too (RFC 4467, 4.1 lets it be withheld there).
-    `logins`, `connections`, `tickets`, `annotations`: what is bounded, and how.
+    `tls`: the server offers STARTTLS. `cleartext_login`: it accepts passwords on connections that are not encrypted.
+    `clear_urlmech`: it sends URLMECH on such connections too (RFC 4467, 4.1 allows a server to omit it there).
+    `logins`, `connections`, `tickets`, `annotations`: the limits for each of these.
     """
 
     names: tuple[str, ...] = ("imap.example.com",)
@@ -90,7 +98,7 @@ class ServerConfig:
     annotations: AnnotationLimits = field(default_factory=AnnotationLimits)
 
     def serves(self, host: str, port: int | None) -> bool:
-        """Tell whether a URL's host and port mean this server."""
+        """Tell whether a URL's host and port name this server; False for a host that cannot be read."""
         try:
             return host_key(host) in self.names and port in {None, DEFAULT_PORT, self.port}
         except ImapParseError:

@@ -1,55 +1,61 @@
-"""One connection: takes octets to the session, its commands to the service, and the replies to whoever writes.
+"""One client's connection: passes octets to the session, its commands to the service, and replies to a writer.
 
-The same for Twisted and for tests in memory; what differs is the `Writer` and the service's runner.
+Twisted (`protocol`) and the tests in memory (`testing`) both use it; they differ in the `Writer` and in the runner
+of the store's work.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import Protocol
 
-from lemonade_imap.reply import Batch, Body, Reply
-from lemonade_imap.serving.incoming import Incoming
-from lemonade_imap.serving.service import Service
+from lemonade_imap.grammar.base import SessionState
+from lemonade_imap.reply import Body, Reply, ReplyBatch
+from lemonade_imap.serving.append import Incoming
+from lemonade_imap.serving.service import ImapService
 from lemonade_imap.session import Answered, ImapSession, MessageComing, MessageOctets
-from lemonade_imap.state import State
 from lemonade_wire.address import Address
-from lemonade_wire.imap.framing import Literal, LogicalLine
+from lemonade_wire.imap.framing import ImapLiteral, LogicalLine
 from lemonade_wire.imap.tracing import LiteralTally, literal_form, trace_form
 from lemonade_wire.trace import Json, Trace
 
 _TURN = 64
-"""Commands carried out for one client before others have their turn."""
+"""Events of one client's session before the reactor may serve the others; a message of many parts counts as several."""
+_PARTS = 10
+"""Parts of an APPEND that take as long as an ordinary event."""
 _TOGETHER = 2000
-"""Lines of a batch that are written at once."""
+"""Lines of a batch that one call of `Writer.write` sends."""
 
 
 class Writer(Protocol):
-    """Where a connection's octets go."""
+    """Sends a connection's octets to its client."""
 
     async def write(self, octets: bytes) -> None:
-        """Send octets; returns when more may come. Raises ConnectionError when the peer is gone."""
+        """Send octets and wait until more may be sent; raises ConnectionError if the connection is closed."""
         ...
 
     async def turn(self) -> None:
-        """Let others have their turn."""
+        """Wait until the other connections were served once."""
         ...
 
 
 class BodyBroken(Exception):  # noqa: N818  what happened to the body
-    """A body ended before its announced size, or could not be read: only closing the connection is left."""
+    """The octets of a literal could not be read, or ended before the announced size.
+
+    The client already has the literal's size, so that the server can only close the connection.
+    """
 
 
-class Connection:
-    """Drives one session. `addresses` are the trace's `local` and `remote`; `clock` gives seconds since 1970.
+class ServerConnection:
+    """Runs one IMAP session over one connection.
 
+    `addresses`: the `local` and `remote` addresses for the trace, as HOST:PORT. `clock`: returns seconds since 1970.
     `private`: the connection is encrypted from its start.
     """
 
     def __init__(
         self,
-        service: Service,
+        service: ImapService,
         writer: Writer,
         trace: Trace,
         addresses: tuple[str, str],
@@ -58,32 +64,40 @@ class Connection:
         private: bool = False,
     ) -> None:
         self.session = ImapSession(service.backend.config, Address.parse(addresses[1]).host, private=private)
-        service.backend.hub.join(self.session)
+        service.backend.change_notifier.join(self.session)
         self._service = service
         self._writer = writer
         self._trace = trace
         self._local, self._remote = addresses
         self._clock = clock
         self._incoming: Incoming | None = None
-        self._tallies: list[LiteralTally] = []  # of the messages that came with the command under way
+        self._tallies: list[LiteralTally] = []  # one for each message literal of the command that is being received
 
     async def greet(self) -> None:
         """Send the greeting."""
         await self.send(self._service.greeting(self.session))
 
     async def pump(self) -> None:
-        """Carry out all that is there, in its order; raises BodyBroken, or ConnectionError when the peer is gone."""
-        for count in itertools.count(1):
-            if not count % _TURN:
+        """Carry out all commands that have been received, in their order; then send updates to a client in IDLE.
+
+        Raises BodyBroken, or ConnectionError if the connection is closed.
+        """
+        work = 0
+        while True:
+            work += 1
+            if work >= _TURN:
+                work = 0
                 await self._writer.turn()
             event = self.session.next_event()
             if event is None:
-                if not self.session.idling or not self._service.has_news(self.session):
+                if not self.session.idling or not self._service.has_updates(self.session):
                     return
-                async for reply in self._service.news(self.session):
+                async for reply in self._service.updates(self.session):
                     await self.send(reply)
                 continue
             if isinstance(event, MessageComing):
+                # Each literal of a message brings the command with all the parts before it.
+                work += sum(len(message.parts) for message in event.command.messages) // _PARTS
                 await self._begin(event)
                 continue
             if isinstance(event, MessageOctets):
@@ -102,14 +116,14 @@ class Connection:
                 await self.send(reply)
 
     async def abandon(self) -> None:
-        """Leave nothing of a message that began to come and is not wanted, or whose end will never come."""
+        """Discard the message that is being received, if there is one: it was refused, or its end will not come."""
         incoming, self._incoming = self._incoming, None
         self._tallies = []
         if incoming is not None:
             await incoming.abandon()
 
     async def _begin(self, event: MessageComing) -> None:
-        """Prepare for a message's octets, or refuse them before they come."""
+        """Prepare to receive a message's octets, or refuse its literal before the client sends it."""
         self._incoming = self._incoming or Incoming(self._service.backend, self.session)
         self._tallies.append(LiteralTally())
         refusal = await self._service.begin(self._incoming, event.tag, event.command, self._clock())
@@ -124,7 +138,7 @@ class Connection:
             await self._incoming.write(octets)
 
     def _trace_received(self, line: LogicalLine) -> None:
-        """Trace a command, with the digests of the literals that were streamed past."""
+        """Write a received command to the trace, with the digests of the literals that were not kept in memory."""
         tallies, self._tallies = iter(self._tallies), []
         if self._trace.sink is None:
             return
@@ -136,12 +150,16 @@ class Connection:
 
     @property
     def ended(self) -> bool:
-        """Whether the session is over and the connection to be closed."""
-        return self.session.state is State.LOGOUT
+        """Whether the session has ended, so that the connection must be closed."""
+        return self.session.state is SessionState.LOGOUT
 
-    async def send(self, reply: Reply | Batch) -> None:
-        """Trace and write one reply; a body is traced when its last octet is known, under the time it began."""
-        if isinstance(reply, Batch):
+    async def send(self, reply: Reply | ReplyBatch) -> None:
+        """Write one reply to the client and to the trace.
+
+        A reply with a body is traced after its last octet, when the digest is known, with the time of its beginning.
+        Raises BodyBroken or ConnectionError.
+        """
+        if isinstance(reply, ReplyBatch):
             await self._send_batch(reply)
             return
         line = reply.line
@@ -156,7 +174,7 @@ class Connection:
             if isinstance(piece, Body):
                 await self._writer.write(piece.mark + b"\r\n")
                 forms.append(await self._send_body(piece))
-            elif isinstance(piece, Literal):
+            elif isinstance(piece, ImapLiteral):
                 await self._writer.write(piece.mark + b"\r\n" + piece.data)
                 forms.append(literal_form(piece))
             else:
@@ -164,7 +182,7 @@ class Connection:
         await self._writer.write(b"\r\n")
         self._emit("sent", reply.text.decode("utf-8", "backslashreplace"), forms, at=began)
 
-    async def _send_batch(self, batch: Batch) -> None:
+    async def _send_batch(self, batch: ReplyBatch) -> None:
         if self._trace.sink is not None:
             for text in batch.lines:
                 self._emit("sent", text.decode("utf-8", "backslashreplace"), [])
@@ -182,7 +200,7 @@ class Connection:
                 raise
             raise BodyBroken(str(problem)) from problem
         if tally.size != body.size:
-            raise BodyBroken(f"{tally.size} octets came of {body.size}")
+            raise BodyBroken(f"{tally.size} octets could be read of {body.size}")
         return tally.form()
 
     def _emit(self, way: str, text: str, literals: list[Json], *, at: float | None = None) -> None:

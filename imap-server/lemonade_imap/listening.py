@@ -1,30 +1,37 @@
-"""The ports of a server: in the clear, and for TLS from the first octet."""
+"""The TCP ports on which the server listens: one without TLS, and one with TLS from the first octet."""
 
 from __future__ import annotations
 
 import resource
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+from lemonade_imap.config import ConnectionLimits
 from lemonade_imap.protocol import ImapFactory
 from lemonade_wire.address import Address
 
 _BACKLOG = 1024
-"""Connections that may wait to be accepted: a storm of clients is served, not refused."""
+"""Connections that may wait to be accepted, so that many clients that connect at once are not refused."""
 _OTHER_FILES = 256
-"""Files of the process that are no connections."""
+"""Open files of the process that are not connections: the store's files, the trace, the ports."""
+_SPARE_FILES = 128
+"""Descriptors that no new connection may take, so that the connections that stand can open the files they need."""
 
 
 class Ports:
-    """The ports that are open."""
+    """The open ports of one server."""
 
-    def __init__(self, reactor: Any, factory: ImapFactory) -> None:  # noqa: ANN401  zope interfaces mean nothing to mypy
+    def __init__(self, reactor: Any, factory: ImapFactory) -> None:  # noqa: ANN401  mypy cannot check zope interfaces
         self._reactor = reactor
         self._factory = factory
         self._open: list[Any] = []
 
     def listen(self, at: Address, *, tls: bool = False) -> Address:
-        """Open a port; returns where it is (port 0 has become a number). Raises CannotListenError or OSError."""
+        """Open a port and return its address, in which port 0 is replaced by the real port number.
+
+        Raises CannotListenError or OSError.
+        """
         if tls:
             port = self._reactor.listenSSL(at.port, self._factory, self._factory.tls, _BACKLOG, at.host)
         else:
@@ -33,16 +40,21 @@ class Ports:
         return Address(port.getHost().host, port.getHost().port)
 
     def close(self) -> Sequence[Any]:
-        """Take no more connections; returns the Deferreds of the ports that close."""
+        """Accept no more connections; returns what `stopListening` returned for each port."""
         closing, self._open = [port.stopListening() for port in self._open], []
         return closing
 
 
-def make_room(connections: int) -> int:
-    """Let the process have a file for each connection, as far as it may; returns how many connections that is."""
+def raise_file_limit(limits: ConnectionLimits) -> ConnectionLimits:
+    """Raise the process's limit of open files so that all connections fit, as far as the system allows.
+
+    Returns the limits with the number of connections that fit, and the highest descriptor that a new one may have.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = connections + _OTHER_FILES
+    wanted = limits.total + _OTHER_FILES
     if soft != resource.RLIM_INFINITY and soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return connections if soft == resource.RLIM_INFINITY else min(connections, soft - _OTHER_FILES)
+    if soft == resource.RLIM_INFINITY:
+        return limits
+    return replace(limits, total=min(limits.total, soft - _OTHER_FILES), descriptors=soft - _SPARE_FILES)

@@ -1,20 +1,18 @@
-"""What an administrator may ask of tickets beyond the RFCs: who fetches, how often, how much, and for how long.
+"""Limits on tickets (URLAUTH URLs) that an administrator may set: clients, rates, sizes and lifetimes.
 
-Pure: addresses, identities and times are arguments. Everything is allowed unless it is forbidden here.
+Pure: addresses, identities and times are arguments. Without a limit everything is allowed that the RFCs allow.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
-from lemonade_wire.imap.access import AccessKind
+from lemonade_wire.address import IpNetwork, in_networks
 from lemonade_wire.imap.url import ImapUrl
+from lemonade_wire.imap.url_parts import AccessKind
 
 MIN_ANONYMOUS_LIFE = 3600
-"""Seconds: an anonymous URL that lives no longer is never refused for its EXPIRE (LS-2.3-6)."""
-
-Network = IPv4Network | IPv6Network
+"""Seconds; the server never refuses an anonymous URL whose EXPIRE lies no further in the future (LS-2.3-6)."""
 
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 10.0
@@ -23,18 +21,19 @@ _MINUTE = 60.0
 
 @dataclass(frozen=True)
 class TicketPolicy:
-    """The limits; None is no limit.
+    """The limits on tickets; None means no limit.
 
-    `anonymous_life`: seconds that an anonymous URL may live, at least MIN_ANONYMOUS_LIFE; a longer one, or one without
-    EXPIRE, gets no ticket (LS-2.3-5). It could not be shortened instead: a server changes nothing in a URL (E-11).
-    `networks`, `users`: where from and as whom URLFETCH is answered (LS-2.2-3); either is enough. Both empty: everyone.
-    `max_part`: octets that URLFETCH returns of one URL.
-    `fetches`, `authorisations`: URLs that one session may name to URLFETCH and GENURLAUTH in a minute.
-    `refusals`: refused URLs in a minute after which a session's next refusals come later and later (RFC 4467, 10).
+    `anonymous_life`: seconds for which an anonymous URL may be valid, at least MIN_ANONYMOUS_LIFE; GENURLAUTH refuses a
+    URL with a later EXPIRE or without one (LS-2.3-5). It does not shorten it: a server must not change a URL (E-11).
+    `networks`, `users`: the addresses and the accounts to which URLFETCH is answered (LS-2.2-3); one of the two must
+    match. If both are empty, URLFETCH is answered to all.
+    `max_part`: octets that URLFETCH returns for one URL.
+    `fetches`, `authorisations`: URLs that one session may name in URLFETCH and in GENURLAUTH in a minute.
+    `refusals`: refused URLs in a minute after which a session's refusals are delayed more and more (RFC 4467, 10).
     """
 
     anonymous_life: float | None = None
-    networks: tuple[Network, ...] = ()
+    networks: tuple[IpNetwork, ...] = ()
     users: frozenset[str] = frozenset()
     max_part: int | None = None
     fetches: int | None = None
@@ -42,42 +41,32 @@ class TicketPolicy:
     refusals: int | None = None
 
     def lives_too_long(self, url: ImapUrl, now: float) -> bool:
-        """Tell whether an anonymous URL would be valid for longer than it may."""
+        """Tell whether an anonymous URL would be valid for longer than allowed; `now` is seconds since 1970."""
         if self.anonymous_life is None or url.access is None or url.access.kind is not AccessKind.ANONYMOUS:
             return False
         return url.expire is None or url.expire.at.timestamp() > now + max(self.anonymous_life, MIN_ANONYMOUS_LIFE)
 
     def may_fetch(self, user: str | None, host: str) -> bool:
-        """Tell whether a session is one of a listed media server; `user` is None for an anonymous one."""
+        """Tell whether URLFETCH is answered to this user at this address; `user` is None in an anonymous session."""
         if not self.networks and not self.users:
             return True
-        return user in self.users or _is_within(host, self.networks)
+        return user in self.users or in_networks(host, self.networks)
 
     def fits(self, size: int) -> bool:
-        """Tell whether so many octets may be returned of one URL."""
+        """Tell whether URLFETCH may return `size` octets for one URL."""
         return self.max_part is None or size <= self.max_part
-
-
-def _is_within(host: str, networks: tuple[Network, ...]) -> bool:
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return False
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped  # an IPv4 peer on a dual-stack socket
-    return any(address in network for network in networks)
 
 
 @dataclass
 class _Measure:
-    """Counts what happens, and forgets `limit` of it in a minute."""
+    """A leaky bucket: a count that decreases by `limit` in a minute. Times are seconds."""
 
     limit: int
     level: float = 0.0
     at: float = 0.0
 
     def now(self, now: float) -> float:
-        """Return what is not forgotten yet."""
+        """Return the count at the time `now`."""
         self.level = max(0.0, self.level - max(0.0, now - self.at) * self.limit / _MINUTE)
         self.at = now
         return self.level
@@ -85,12 +74,12 @@ class _Measure:
 
 @dataclass
 class TicketUse:
-    """What one session did with tickets; times are seconds since 1970."""
+    """Counts one session's use of tickets, for the limits; times are seconds since 1970."""
 
     _measures: dict[str, _Measure] = field(default_factory=dict)
 
     def admits(self, what: str, count: int, limit: int | None, now: float) -> bool:
-        """Count `count` more of something, unless that exceeds `limit` in a minute; tell whether it was counted."""
+        """Add `count` to the counter named `what`, unless the result exceeds `limit`; returns whether it was added."""
         if limit is None:
             return True
         measure = self._measures.setdefault(what, _Measure(limit))
@@ -100,7 +89,10 @@ class TicketUse:
         return True
 
     def delay(self, limit: int | None, now: float) -> float:
-        """Count a refusal and return the seconds to wait before it is told: 0 up to the limit, then doubling."""
+        """Count a refusal and return the seconds to wait before it is sent.
+
+        0.0 up to `limit` refusals in a minute; above it 0.1, doubled by each further refusal, at most 10.0.
+        """
         if limit is None:
             return 0.0
         measure = self._measures.setdefault("refused", _Measure(limit))

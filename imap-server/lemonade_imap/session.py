@@ -1,9 +1,9 @@
-"""One IMAP session without I/O: octets in, events out; which command is legal in which
-state its own table says (`legal_in`).
+"""One IMAP session without I/O: it takes octets and returns events, such as a complete command.
 
-Whoever drives it takes one event at a time, and the next only when the command before is answered: a state that LOGIN
-changes decides about the command behind it. `connection.Connection` drives it over a service; in tests
-`loopback.LoopbackServer` does so without a reactor.
+Each command class of `grammar` names the states in which the command is legal (`legal_in`); the session refuses the
+others. The caller takes one event at a time, and the next event only after the command before it was answered: LOGIN
+changes the state, and the new state decides whether the command behind it is legal. `connection.ServerConnection`
+connects a session to the service; `testing.LoopbackServer` does so without a reactor.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from dataclasses import dataclass, field
 from lemonade_imap.config import ServerConfig
 from lemonade_imap.grammar import append
 from lemonade_imap.grammar import commands as c
+from lemonade_imap.grammar.base import LOGGED_IN, SessionState
 from lemonade_imap.grammar.parser import CommandError, parse_command
 from lemonade_imap.grammar.session import sasl_message
 from lemonade_imap.policy import TicketUse
-from lemonade_imap.sasl.offer import why_not
-from lemonade_imap.sasl.scram import Proved, ServerFirst
-from lemonade_imap.state import LOGGED_IN, State
-from lemonade_imap.view import View
+from lemonade_imap.sasl import Proved, ServerFirst, why_not
+from lemonade_imap.selected_mailbox import SelectedMailbox
 from lemonade_wire.imap.errors import ImapParseError
 from lemonade_wire.imap.framing import (
     Announced,
     ContinuationWanted,
+    FramerRole,
     FramingEvent,
     LineFramer,
     LineReceived,
@@ -34,27 +34,34 @@ from lemonade_wire.imap.framing import (
     LiteralRefused,
     LiteralStarted,
     LogicalLine,
-    Role,
     TooLongToPass,
 )
 from lemonade_wire.imap.lexer import Lexer
 
+_EARLY_LITERALS = 100
+"""Literals of one command before login: ID has at most 60 strings (RFC 2971, 3.3)."""
 LONGEST_TAG = 256
-"""Octets of a tag that is given back in front of a refused line: no more is said than needed."""
+"""Octets that a tag may have to be repeated in the answer to a refused line; for a longer one the tag is `*`."""
 
 
 @dataclass(frozen=True)
 class CommandReceived:
-    """A command came that is legal here: it is to be carried out. `line` is what came, for the trace."""
+    """A complete command that is legal in the present state and must be carried out.
+
+    `line`: the received line for the trace, or None if it holds a secret.
+    """
 
     tag: str
-    command: c.Command
+    command: c.ParsedCommand
     line: LogicalLine | None = field(repr=False)
 
 
 @dataclass(frozen=True)
 class Answered:
-    """The session answers by itself: `text` is to be sent. `line` is what came, None where it is secret or no line."""
+    """The session itself has the answer: send the line `text`.
+
+    `line`: the received line for the trace, or None if it holds a secret or no complete line was received.
+    """
 
     text: bytes
     line: LogicalLine | None = field(default=None, repr=False)
@@ -62,9 +69,9 @@ class Answered:
 
 @dataclass(frozen=True)
 class MessageComing:
-    """The octets of a message are announced: `command` is APPEND as far as it is here, they are its last part.
+    """A client announced the literal of a message; `command` is the APPEND with what was received before the literal.
 
-    They follow, unless `refuse_literal` is called before the next event.
+    MessageOctets events follow, unless `refuse_literal` is called before the next event is taken.
     """
 
     tag: str
@@ -73,7 +80,7 @@ class MessageComing:
 
 @dataclass(frozen=True)
 class MessageOctets:
-    """Some octets of the message that is coming."""
+    """A piece of the message literal that MessageComing announced."""
 
     data: bytes = field(repr=False)
 
@@ -84,8 +91,9 @@ SessionEvent = CommandReceived | Answered | MessageComing | MessageOctets
 class ImapSession:
     """State and framing of one connection.
 
-    `enabled`: the extensions that the client enabled, in capitals (RFC 5161). `tickets`: what it did with tickets.
-    `unsolicited`: lines that wait to be said. `wake`: called when there is news for a session that idles.
+    `private`: the connection is encrypted. `view`: the selected mailbox, or None. `enabled`: the extensions that the
+    client enabled, in capitals (RFC 5161). `tickets`: counts of the session's use of tickets. `unsolicited`: untagged
+    lines that wait to be sent. `wake`: called when there are updates for a session in IDLE.
     """
 
     def __init__(self, config: ServerConfig, peer: str = "", *, private: bool = False) -> None:
@@ -95,34 +103,41 @@ class ImapSession:
         self.failed_logins = 0
         self.scram: ServerFirst | Proved | None = None
         self.tls_awaited = False
-        self.state = State.NOT_AUTHENTICATED
+        self.state = SessionState.NOT_AUTHENTICATED
         self.user: str | None = None
-        self.view: View | None = None
+        self.view: SelectedMailbox | None = None
         self.tickets = TicketUse()
         self.enabled: set[str] = set()
         self.unsolicited: list[bytes] = []
         self.wake: Callable[[], None] = lambda: None
-        self._framer = LineFramer(Role.SERVER, self._plan, config.max_line, config.max_passed)
+        early = config.connections.early
+        self._max_literal = min(config.max_literal, early)
+        self._framer = LineFramer(FramerRole.SERVER, self._plan, min(config.max_line, early), config.max_passed)
+        self._reader = append.AppendReader()
+        self._coming: tuple[str, c.Append] | None = None
         self._sasl: tuple[str, c.Authenticate] | None = None
         self._idle_tag: str | None = None
 
     def receive_data(self, octets: bytes) -> None:
-        """Take octets from the client."""
+        """Take octets that the client sent; `next_event` returns what they complete."""
         self._framer.receive_data(octets)
 
     @property
     def buffered(self) -> int:
-        """Octets that wait behind the command that is being carried out."""
+        """Number of received octets that no event has returned yet."""
         return self._framer.buffered
 
     @property
     def idling(self) -> bool:
-        """Whether the client waits for news: IDLE is begun, and DONE not yet here (RFC 2177)."""
+        """Whether the client is in IDLE: it sent IDLE and has not yet sent DONE (RFC 2177)."""
         return self._idle_tag is not None
 
     def next_event(self) -> SessionEvent | None:
-        """Return what is to be done next, or None until more octets are here; never raises."""
-        while self.state is not State.LOGOUT and not self.tls_awaited:
+        """Return the next event, or None if more octets are needed; never raises.
+
+        Returns None too after LOGOUT, and between STARTTLS and the beginning of TLS.
+        """
+        while self.state is not SessionState.LOGOUT and not self.tls_awaited:
             event = self._framer.next_event()
             if event is None:
                 return None
@@ -132,44 +147,54 @@ class ImapSession:
         return None
 
     def await_sasl(self, tag: str, command: c.Authenticate) -> None:
-        """A challenge was sent: the next line is the client's answer to it."""
+        """Read the next line as the client's response to a SASL challenge (RFC 3501, 6.2.2), not as a command."""
         self._sasl = (tag, command)
 
     def start_tls(self) -> None:
-        """STARTTLS is granted: what comes from now on is of TLS, and nothing is read until it is there."""
+        """Return no more events until `tls_begun`: STARTTLS was accepted, and the next octets belong to TLS."""
         self.tls_awaited = True
 
     def tls_begun(self) -> int:
-        """The transport encrypts from here; returns how many octets behind STARTTLS are forgotten."""
+        """Continue on the encrypted transport; returns the number of discarded octets that came behind STARTTLS."""
         self.tls_awaited = False
         self.private = True
         return len(self._framer.take_rest())
 
     def refuse_literal(self) -> None:
-        """The message that is coming is not wanted: its command is over, and octets that still come are passed over."""
+        """Refuse the announced message literal: end its command, and skip those of its octets that the client sends."""
         self._framer.refuse_literal()
 
     def log_in(self, user: str | None) -> None:
-        """The session is authenticated now, as a user, or with None as nobody in particular."""
-        self.user = user
-        self.state = State.ANONYMOUS if user is None else State.AUTHENTICATED
+        """Change to the authenticated state as `user`, or to the anonymous state if `user` is None.
 
-    def select(self, view: View | None) -> None:
-        """A mailbox is selected, or with None no more."""
+        From now on lines and literals may be as long as the settings allow.
+        """
+        self.user = user
+        self._framer.max_line = self._config.max_line
+        self._max_literal = self._config.max_literal
+        self.state = SessionState.ANONYMOUS if user is None else SessionState.AUTHENTICATED
+
+    def select(self, view: SelectedMailbox | None) -> None:
+        """Change to the selected state with this mailbox, or back to the authenticated state if it is None."""
         self.view = view
-        self.state = State.AUTHENTICATED if view is None else State.SELECTED
+        self.state = SessionState.AUTHENTICATED if view is None else SessionState.SELECTED
 
     def log_out(self) -> None:
-        """Nothing is read any more."""
-        self.state = State.LOGOUT
+        """Change to the logout state, in which `next_event` returns no more events."""
+        self.state = SessionState.LOGOUT
 
     def _plan(self, announced: Announced) -> LiteralPlan:
         if self._sasl is not None or self.idling:
             return LiteralPlan.REFUSE
-        if self.state in LOGGED_IN and append.coming(announced) is not None:
-            return LiteralPlan.STREAM if announced.size <= self._config.max_message else LiteralPlan.REFUSE
-        kept = sum(0 if isinstance(part, bytes) else len(part.data) for part in announced.before)
-        return LiteralPlan.KEEP if kept + announced.size <= self._config.max_literal else LiteralPlan.REFUSE
+        if self.state in LOGGED_IN:
+            if len(announced.before) == 1:
+                self._reader = append.AppendReader()
+            self._coming = self._reader.coming(announced)
+            if self._coming is not None:
+                return LiteralPlan.STREAM if announced.size <= self._config.max_message else LiteralPlan.REFUSE
+        elif len(announced.before) > 2 * _EARLY_LITERALS:
+            return LiteralPlan.REFUSE
+        return LiteralPlan.KEEP if announced.kept + announced.size <= self._max_literal else LiteralPlan.REFUSE
 
     def _take(self, event: FramingEvent) -> SessionEvent | None:
         match event:
@@ -177,9 +202,8 @@ class ImapSession:
                 if self._idle_tag is not None:
                     return self._end_idle(line, self._idle_tag)
                 return self._sasl_line(line, *self._sasl) if self._sasl else self._command(line)
-            case LiteralStarted(announced):
-                coming = append.coming(announced)
-                return None if coming is None else MessageComing(*coming)
+            case LiteralStarted():
+                return None if self._coming is None else MessageComing(*self._coming)
             case LiteralChunk(data):
                 return MessageOctets(data)
             case ContinuationWanted():
@@ -187,16 +211,17 @@ class ImapSession:
             case LiteralRefused(announced):
                 return self._refused(announced)
             case TooLongToPass():
-                # RFC 7888, 4: reading on to the end of what is not wanted would be the other choice
+                # RFC 7888, 4 gives two choices for a refused non-synchronising literal: close the connection, or read
+                # the literal to its end. The server reads on up to `max_passed` octets.
                 self.log_out()
-                return Answered(b"* BYE [LIMIT] the octets of a refused literal are too many to be passed over")
+                return Answered(b"* BYE [LIMIT] a refused literal is too large to be skipped")
             case LineTooLong(start):
                 if self._idle_tag is not None:
                     return self._end_idle(LogicalLine.of(start), self._idle_tag)
                 tag = self._end_sasl() or _tag_of(LogicalLine.of(start)) or b"*"
                 if len(tag) > LONGEST_TAG:
                     tag = b"*"
-                return Answered(b"%s BAD a line has at most %d octets" % (tag, self._config.max_line))
+                return Answered(b"%s BAD a line has at most %d octets" % (tag, self._framer.max_line))
             case _:
                 return None
 
@@ -206,7 +231,7 @@ class ImapSession:
             return self._end_idle(before, self._idle_tag)
         tag = self._end_sasl() or _tag_of(before)
         if tag is None:
-            return Answered(b"* BAD a literal of this size is not taken here")
+            return Answered(b"* BAD a literal of this size is not accepted here")
         return Answered(b"%s %s" % (tag, self._too_big(announced)))
 
     def _command(self, line: LogicalLine) -> SessionEvent:
@@ -230,7 +255,7 @@ class ImapSession:
         return CommandReceived(tag, command, line)
 
     def _too_big(self, announced: Announced) -> bytes:
-        """Return the result of a command whose literal is refused, and why."""
+        """Return the result and the text that answer a command whose literal is too long."""
         word, largest = _word(announced), self._config.annotations.max_value
         result = b"BAD"
         if word == b"SETMETADATA" and announced.size > largest:
@@ -240,10 +265,10 @@ class ImapSession:
             if wrong is not None:
                 return b"BAD %s" % wrong.encode("ascii", "replace")
             result = b"NO [TOOBIG]"
-        return b"%s a literal of this size is not taken here" % result
+        return b"%s a literal of this size is not accepted here" % result
 
     def _end_idle(self, line: LogicalLine, tag: str) -> SessionEvent:
-        """Take what came instead of a command: DONE ends IDLE, and so does anything else, badly (RFC 2177, 3)."""
+        """Read a line that came during IDLE: DONE ends IDLE; any other line ends it too, with BAD (RFC 2177, 3)."""
         self._idle_tag = None
         if line.text.upper() != b"DONE":
             return _answer(f"{tag} BAD IDLE is ended by DONE", line)
@@ -262,7 +287,7 @@ class ImapSession:
         return CommandReceived(tag, c.Authenticate(command.mechanism, message), None)
 
     def _end_sasl(self) -> bytes | None:
-        """End an exchange whose line cannot be read; returns its command's tag."""
+        """End a SASL exchange whose line cannot be read; returns the tag of its AUTHENTICATE, or None without one."""
         ended, self._sasl, self.scram = self._sasl, None, None
         return ended[0].encode("ascii") if ended else None
 
@@ -272,7 +297,7 @@ def _answer(text: str, line: LogicalLine | None = None) -> Answered:
 
 
 def _word(announced: Announced) -> bytes:
-    """Return the command that a literal belongs to, in capitals."""
+    """Return the name of the command that the literal belongs to, in capitals; empty if there is none."""
     first = announced.before[0] if announced.before else b""
     words = first.split(None, 2) if isinstance(first, bytes) else []
     return words[1].upper() if len(words) > 1 else b""

@@ -1,4 +1,4 @@
-"""The options of the command line that are about tickets and annotations: who fetches, how often, how much."""
+"""Command line options for tickets (URLAUTH) and annotations (METADATA): permitted clients, rates and sizes."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import argparse
 from ipaddress import ip_network
 
 from lemonade_imap.annotations import AnnotationLimits
-from lemonade_imap.policy import MIN_ANONYMOUS_LIFE, Network, TicketPolicy
-from lemonade_wire.nodecli import NodeParser, setting
-from lemonade_wire.nodesettings import Permission, add_number, add_words, whole
+from lemonade_imap.policy import MIN_ANONYMOUS_LIFE, TicketPolicy
+from lemonade_wire.address import IpNetwork
+from lemonade_wire.nodecli import NodeParser, Permission, add_number, add_words, setting, whole
 
 
 def add_options(parser: NodeParser) -> None:
-    """Add the options to a parser."""
+    """Add these options to a parser."""
     limits = AnnotationLimits()
-    what = f"how far EXPIRE of an anonymous URL may lie ahead, {MIN_ANONYMOUS_LIFE} or more"
+    what = f"how far in the future EXPIRE of an anonymous URL may be, {MIN_ANONYMOUS_LIFE} or more"
     life = whole(MIN_ANONYMOUS_LIFE)
     add_number(parser, "--anonymous-life", life, what, metavar="SECONDS", without="any, or none")
     parser.add_argument(
@@ -23,7 +23,7 @@ def add_options(parser: NodeParser) -> None:
         default=[],
         type=setting(_network),
         metavar="ADDRESS[/BITS]",
-        help="media servers that URLFETCH is answered to; may be given again (default, without --fetch-user: all)",
+        help="media servers that may use URLFETCH; may be given again (default, without --fetch-user: all)",
     )
     parser.add_argument(
         "--fetch-user", action="append", default=[], metavar="NAME", help="the same by account; either is enough"
@@ -31,7 +31,7 @@ def add_options(parser: NodeParser) -> None:
     add_number(parser, "--max-part", whole(), "largest content URLFETCH returns", metavar="OCTETS", without="any")
     for option, what in (("--fetch-rate", "URLFETCH"), ("--authorise-rate", "GENURLAUTH")):
         add_number(parser, option, whole(), f"URLs that one session may name to {what} in a minute")
-    what = "refused URLs in a minute after which a session's next ones are answered late"
+    what = "refused URLs in a minute after which answers to further ones are delayed"
     add_number(parser, "--refusals", whole(), what, without="never")
     what = "largest value of an annotation"
     add_number(parser, "--max-annotation", whole(1024), what, limits.max_value, metavar="OCTETS")
@@ -42,7 +42,7 @@ def add_options(parser: NodeParser) -> None:
 
 
 def policy_from(options: argparse.Namespace) -> TicketPolicy:
-    """Return what is asked of tickets."""
+    """Return the limits on tickets from the parsed options."""
     return TicketPolicy(
         anonymous_life=options.anonymous_life,
         networks=tuple(options.fetch_from),
@@ -55,13 +55,13 @@ def policy_from(options: argparse.Namespace) -> TicketPolicy:
 
 
 def annotations_from(options: argparse.Namespace) -> AnnotationLimits:
-    """Return how much is kept of annotations."""
+    """Return the limits on annotations from the parsed options."""
     return AnnotationLimits(
         options.max_annotation, options.max_annotations, Permission(options.private_annotations) is Permission.ALLOWED
     )
 
 
-def _network(text: str) -> Network:
+def _network(text: str) -> IpNetwork:
     try:
         return ip_network(text)
     except ValueError:

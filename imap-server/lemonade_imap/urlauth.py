@@ -1,6 +1,10 @@
-"""URLAUTH tickets: how a token is made, and in which order a ticket is verified (RFC 4467; facts 3.2).
+"""URLAUTH tickets: how their tokens are made and checked, and which sessions may use them (RFC 4467; RFC 5593).
 
-Pure: keys, times and roles are arguments. A refusal carries its reason for the log; a client never learns it.
+A ticket is an IMAP URL that GENURLAUTH has authorised:
+
+    authorised URL = rump ":" mechanism ":" token      the rump ends with ;URLAUTH=<access identifier>
+
+Pure: keys, times and roles are arguments. A refusal has a reason for the server's log; a client only receives NIL.
 """
 
 from __future__ import annotations
@@ -12,37 +16,38 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from lemonade_wire.imap.access import Access, AccessKind
 from lemonade_wire.imap.url import ImapUrl
+from lemonade_wire.imap.url_parts import Access, AccessKind
 
 KEY_OCTETS = 32
 MECHANISM = "INTERNAL"
-_VERSION = b"\x01"  # names the algorithm, so that another can follow (RFC 4467, 10)
+_VERSION = b"\x01"  # first octet of each token; names the algorithm, so that it can be replaced (RFC 4467, 10)
 _NO_KEY = secrets.token_bytes(KEY_OCTETS)
 
 
-class Refusal(Enum):
-    """Why a ticket is refused; all of them are NIL to the client."""
+class UrlAuthRefusal(Enum):
+    """Reasons for which URLFETCH refuses a ticket, as log texts; the client receives NIL for each of them."""
 
     MALFORMED = "the URL is no ticket"
     MECHANISM = "its mechanism is not supported"
     HOST = "it names another server"
     MAILBOX = "its owner has no such mailbox, or no ticket was ever made for it"
-    TOKEN = "its token is not the one made for it"  # noqa: S105  a sentence
+    TOKEN = "its token is not the one made for it"  # noqa: S105  a log text
     EXPIRED = "its time has passed"
-    ACCESS = "the session is not one that it lets in"
+    ACCESS = "its access identifier does not allow this session"
     PEER = "the session is not one of a listed media server"
     UID_VALIDITY = "the mailbox has another UIDVALIDITY now"
-    MESSAGE = "the message is gone"
+    MESSAGE = "the message was expunged"
     SECTION = "the message has no such part"
-    SIZE = "the part is larger than may be fetched"
+    SIZE = "the part is larger than the policy allows"
 
 
 @dataclass(frozen=True)
 class Roles:
-    """Who may use which class of tickets (RFC 4467, 3; RFC 5593).
+    """The accounts that may use tickets for submit servers and for applications (RFC 4467, 3; RFC 5593).
 
-    `submit_users`: identities with the submit role. `applications`: application name in lower case to its identities.
+    `submit_users`: accounts with the submit role. `applications`: maps an application's name, in lower case, to
+    accounts.
     """
 
     submit_users: frozenset[str] = frozenset()
@@ -55,22 +60,26 @@ def new_key() -> bytes:
 
 
 def token_for(key: bytes, rump: bytes) -> str:
-    """Return the token of a rump: the version octet and HMAC-SHA-256 over its exact octets, in hexadecimal."""
+    """Return the token of a rump: the version octet and the HMAC-SHA-256 of its exact octets, in hexadecimal."""
     return (_VERSION + hmac.new(key, rump, hashlib.sha256).digest()).hex()
 
 
 def token_matches(key: bytes | None, rump: bytes, token: str) -> bool:
-    """Compare in constant time; without a key any other is used, so that the answer takes as long (RFC 4467, 10)."""
+    """Tell whether `token` is the rump's token under `key`; False if `key` is None.
+
+    Compares in constant time. Without a key it computes with a random one, so that a client cannot learn from the time
+    whether a key exists (RFC 4467, 10).
+    """
     expected = token_for(_NO_KEY if key is None else key, rump)
     same = hmac.compare_digest(expected.encode("ascii"), token.lower().encode("utf-8"))
     return same and key is not None
 
 
 def access_allows(access: Access, session_user: str | None, roles: Roles) -> bool:
-    """Tell whether a session may use a ticket of this access class; `session_user` is None for an anonymous one.
+    """Tell whether a session may use a ticket with this access identifier; `session_user` is None if it is anonymous.
 
-    The user behind `submit+` or an application is not looked at: checking it is the business of the entity that holds
-    the role (RFC 4467, 3; RFC 5593, 2).
+    The user name behind `submit+` or an application is not checked: the entity that has the role must check it
+    (RFC 4467, 3; RFC 5593, 2).
     """
     if access.kind is AccessKind.ANONYMOUS:
         return True
@@ -94,7 +103,10 @@ def expired(url: ImapUrl, now: float) -> bool:
 
 @dataclass(frozen=True)
 class Authorisation:
-    """What GENURLAUTH is asked in, and what it may hand out: who has an account, and the applications it knows of."""
+    """The session's user and the names that an access identifier may contain, for the checks of GENURLAUTH.
+
+    `is_account`: tells whether an account exists. `applications`: the known applications, in lower case.
+    """
 
     user: str
     is_account: Callable[[str], bool]
@@ -102,9 +114,10 @@ class Authorisation:
 
 
 def why_not_authorise(url: ImapUrl, mechanism: str, asked: Authorisation) -> str | None:
-    """Return why GENURLAUTH must refuse this URL whatever the mailbox (each is a BAD), or None (RFC 4467, 7).
+    """Return why GENURLAUTH refuses this URL before it looks for the mailbox, or None (RFC 4467, 7).
 
-    EXPIRE is not looked at: how far it may lie ahead is the policy's (LS-2.3-5), and one that has passed is accepted.
+    The text is that of a BAD response. EXPIRE is not checked here: the ticket policy limits how far it may lie in the
+    future (LS-2.3-5), and an EXPIRE that has passed is accepted.
     """
     access = url.access
     if mechanism.upper() != MECHANISM:

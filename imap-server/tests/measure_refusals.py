@@ -1,4 +1,4 @@
-"""Measures how long URLFETCH takes to refuse, reason by reason.
+"""Measures how long URLFETCH takes to refuse a URL, for each reason of a refusal.
 
 `.venv/bin/python imap-server/tests/measure_refusals.py [ROUNDS]`. A measurement and no test: `test_verify.py` counts
 the work instead. The store is the one on disk, the reasons take turns, and no socket is between, so that differences
@@ -17,8 +17,8 @@ import time
 from pathlib import Path
 
 from lemonade_imap.config import ServerConfig
-from lemonade_imap.loopback import LoopbackConnection, LoopbackServer
 from lemonade_imap.store.sqlite import SqliteStore
+from lemonade_imap.testing import LoopbackConnection, LoopbackServer
 
 HOST = "imap.example.com"
 WRONG = ":INTERNAL:01" + "0" * 64
@@ -27,12 +27,12 @@ WRONG = ":INTERNAL:01" + "0" * 64
 def rump(
     user: str = "joe", host: str = HOST, mailbox: str = "INBOX", uid: int = 1, tail: str = "URLAUTH=authuser"
 ) -> str:
-    """Return a URL; all of them are about equally long."""
+    """Return a URL; all URLs have about the same length."""
     return f"imap://{user}@{host}/{mailbox}/;UID={uid}/;SECTION=1;{tail}"
 
 
 def urls_of(store: SqliteStore) -> dict[str, str]:
-    """Return a URL for each reason."""
+    """Return a URL for each reason of a refusal."""
     inbox = store.mailbox("joe", "INBOX")
     assert inbox is not None
     key = store.make_key(inbox)
@@ -57,7 +57,7 @@ def urls_of(store: SqliteStore) -> dict[str, str]:
 
 
 def took(client: LoopbackConnection, url: str) -> float:
-    """Return the microseconds of one refusal."""
+    """Return the time of one refusal in microseconds."""
     command = f'u URLFETCH ("{url}" BINARY)\r\n'.encode()
     began = time.perf_counter_ns()
     said = client.receive_data(command)
@@ -67,7 +67,7 @@ def took(client: LoopbackConnection, url: str) -> float:
 
 
 def main() -> None:
-    """Write a table: median, and the quartiles around it."""
+    """Print a table with the median and the quartiles for each reason."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
     with tempfile.TemporaryDirectory() as folder:
         store = SqliteStore(Path(folder))

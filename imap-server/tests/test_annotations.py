@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lemonade_imap.annotations import MEDIA_SERVERS, BadEntry, Names, is_private, is_read_only, too_many
+from lemonade_imap.annotations import MEDIA_SERVERS, BadEntry, Names, _keys_below, is_private, is_read_only, too_many
 from lemonade_wire.profile import DRAFT_07, RFC_5616
 
 DRAFT, RFC = Names(DRAFT_07), Names(RFC_5616)
@@ -20,7 +20,7 @@ THERE = {
 
 
 @pytest.mark.parametrize("name", ["/shared/comment", "/PRIVATE/x", "/shared/a/b/c", "/shared/vendor/token/x"])
-def test_names_that_entries_may_have(name: str) -> None:
+def test_valid_entry_names(name: str) -> None:
     DRAFT.check(name)
     RFC.check(name)
 
@@ -28,10 +28,36 @@ def test_names_that_entries_may_have(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["/shared", "/private", "/public/x", "/other/x", "/shared/vendor/token", "/private/vendor", "/sharedx/a"]
 )
-def test_names_that_none_has(name: str) -> None:
+def test_invalid_entry_names(name: str) -> None:
     for names in (DRAFT, RFC):
         with pytest.raises(BadEntry):
             names.check(name)
+
+
+def test_names_of_entries_are_limited() -> None:
+    DRAFT.check("/shared/" + "a" * 1016)
+    for name in ("/shared/" + "a" * 1017, "/private" + "/a" * 30000):
+        with pytest.raises(BadEntry, match="1024 octets"):
+            DRAFT.check(name)
+
+
+class CountedNames(set[str]):
+    """Names that count how often one is looked for."""
+
+    looked = 0
+
+    def __contains__(self, name: object) -> bool:
+        self.looked += 1
+        return super().__contains__(name)
+
+
+def test_the_work_of_a_depth_does_not_grow_with_the_number_of_names_that_are_asked_for() -> None:
+    entries = [f"/private/a/{number}" for number in range(100)]
+    counted = CountedNames(["/private/a", *(f"/private/{number}" for number in range(6000))])
+    assert _keys_below(entries, counted, "INFINITY") == {"/private/a": entries}
+    assert counted.looked == 200
+    assert _keys_below(entries, counted, "1") == {"/private/a": entries}
+    assert counted.looked == 300
 
 
 def test_the_drafts_name_is_an_alias_in_its_profile_alone() -> None:
@@ -46,7 +72,7 @@ def test_the_drafts_name_is_an_alias_in_its_profile_alone() -> None:
 
 
 @pytest.mark.parametrize("name", ["/shared", "/private", "/shared/vendor", "/shared/vendor/token"])
-def test_what_stands_above_entries_may_be_asked_for_with_depth(name: str) -> None:
+def test_names_above_entries_are_valid_with_depth(name: str) -> None:
     DRAFT.check(name, above=True)
 
 
@@ -65,11 +91,11 @@ def test_what_stands_above_entries_may_be_asked_for_with_depth(name: str) -> Non
         ([PUBLIC, MEDIA_SERVERS.lower()], "0", {PUBLIC: b"<sip:m>", MEDIA_SERVERS.lower(): b"<sip:m>"}),
     ],
 )
-def test_what_is_asked_for(asked: list[str], depth: str, found: dict[str, bytes | None]) -> None:
+def test_entries_for_names_and_depth(asked: list[str], depth: str, found: dict[str, bytes | None]) -> None:
     assert DRAFT.asked(THERE, asked, depth) == found
 
 
-def test_no_alias_where_there_is_no_value() -> None:
+def test_an_alias_has_no_value_without_the_entry() -> None:
     assert DRAFT.asked({}, [PUBLIC], "0") == {PUBLIC: None}
     assert RFC.asked(THERE, ["/public/mediaServers"], "0") == {PUBLIC: None}
 
@@ -80,7 +106,7 @@ NAMES = st.lists(st.sampled_from(["a", "B", "c"]), min_size=1, max_size=3).map(
 
 
 @given(st.dictionaries(NAMES, st.binary(max_size=3), max_size=6), st.lists(NAMES, min_size=1, max_size=3))
-def test_a_greater_depth_gives_no_less(there: dict[str, bytes], asked: list[str]) -> None:
+def test_a_greater_depth_returns_at_least_the_same_entries(there: dict[str, bytes], asked: list[str]) -> None:
     none, one, all_ = (
         {name.lower(): value for name, value in RFC.asked(there, asked, depth).items() if value is not None}
         for depth in ("0", "1", "INFINITY")
@@ -89,7 +115,7 @@ def test_a_greater_depth_gives_no_less(there: dict[str, bytes], asked: list[str]
     assert all_.keys() <= {name.lower() for name in there}
 
 
-def test_kinds_of_names() -> None:
+def test_private_and_read_only_names() -> None:
     assert [is_private(name) for name in ("/private/x", "/PRIVATE/x", "/privatex/y", "/shared/private/x")] == [
         True,
         True,
@@ -109,9 +135,9 @@ def test_kinds_of_names() -> None:
         ({}, False),
     ],
 )
-def test_too_many(changes: dict[str, bytes | None], many: bool) -> None:
+def test_additions_above_the_limit_are_too_many(changes: dict[str, bytes | None], many: bool) -> None:
     assert too_many(["/shared/a", "/shared/b"], changes, 2) is many
 
 
-def test_a_lower_limit_than_what_is_there_hinders_no_other_change() -> None:
+def test_with_too_many_entries_present_others_may_be_changed_and_removed() -> None:
     assert not too_many(["/shared/a", "/shared/b", "/shared/c"], {"/shared/a": b"x", "/shared/b": None}, 1)

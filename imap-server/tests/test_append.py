@@ -1,27 +1,26 @@
-# ruff: noqa: ANN401  the class of `world` lives in conftest, which importlib mode does not let tests import
-"""APPEND as a client sees it: what is asked for, what is refused before its octets come, what is left behind."""
+"""APPEND as a client sees it: continuations, refusals before the octets are sent, and no rest after a refusal."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lemonade_imap.config import ServerConfig
-from lemonade_imap.loopback import LoopbackServer
-from lemonade_imap.store.base import StoreError
-from lemonade_imap.store.memory import MemoryArrival, MemoryStore
+from lemonade_imap.store.base import NewMessage, StoredMailbox, StoredMessage, StoreError
+from lemonade_imap.testing import LoopbackConnection, LoopbackServer
+from lemonade_imap.testing.memory_store import MemoryArrival, MemoryStore
+from lemonade_imap.testing.messages import mailbox_of
 
 OK = re.compile(rb"a OK \[APPENDUID 1 ([0-9,:]+)\] APPEND completed\r\n\Z")
 
 
 class CountingStore(MemoryStore):
-    """Counts arrivals that are neither appended nor discarded."""
+    """A store that counts the messages that are neither appended nor discarded."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,7 +46,7 @@ class CountingStore(MemoryStore):
         self.open.add(id(arrival))
         return arrival
 
-    def append(self, mailbox: Any, arrivals: Any) -> Any:
+    def append(self, mailbox: StoredMailbox, arrivals: Sequence[NewMessage]) -> list[StoredMessage]:
         for arriving in arrivals:
             self.open.discard(id(arriving.arrival))
         return super().append(mailbox, arrivals)
@@ -57,14 +56,14 @@ CONFIG = ServerConfig(passwords={"joe": "secret", "ann": "secret"}, max_message=
 
 
 class Room:
-    """A server of small limits with joe logged in; `take` talks, `messages` looks into INBOX."""
+    """A server with small limits and joe's session; `take` sends octets, `messages` returns the messages of INBOX."""
 
     def __init__(self, config: ServerConfig = CONFIG) -> None:
         self.store = CountingStore()
         self.server = LoopbackServer(config, self.store)
         self.joe = self.login("joe")
 
-    def login(self, user: str) -> Any:
+    def login(self, user: str) -> LoopbackConnection:
         client = self.server.connect()
         assert b"l OK " in client.receive_data(f"l LOGIN {user} secret\r\n".encode())
         return client
@@ -73,9 +72,8 @@ class Room:
         return self.joe.receive_data(octets)
 
     def messages(self) -> list[bytes]:
-        mailbox = self.store.mailbox("joe", "INBOX")
-        assert mailbox is not None
-        return [b"".join(self.store.read(message, 0, message.size)) for message in self.store.messages(mailbox)]
+        messages = self.store.messages(mailbox_of(self.store))
+        return [b"".join(self.store.read(message, 0, message.size)) for message in messages]
 
 
 @pytest.fixture
@@ -83,7 +81,7 @@ def room() -> Room:
     return Room()
 
 
-def test_a_message_comes_as_it_is_sent(room: Room) -> None:
+def test_a_message_is_stored_as_it_was_sent(room: Room) -> None:
     assert room.take(b"a APPEND INBOX (\\flagged $x \\Recent) {6}\r\n") == b"+ go on\r\n"
     assert room.take(b"ab\r\n") == b""
     assert room.take(b"cd") == b""
@@ -107,7 +105,7 @@ def test_several_messages_are_appended_in_their_order(room: Room) -> None:
     assert room.messages() == [b"1", b"2", b"3"]
 
 
-def test_who_sends_too_much_that_is_refused_is_sent_away() -> None:
+def test_too_long_refused_literals_close_the_connection() -> None:
     room = Room(replace(CONFIG, max_passed=500))
     assert room.take(b"a APPEND nowhere {500+}\r\n").startswith(b"a NO [TRYCREATE]")
     assert room.take(b"x" * 500 + b"\r\nb NOOP\r\n") == b"b OK NOOP completed\r\n"
@@ -151,24 +149,24 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_refused_leaves_nothing(room: Room, name: str) -> None:
+def test_a_refused_append_leaves_no_message(room: Room, name: str) -> None:
     octets, answer = REFUSED[name]
     said = room.take(octets + b"z NOOP\r\n")
     assert said.startswith(answer), said
-    # one answer, no continuation, and the next command is understood
+    # There is one answer without a continuation, and the next command is understood.
     assert re.fullmatch(rb"a [^\r\n]*\r\nz OK NOOP completed\r\n", said), said
     assert room.messages() == []
     assert not room.store.open
 
 
-def test_before_login_nothing_is_streamed(room: Room) -> None:
+def test_before_login_no_literal_is_stored(room: Room) -> None:
     client = room.server.connect()
     said = client.receive_data(b"a APPEND INBOX {50+}\r\n" + b"x" * 50 + b"\r\n")
     assert b"\r\na BAD " in said
     assert not room.store.open
 
 
-def test_a_dropped_connection_leaves_nothing(room: Room) -> None:
+def test_a_dropped_connection_leaves_no_message(room: Room) -> None:
     assert room.take(b"a APPEND INBOX {1+}\r\nx {500}\r\n") == b"+ go on\r\n"
     room.take(b"half")
     assert len(room.store.open) == 2
@@ -177,7 +175,7 @@ def test_a_dropped_connection_leaves_nothing(room: Room) -> None:
     assert not room.store.open
 
 
-def test_a_full_disk_is_told_when_the_octets_are_through(make_room: Callable[..., Room]) -> None:
+def test_a_full_disk_is_answered_after_the_octets_of_the_message(make_room: Callable[..., Room]) -> None:
     room = make_room(replace(CONFIG, max_message=10**6))
     room.store.fails = True
     said = room.take(b"a APPEND INBOX {400000+}\r\n" + b"x" * 400000 + b"\r\nz NOOP\r\n")
@@ -202,14 +200,14 @@ def test_octets_go_to_the_store_in_chunks(make_room: Callable[..., Room]) -> Non
     assert room.store.largest < 400000
 
 
-def test_the_mailbox_is_deleted_meanwhile(room: Room) -> None:
+def test_append_to_a_mailbox_that_is_deleted_meanwhile_is_refused(room: Room) -> None:
     room.take(b"c CREATE x\r\na APPEND x {3}\r\nab")
     assert b"d OK" in room.login("joe").receive_data(b"d DELETE x\r\n")
     assert room.take(b"c\r\n").startswith(b"a NO [TRYCREATE]")
     assert not room.store.open
 
 
-# what comes with each: literals, names as literals, two messages, refusals, things that are none
+# The commands have literals, names as literals, two messages, refusals and invalid arguments.
 PIECES = [
     b"a APPEND INBOX {3}\r\nx\r\n\r\n",
     b"a APPEND INBOX (\\Seen) {3+}\r\nx\0y\r\n",
@@ -229,7 +227,7 @@ PIECES = [
 
 @settings(max_examples=80)
 @given(st.lists(st.sampled_from(PIECES), max_size=6))
-def test_any_appends_get_the_same_answers_whole_and_byte_by_byte(pieces: list[bytes]) -> None:
+def test_appends_get_the_same_answers_in_one_piece_and_octet_by_octet(pieces: list[bytes]) -> None:
     octets = b"".join(pieces)
     whole, slow = Room(), Room()
     said = whole.take(octets)

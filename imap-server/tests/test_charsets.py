@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from lemonade_imap.mail.charsets import codec_of, decoder_of
+from lemonade_imap.mail.charsets import codec_of, decoder_of, readable
 
 
 @pytest.mark.parametrize(
@@ -11,7 +13,7 @@ from lemonade_imap.mail.charsets import codec_of, decoder_of
     + [f"ISO-8859-{number}" for number in (*range(1, 12), 13, 14, 15, 16)]
     + ["EUC-KR", "GB18030", "Big5", "ISO-2022-JP", "UTF-16", "UTF-7", "IBM437", "TIS-620"],
 )
-def test_charsets_that_are_known(name: str) -> None:
+def test_known_charsets(name: str) -> None:
     codec = codec_of(name)
     assert codec is not None
     assert isinstance(b"".decode(codec), str)
@@ -20,7 +22,7 @@ def test_charsets_that_are_known(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["", "x", "rot13", "base64", "hex", "zip", "idna", "unicode_escape", "os", "..", "utf-8\0"]
 )
-def test_what_is_no_charset(name: str) -> None:
+def test_names_of_other_codecs_are_not_charsets(name: str) -> None:
     assert codec_of(name) is None
 
 
@@ -37,3 +39,40 @@ def test_what_is_no_charset(name: str) -> None:
 def test_decoding_never_fails(charset: str | None, octets: bytes, text: str) -> None:
     decoder = decoder_of(charset)
     assert "".join(decoder.decode(octets[at : at + 1]) for at in range(len(octets))) + decoder.decode(b"", True) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("plain", "plain"),
+        # RFC 2047, 8
+        ("=?ISO-8859-1?Q?a?=", "a"),
+        ("=?ISO-8859-1?Q?a?= b", "a b"),
+        ("=?ISO-8859-1?Q?a?= =?ISO-8859-1?Q?b?=", "ab"),
+        ("=?ISO-8859-1?Q?a?=   \t  =?ISO-8859-1?Q?b?=", "ab"),
+        ("=?ISO-8859-1?Q?a_b?=", "a b"),
+        ("=?ISO-8859-1?Q?a?= =?ISO-8859-2?Q?_b?=", "a b"),
+        ("=?US-ASCII?Q?Keith_Moore?= <moore@cs.utk.edu>", "Keith Moore <moore@cs.utk.edu>"),
+        ("=?ISO-8859-1?B?SWYgeW91IGNhbiByZWFkIHRoaXMgeW8=?=", "If you can read this yo"),
+        ("=?iso-8859-1?q?Andr=E9?= Pirard", "André Pirard"),
+        ("Re: =?utf-8*de?q?Gr=C3=BC=C3=9Fe?= dir", "Re: Grüße dir"),
+        # a character that is divided between two words, and base64 without padding
+        ("=?utf-8?q?=C3?= =?utf-8?q?=BC?=", "ü"),
+        ("=?utf-8?B?w7w?=", "ü"),
+        ("=?gb2312?B?1tDOxA==?=", "中文"),
+        ("=?koi8-r?B?8NLJ18XU?=", "Привет"),
+        # a word that cannot be decoded stays, or is replaced by its readable part
+        ("=?utf-8?q?open", "=?utf-8?q?open"),
+        ("=?x-unknown?q?a=C3=BC?=", "aü"),
+        ("=?utf-8?q?=FF?=", "\ufffd"),
+        ("=?rot13?q?a?=", "a"),
+        ("Gr\udcfc\udcdfe", "Grüße"),
+    ],
+)
+def test_encoded_words_are_decoded(value: str, text: str) -> None:
+    assert readable(value) == text
+
+
+@given(st.text(alphabet="=?qQbB_ \tautf-8*;\udcfcé", max_size=60))
+def test_any_text_is_decoded_without_an_error(value: str) -> None:
+    assert isinstance(readable(value), str)

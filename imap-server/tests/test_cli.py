@@ -1,4 +1,4 @@
-"""The program as a person runs it, with Python's own imaplib as the stranger's client."""
+"""The program `lemonade-imap` in a process of its own, with Python's imaplib as its client."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def urlfetch(client: imaplib.IMAP4, url: str, params: str) -> bytes:
     return b"".join(part if isinstance(part, bytes) else b"".join(part) for part in data)
 
 
-def test_a_strangers_client_and_kill_9(
+def test_imaplib_works_and_what_was_answered_survives_kill_9(
     start: Callable[..., Server], voice: bytes, sound: bytes, tmp_path: Path
 ) -> None:
     trace = tmp_path / "trace.jsonl"
@@ -133,7 +133,7 @@ def test_a_second_server_on_the_same_data_is_refused(start: Callable[..., Server
     assert "Traceback" not in second.stderr
 
 
-def test_the_listening_port_may_stand_in_a_url(start: Callable[..., Server], voice: bytes) -> None:
+def test_a_url_may_contain_the_listening_port(start: Callable[..., Server], voice: bytes) -> None:
     server = start("--fault", "capability-without-binary")
     joe = server.login("joe")
     joe.append("INBOX", "", "", voice)
@@ -145,7 +145,7 @@ def test_the_listening_port_may_stand_in_a_url(start: Callable[..., Server], voi
     assert b"URLAUTH=BINARY" not in listed
 
 
-def test_accounts_of_the_data_folder_may_be_named_to_fetch_before_they_are_made(
+def test_options_may_name_accounts_that_do_not_exist_yet(
     start: Callable[..., Server], voice: bytes, tmp_path: Path
 ) -> None:
     server = start("--submit-user", "later", "--fetch-user", "later", "--application", "stream=ms")
@@ -161,7 +161,7 @@ def test_accounts_of_the_data_folder_may_be_named_to_fetch_before_they_are_made(
     later = server.login("later")
     later.xatom("URLFETCH", ticket.decode())
     assert later.response("URLFETCH")[1] != [None]
-    assert "'later' may fetch, and is no account yet" in server.said
+    assert "'later' may fetch URLs but is not an account yet" in server.said
     assert "'ms' may fetch" not in server.said
 
 
@@ -170,18 +170,18 @@ def test_accounts_of_the_data_folder_may_be_named_to_fetch_before_they_are_made(
     [
         (["--listen", "nowhere"], "HOST:PORT is expected"),
         (["--user", "joe"], "NAME:PASSWORD"),
-        (["--user", "Anonymous:x"], "anonymous is no account"),
-        (["--user", "joe:again"], "an account stands once"),
+        (["--user", "Anonymous:x"], "anonymous cannot be an account"),
+        (["--user", "joe:again"], "an account may be given only once"),
         (["--name", "imap.example.com:143"], "is not a host"),
         (["--application", "stream"], "APP=USER[,USER]"),
-        (["--application", "user=joe"], "access class of its own"),
+        (["--application", "user=joe"], "names another access identifier"),
         (["--media-servers", "a\nb"], "one line"),
         (["--fault", "token-not-chekked"], "did you mean 'token-not-checked'?"),
         (["--profile", "rfc9999"], "draft-07"),
         (["--unknown"], "--unknown"),
     ],
 )
-def test_what_is_not_allowed_exits_with_2_and_what_is(
+def test_invalid_options_exit_with_2_and_say_what_is_valid(
     more: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:

@@ -42,14 +42,14 @@ def chunked(octets: bytes, size: int) -> list[bytes]:
 
 @pytest.mark.parametrize("size", [1, 3, 1000])
 @pytest.mark.parametrize("name", GOOD)
-def test_decodes(name: str, size: int) -> None:
+def test_each_encoding_is_decoded(name: str, size: int) -> None:
     encoding, octets, content = GOOD[name]
     assert b"".join(decoded(chunked(octets, size), encoding)) == content
 
 
 @pytest.mark.parametrize("size", [1, 3, 100000])
 @pytest.mark.parametrize("name", BAD)
-def test_says_what_does_not_decode(name: str, size: int) -> None:
+def test_invalid_content_is_undecodable(name: str, size: int) -> None:
     encoding, octets = BAD[name]
     with pytest.raises(Undecodable):
         list(decoded(chunked(octets, size), encoding))
@@ -57,14 +57,14 @@ def test_says_what_does_not_decode(name: str, size: int) -> None:
 
 @settings(max_examples=60)
 @given(st.binary(max_size=400), st.integers(1, 90))
-def test_takes_off_what_python_puts_on(content: bytes, size: int) -> None:
+def test_decodes_what_python_encodes(content: bytes, size: int) -> None:
     assert b"".join(decoded(chunked(base64.encodebytes(content), size), "BASE64")) == content
     assert b"".join(decoded(chunked(quopri.encodestring(content), size), "QUOTED-PRINTABLE")) == content
 
 
 @settings(max_examples=100)
 @given(st.binary(max_size=100), st.sampled_from(["BASE64", "QUOTED-PRINTABLE"]))
-def test_raises_nothing_else_and_does_not_depend_on_chunks(octets: bytes, encoding: str) -> None:
+def test_only_undecodable_is_raised_and_chunks_do_not_matter(octets: bytes, encoding: str) -> None:
     def outcome(size: int) -> bytes | None:
         try:
             return b"".join(decoded(chunked(octets, size), encoding))
@@ -75,17 +75,25 @@ def test_raises_nothing_else_and_does_not_depend_on_chunks(octets: bytes, encodi
 
 
 @given(st.binary(max_size=40), st.integers(0, 50), st.integers(0, 50), st.integers(1, 9))
-def test_cuts_as_a_slice_does(octets: bytes, offset: int, length: int, size: int) -> None:
+def test_cut_returns_what_a_slice_returns(octets: bytes, offset: int, length: int, size: int) -> None:
     assert b"".join(cut(chunked(octets, size), offset, length)) == octets[offset : offset + length]
 
 
-def test_cut_reads_no_further_than_it_must() -> None:
+def test_cut_reads_no_more_chunks_than_necessary() -> None:
     chunks = iter([b"ab", b"cd", b"ef", b"gh"])
     assert list(cut(chunks, 1, 2)) == [b"b", b"c"]
     assert list(chunks)[-1:] == [b"gh"]
 
 
 @given(st.lists(st.sampled_from([b"", b"\r", b"\n", b"\r\n", b"a", b"a\nb", b"\n\n", b"\r\r\n"]), max_size=8))
-def test_text_gets_crlf_however_it_is_cut(chunks: list[bytes]) -> None:
+def test_text_gets_crlf_in_any_division_into_chunks(chunks: list[bytes]) -> None:
     whole = re.sub(rb"(?<!\r)\n", b"\r\n", b"".join(chunks))
     assert b"".join(with_crlf(chunks)) == whole
+
+
+@pytest.mark.parametrize(
+    ("written", "octets"),
+    [(b"a \t \r\nb", b"a\r\nb"), (b" \t\n", b"\n"), (b"a  b \n c", b"a  b\n c"), (b"a\t =\r\nb", b"a\t b")],
+)
+def test_blanks_at_the_end_of_a_line_are_removed(written: bytes, octets: bytes) -> None:
+    assert b"".join(decoded([written], "QUOTED-PRINTABLE")) == octets

@@ -1,6 +1,6 @@
-"""Octets of the RFCs' examples to commands, octets that are none to what is wrong with them, and the wire's commands.
+"""Parses the RFCs' examples, invalid commands with their errors, and the commands that the wire package writes.
 
-`test_parser` has the rest of RFC 3501; a `{n+}` in a vector is a literal that comes without a wait.
+`test_parser` has the rest of RFC 3501; a `{n+}` in a vector is a non-synchronising literal (RFC 7888).
 """
 
 from __future__ import annotations
@@ -8,17 +8,16 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
-from typing import Any
 
 import pytest
 
 from lemonade_imap.grammar import commands as c
-from lemonade_imap.grammar.append import NewMessage, TextPart, UrlPart, coming
+from lemonade_imap.grammar.append import AppendMessage, AppendReader, TextPart, UrlPart
 from lemonade_imap.grammar.parser import CommandError, parse_command
 from lemonade_imap.grammar.search import SearchKey
 from lemonade_imap.grammar.sequence import SequenceSet
 from lemonade_wire.imap import command as client
-from lemonade_wire.imap.framing import Announced, LineFramer, LineReceived, LiteralPlan, Role
+from lemonade_wire.imap.framing import Announced, FramerRole, LineFramer, LineReceived, LiteralPlan
 from lemonade_wire.imap.section import FetchItem
 
 RUMP = b"imap://joe@example.com/INBOX/;uid=20/;section=1.2;urlauth=submit+fred"
@@ -28,7 +27,7 @@ SMITH = SearchKey("NOT", (SearchKey("HEADER", name="FROM", text="Smith"),))
 SINCE = SearchKey("SINCE", day=date(1994, 2, 1))
 FEBRUARY = datetime(1994, 2, 7, 21, 52, 25, tzinfo=timezone(timedelta(hours=-8)))
 
-GOOD: dict[bytes, c.Command] = {
+GOOD: dict[bytes, c.ParsedCommand] = {
     # RFC 3501, 6.3.5 to 6.3.7
     b"RENAME blurdybloop sarasoop": c.Rename("blurdybloop", "sarasoop"),
     b"RENAME INBOX old-mail": c.Rename("INBOX", "old-mail"),
@@ -86,25 +85,25 @@ GOOD: dict[bytes, c.Command] = {
     b"UID SEARCH RETURN (MIN MAX) CHARSET UTF-8 FLAGGED": c.Search(FLAGGED, by_uid=True, results=("MIN", "MAX")),
     # RFC 3501, 6.3.11; RFC 3502, 6.3.11; RFC 3516, 4.4
     b'APPEND saved-messages (\\Seen) "07-Feb-1994 21:52:25 -0800" {2+}\r\nab': c.Append(
-        "saved-messages", (NewMessage(("\\Seen",), FEBRUARY, (TextPart(2),)),)
+        "saved-messages", (AppendMessage(("\\Seen",), FEBRUARY, (TextPart(2),)),)
     ),
     b'APPEND saved-messages (\\Seen) {1+}\r\na (\\Seen) " 7-Feb-1994 22:43:04 -0800" {2+}\r\nbc': c.Append(
         "saved-messages",
         (
-            NewMessage(("\\Seen",), None, (TextPart(1),)),
-            NewMessage(("\\Seen",), FEBRUARY.replace(hour=22, minute=43, second=4), (TextPart(2),)),
+            AppendMessage(("\\Seen",), None, (TextPart(1),)),
+            AppendMessage(("\\Seen",), FEBRUARY.replace(hour=22, minute=43, second=4), (TextPart(2),)),
         ),
     ),
-    b"APPEND a () ~{2+}\r\na\0": c.Append("a", (NewMessage((), None, (TextPart(2, binary=True),)),)),
-    b"APPEND a (\\Recent \\seen) {1+}\r\na": c.Append("a", (NewMessage(("\\Seen",), None, (TextPart(1),)),)),
-    b"APPEND {1+}\r\na {1+}\r\nb": c.Append("a", (NewMessage((), None, (TextPart(1),)),)),
+    b"APPEND a () ~{2+}\r\na\0": c.Append("a", (AppendMessage((), None, (TextPart(2, binary=True),)),)),
+    b"APPEND a (\\Recent \\seen) {1+}\r\na": c.Append("a", (AppendMessage(("\\Seen",), None, (TextPart(1),)),)),
+    b"APPEND {1+}\r\na {1+}\r\nb": c.Append("a", (AppendMessage((), None, (TextPart(1),)),)),
     # RFC 4469, 7
     b"APPEND Drafts (\\Seen \\Draft $MDNSent) CATENATE"
     b' (URL "/Drafts;UIDVALIDITY=385759045/;UID=20/;section=HEADER" TEXT {2+}\r\nab'
     b' URL "/Drafts;UIDVALIDITY=385759045/;UID=30" TEXT {1+}\r\nc)': c.Append(
         "Drafts",
         (
-            NewMessage(
+            AppendMessage(
                 ("\\Seen", "\\Draft", "$MDNSent"),
                 None,
                 (
@@ -214,7 +213,7 @@ BAD: dict[bytes, str] = {
     b"APPEND x CATENATE (TEXT ~{1+}\r\na)": "CATENATE takes no literal8",
     b'APPEND x CATENATE (URL "/a" URL "/b"': "a space or ) is expected",
     b'GETMETADATA ""': "a space is expected at the end",
-    b'GETMETADATA "" ()': "GETMETADATA wants the name of an entry",
+    b'GETMETADATA "" ()': "GETMETADATA needs the name of an entry",
     b'GETMETADATA (DEPTH 2) "" /a': "MAXSIZE number and DEPTH 0, 1 or infinity",
     b'GETMETADATA (MAXSIZE x) "" /a': "MAXSIZE number and DEPTH 0, 1 or infinity",
     b'GETMETADATA (MAXSIZE) "" /a': "MAXSIZE number and DEPTH 0, 1 or infinity",
@@ -227,20 +226,20 @@ BAD: dict[bytes, str] = {
     b'SETMETADATA "" ()': "an astring is expected",
     b'SETMETADATA "" (/a)': "a space is expected",
     b'SETMETADATA "" (/a 1)': "a string or NIL is expected",
-    b'SETMETADATA "" (/a NIL /A NIL)': "an entry stands once",
+    b'SETMETADATA "" (/a NIL /A NIL)': "an entry may be named only once",
     b'SETMETADATA "" (/a/ NIL)': "the name of an entry, such as /shared/mediaServers, is expected",
-    b"GENURLAUTH": "GENURLAUTH wants a URL and a mechanism",
+    b"GENURLAUTH": "GENURLAUTH needs a URL and a mechanism",
     b"GENURLAUTH " + RUMP: "a space is expected at the end",
     b"GENURLAUTH " + RUMP + b' "INTERNAL"': "an atom is expected",
-    b"URLFETCH": "URLFETCH wants a URL",
-    b'URLFETCH "a\xff"': "a URL holds printable ASCII alone",
-    b"URLFETCH (" + TICKET + b" BODY BINARY)": "each parameter stands once, and BODY not beside BINARY",
-    b"URLFETCH (" + TICKET + b" BODY BODY)": "each parameter stands once, and BODY not beside BINARY",
+    b"URLFETCH": "URLFETCH needs a URL",
+    b'URLFETCH "a\xff"': "a URL must be printable ASCII",
+    b"URLFETCH (" + TICKET + b" BODY BINARY)": "a parameter may be given only once, and BODY not together with BINARY",
+    b"URLFETCH (" + TICKET + b" BODY BODY)": "a parameter may be given only once, and BODY not together with BINARY",
     b"URLFETCH (" + TICKET + b" HEADER)": "URLFETCH knows BODY, BINARY and BODYPARTSTRUCTURE",
     b"URLFETCH (" + TICKET + b" BODY": "a space is expected at the end",
     b"RESETKEY INBOX OTHER": "INTERNAL is the only mechanism",
     b"RESETKEY INBOX (INTERNAL)": "an atom is expected",
-    # commands of extensions that are not here
+    # commands of extensions that this server does not have
     b'SETQUOTA "" (STORAGE 512)': "this command is not known",
     b"GETQUOTAROOT INBOX": "this command is not known",
     b"SETACL INBOX joe lrs": "this command is not known",
@@ -253,13 +252,13 @@ BAD: dict[bytes, str] = {
 
 
 def plan(announced: Announced) -> LiteralPlan:
-    """Take a message's octets as a session does: not into the line."""
-    return LiteralPlan.KEEP if coming(announced) is None else LiteralPlan.STREAM
+    """Plan a literal as a session does: the octets of a message do not become a part of the line."""
+    return LiteralPlan.KEEP if AppendReader().coming(announced) is None else LiteralPlan.STREAM
 
 
-def parse(octets: bytes) -> c.Command:
+def parse(octets: bytes) -> c.ParsedCommand:
     """Return the command of octets without their tag and CRLF."""
-    framer = LineFramer(Role.SERVER, plan)
+    framer = LineFramer(FramerRole.SERVER, plan)
     framer.receive_data(b"a1 " + octets + b"\r\n")
     while not isinstance(event := framer.next_event(), LineReceived):
         assert event is not None
@@ -276,15 +275,15 @@ def test_octets_become_a_command(octets: bytes) -> None:
 
 
 @pytest.mark.parametrize("octets", BAD)
-def test_what_is_wrong_is_said(octets: bytes) -> None:
+def test_an_invalid_command_is_refused_with_this_reason(octets: bytes) -> None:
     with pytest.raises(CommandError) as caught:
         parse(octets)
     assert caught.value.tag == "a1"
     assert BAD[octets] in str(caught.value)
 
 
-MESSAGE = NewMessage(("\\Seen", "x"), None, (TextPart(9),))
-SENT: list[tuple[Callable[..., client.Command], tuple[Any, ...], c.Command]] = [
+MESSAGE = AppendMessage(("\\Seen", "x"), None, (TextPart(9),))
+SENT: list[tuple[Callable[..., client.ImapCommand], tuple[object, ...], c.ParsedCommand]] = [
     (client.capability, (), c.Capability()),
     (client.starttls, (), c.StartTls()),
     (client.noop, (), c.Noop()),
@@ -341,23 +340,23 @@ SENT: list[tuple[Callable[..., client.Command], tuple[Any, ...], c.Command]] = [
 
 
 @pytest.mark.parametrize(("maker", "arguments", "read"), SENT)
-def test_what_the_wire_writes_is_read_as_it_was_meant(
-    maker: Callable[..., client.Command], arguments: tuple[Any, ...], read: c.Command
+def test_commands_of_the_wire_package_are_parsed_to_their_values(
+    maker: Callable[..., client.ImapCommand], arguments: tuple[object, ...], read: c.ParsedCommand
 ) -> None:
     command = parse(maker(*arguments).line.octets().removesuffix(b"\r\n"))
     assert command == read or (type(command) is type(read) and not vars(command))
 
 
-def test_every_command_that_the_wire_writes_is_among_them() -> None:
+def test_every_command_of_the_wire_package_is_tested() -> None:
     makers = {
         name
         for name, maker in inspect.getmembers(client, inspect.isfunction)
-        if maker.__module__ == client.__name__ and inspect.signature(maker).return_annotation == "Command"
+        if maker.__module__ == client.__name__ and inspect.signature(maker).return_annotation == "ImapCommand"
     }
     assert {name for name in makers if not name.startswith("_")} == {maker.__name__ for maker, _, _ in SENT}
 
 
-def test_moments_keep_their_zone() -> None:
+def test_a_date_time_keeps_its_zone() -> None:
     command = parse(b'APPEND a "22-Nov-2026 10:00:00 +0000" {1+}\r\na')
     assert isinstance(command, c.Append)
     assert command.messages[0].received == datetime(2026, 11, 22, 10, tzinfo=UTC)

@@ -1,24 +1,26 @@
-# ruff: noqa: ANN401  the class of `world` lives in conftest, which importlib mode does not let tests import
-"""CREATE, DELETE, RENAME, LIST, LSUB, STATUS and their like, as octets (RFC 3501, 6.3)."""
+"""The commands on mailboxes (CREATE, DELETE, RENAME, LIST, LSUB, STATUS and others), as octets (RFC 3501, 6.3)."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lemonade_imap.config import ServerConfig
+from lemonade_imap.serving import listing, mailboxes
 from lemonade_imap.serving.listing import Pattern
+from lemonade_imap.testing import LoopbackServer
+from lemonade_imap.testing.world import World
 
 
-def made(world: Any, *names: str) -> None:
+def made(world: World, *names: str) -> None:
     for name in names:
         assert world.joe.receive_data(f'c CREATE "{name}"\r\n'.encode()) == b"c OK CREATE completed\r\n"
 
 
-def listed(world: Any, command: str) -> dict[str, str]:
+def listed(world: World, command: str) -> dict[str, str]:
     said = world.joe.receive_data(f"l {command}\r\n".encode()).decode()
     assert said.endswith(f"l OK {command.split(maxsplit=1)[0]} completed\r\n")
     return {row[1]: row[0] for row in re.findall(r'^\* L\w+ \((.*?)\) "/" "(.*)"\r$', said, re.MULTILINE)}
@@ -42,12 +44,12 @@ def listed(world: Any, command: str) -> dict[str, str]:
         ('"" nowhere', []),
     ],
 )
-def test_list_patterns(world: Any, arguments: str, names: list[str]) -> None:
+def test_list_patterns(world: World, arguments: str, names: list[str]) -> None:
     made(world, "a", "a/b", "a/b/c", "x/y", "inbox/below", "F&APwA3w-e")
     assert list(listed(world, f"LIST {arguments}")) == names
 
 
-def test_list_attributes_say_who_has_children_and_what_is_no_mailbox(world: Any) -> None:
+def test_list_shows_children_and_names_that_are_no_mailbox(world: World) -> None:
     made(world, "a/b/", "c")
     assert listed(world, 'LIST "" *') == {
         "INBOX": "\\HasNoChildren",
@@ -62,20 +64,20 @@ def test_list_attributes_say_who_has_children_and_what_is_no_mailbox(world: Any)
 
 @pytest.mark.parametrize("word", ["LIST", "LSUB"])
 @pytest.mark.parametrize("reference", ['""', "a/b"])
-def test_an_empty_pattern_asks_for_the_separator(world: Any, word: str, reference: str) -> None:
+def test_an_empty_pattern_asks_for_the_separator(world: World, word: str, reference: str) -> None:
     assert listed(world, f'{word} {reference} ""') == {"": "\\Noselect"}
 
 
-def test_lsub_lists_names_and_what_a_percent_sign_stops_at(world: Any) -> None:
+def test_lsub_lists_subscribed_names_and_parents_that_percent_matches(world: World) -> None:
     made(world, "foo/bar", "foo/baz", "own", "own/sub")
     assert listed(world, 'LSUB "" *') == {}
     for name in ("foo/bar", "own", "own/sub", "inbox"):
         assert world.joe.receive_data(f"s SUBSCRIBE {name}\r\n".encode()) == b"s OK SUBSCRIBE completed\r\n"
     assert listed(world, 'LSUB "" *') == {"INBOX": "", "foo/bar": "", "own": "", "own/sub": ""}
-    # RFC 3501, 6.3.9: foo is not subscribed, and must be told all the same, flagged
+    # RFC 3501, 6.3.9: foo is not subscribed but must be listed with \Noselect
     assert listed(world, 'LSUB "" %') == {"INBOX": "", "foo": "\\Noselect", "own": ""}
     assert listed(world, 'LSUB "foo/" %') == {"foo/bar": ""}
-    # 6.3.6: the server does not take a name off by itself
+    # 6.3.6: the server does not remove a name from the list by itself
     world.joe.receive_data(b"d DELETE foo/bar\r\nu UNSUBSCRIBE own\r\nu UNSUBSCRIBE nowhere\r\n")
     assert listed(world, 'LSUB "" *') == {"INBOX": "", "foo/bar": "\\Noselect", "own/sub": ""}
     assert world.joe.receive_data(b"s SUBSCRIBE nowhere\r\n").startswith(b"s NO [NONEXISTENT]")
@@ -90,8 +92,8 @@ def test_lsub_lists_names_and_what_a_percent_sign_stops_at(world: Any) -> None:
         ("CREATE /x", "NO [CANNOT]"),
         ("CREATE x//y", "NO [CANNOT]"),
         ('CREATE "x&AAc-"', "NO [CANNOT]"),
-        ('CREATE "x&AGE-"', "BAD"),  # RFC 3501, 5.1.3: encodes what represents itself
-        ('CREATE "&AOQ-&APY-"', "BAD"),  # a shift that is not needed
+        ('CREATE "x&AGE-"', "BAD"),  # RFC 3501, 5.1.3: encodes a character that represents itself
+        ('CREATE "&AOQ-&APY-"', "BAD"),  # an unnecessary shift
         ('CREATE "x&APY-&"', "BAD"),
         ("CREATE {4+}\r\nGr\xfc", "BAD"),  # 5.1: names are 7-bit
         ('RENAME a "x&AGE-"', "BAD"),
@@ -113,12 +115,12 @@ def test_lsub_lists_names_and_what_a_percent_sign_stops_at(world: Any) -> None:
         ("CHECK", "BAD"),
     ],
 )
-def test_refusals(world: Any, command: str, answer: str) -> None:
+def test_refused_commands_on_mailboxes(world: World, command: str, answer: str) -> None:
     made(world, "a", "a/b", "x/y")
     assert world.joe.receive_data(f"t {command}\r\n".encode()).decode().startswith(f"t {answer}")
 
 
-def test_a_mailbox_with_inferiors_leaves_its_name(world: Any) -> None:
+def test_a_deleted_mailbox_with_others_below_stays_as_noselect(world: World) -> None:
     made(world, "a", "a/b")
     world.joe.receive_data(b"a APPEND a {1+}\r\nx\r\n")
     assert world.joe.receive_data(b"d DELETE a\r\n") == b"d OK DELETE completed\r\n"
@@ -127,12 +129,12 @@ def test_a_mailbox_with_inferiors_leaves_its_name(world: Any) -> None:
     assert listed(world, 'LIST "" a*') == {}
 
 
-def validity(world: Any, name: str) -> int:
+def validity(world: World, name: str) -> int:
     said = world.joe.receive_data(f"v STATUS {name} (UIDVALIDITY)\r\n".encode()).decode()
     return int(said.split("UIDVALIDITY ")[1].split(")")[0])
 
 
-def test_a_mailbox_made_again_has_another_uidvalidity(world: Any) -> None:
+def test_a_mailbox_made_again_has_another_uidvalidity(world: World) -> None:
     made(world, "a")
     first = validity(world, "a")
     world.joe.receive_data(b"d DELETE a\r\n")
@@ -140,7 +142,7 @@ def test_a_mailbox_made_again_has_another_uidvalidity(world: Any) -> None:
     assert validity(world, "a") > first
 
 
-def test_rename_takes_the_inferiors_along_and_keeps_the_uids(world: Any) -> None:
+def test_rename_also_renames_mailboxes_below_and_keeps_uids(world: World) -> None:
     made(world, "a", "a/b", "ab")
     world.joe.receive_data(b"a APPEND a/b {1+}\r\nx\r\n")
     before = validity(world, "a/b")
@@ -150,7 +152,7 @@ def test_rename_takes_the_inferiors_along_and_keeps_the_uids(world: Any) -> None
     assert b"(UIDNEXT 2)" in world.joe.receive_data(b"t STATUS z/new/b (UIDNEXT)\r\n")
 
 
-def test_rename_of_inbox_moves_what_is_in_it(world: Any) -> None:
+def test_rename_of_inbox_moves_its_messages(world: World) -> None:
     made(world, "INBOX/below")
     other = world.login("joe")
     other.receive_data(b"s SELECT INBOX\r\n")
@@ -161,7 +163,7 @@ def test_rename_of_inbox_moves_what_is_in_it(world: Any) -> None:
     assert other.receive_data(b"n NOOP\r\n").startswith(b"* 1 EXPUNGE\r\n")
 
 
-def test_a_mailbox_renamed_while_selected_is_the_same_one(world: Any) -> None:
+def test_a_mailbox_that_is_renamed_stays_selected(world: World) -> None:
     made(world, "a")
     other = world.login("joe")
     other.receive_data(b"s SELECT a\r\n")
@@ -172,23 +174,23 @@ def test_a_mailbox_renamed_while_selected_is_the_same_one(world: Any) -> None:
     )
 
 
-def test_a_mailbox_deleted_while_selected_ends_the_others(world: Any) -> None:
+def test_delete_of_a_selected_mailbox_ends_other_sessions(world: World) -> None:
     made(world, "a")
     other, idler = world.login("joe"), world.login("joe")
     world.joe.receive_data(b"s SELECT a\r\n")
     other.receive_data(b"s SELECT a\r\n")
     idler.receive_data(b"s SELECT a\r\ni IDLE\r\n")
     assert world.joe.receive_data(b"d DELETE a\r\n") == b"d OK DELETE completed\r\n"
-    # who deletes it has nothing selected from then on
+    # the session that deletes its selected mailbox has none selected afterwards
     assert world.joe.receive_data(b"c CLOSE\r\n").startswith(b"c BAD ")
-    bye = b"* BYE the selected mailbox is there no more\r\n"
+    bye = b"* BYE the selected mailbox was deleted\r\n"
     assert other.receive_data(b"n NOOP\r\n") == bye + b"n OK NOOP completed\r\n"
     assert other.ended
     assert idler.receive_data(b"") == bye
     assert idler.ended
 
 
-def test_status_counts(world: Any) -> None:
+def test_status_counts(world: World) -> None:
     world.joe.receive_data(b"a APPEND INBOX (\\Seen) {1+}\r\nx\r\n")
     asked = b"t STATUS INBOX (MESSAGES RECENT UIDNEXT UNSEEN HIGHESTMODSEQ)\r\n"
     assert world.joe.receive_data(asked) == (
@@ -196,7 +198,7 @@ def test_status_counts(world: Any) -> None:
     )
 
 
-def test_select_tells_keywords_and_the_first_unseen(world: Any) -> None:
+def test_select_sends_keywords_and_the_first_unseen(world: World) -> None:
     world.joe.receive_data(b"s SELECT INBOX\r\nf STORE 1 FLAGS (\\Seen work)\r\na APPEND INBOX {1+}\r\nx\r\n")
     said = world.joe.receive_data(b"s SELECT INBOX\r\n")
     assert b"* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft work)\r\n* 2 EXISTS\r\n* 0 RECENT\r\n" in said
@@ -209,7 +211,7 @@ def test_select_tells_keywords_and_the_first_unseen(world: Any) -> None:
     assert said.endswith(b"e OK [READ-ONLY] EXAMINE completed\r\n")
 
 
-def test_namespace(world: Any) -> None:
+def test_namespace_lists_one_personal_namespace(world: World) -> None:
     assert world.joe.receive_data(b"n NAMESPACE\r\n") == (
         b'* NAMESPACE (("" "/")) NIL NIL\r\nn OK NAMESPACE completed\r\n'
     )
@@ -225,6 +227,65 @@ def test_patterns_match_as_the_regular_expressions_do(pattern: str, name: str) -
     assert Pattern("", pattern).matches(name) == (re.fullmatch(regular, name) is not None)
 
 
-def test_a_pattern_full_of_wildcards_takes_no_longer_than_its_length_says() -> None:
-    # a backtracking matcher would not come back from this one
-    assert not Pattern("", "*a" * 200 + "b").matches("a" * 1000)
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [("*%" * 30000 + "x", "*x"), ("%" * 60000, "%"), ("a%%/**b", "a%/*b"), ("%*%a%%", "*a%")],
+)
+def test_a_run_of_wildcards_is_one_wildcard(pattern: str, text: str) -> None:
+    assert Pattern("", pattern).text == text
+    assert Pattern(pattern[:2], pattern[2:]).text == text
+
+
+def test_a_pattern_with_many_wildcards_compares_each_character_once() -> None:
+    pattern = Pattern("", "*a" * 200 + "b")
+    assert not pattern.matches("a" * 1000)
+    assert pattern.compared == 1000
+    assert Pattern("", "%a" * 500).matches("a" * 1000)
+
+
+def test_a_pattern_that_is_longer_than_a_name_is_not_compared_with_it() -> None:
+    for pattern in (Pattern("", "*a" * 30000), Pattern("", "x" * 60000), Pattern("", "*abcd")):
+        assert not pattern.matches("abc")
+        assert pattern.compared == 0
+
+
+def test_list_and_lsub_pause_after_a_limited_number_of_characters() -> None:
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    server = LoopbackServer(ServerConfig(passwords={"joe": "secret"}), pause=pause)
+    client = server.connect()
+    client.receive_data(b"l LOGIN joe secret\r\n")
+    for number in range(50):
+        name = f"{number:02}{'x' * 900}".encode()
+        client.receive_data(b"c CREATE %s\r\ns SUBSCRIBE %s\r\n" % (name, name))
+    for word in (b"LIST", b"LSUB"):
+        pauses.clear()
+        said = client.receive_data(b'l %s "" "%s%%"\r\n' % (word, b"*x" * 400))
+        assert said.count(b"* %s" % word) == 50
+        assert pauses == [0, 0]
+
+
+def test_names_have_a_limited_number_of_levels(world: World) -> None:
+    made(world, "/".join("a" * 20))
+    assert world.joe.receive_data(b"c CREATE %s\r\n" % b"/".join([b"a"] * 21)).startswith(b"c NO [LIMIT]")
+
+
+def test_rename_makes_no_name_longer_than_create(world: World) -> None:
+    made(world, "a/" + "x" * 900, "b/c/d/e")
+    assert world.joe.receive_data(b"r RENAME a %s\r\n" % (b"y" * 100)).startswith(b"r NO [LIMIT]")
+    assert world.joe.receive_data(b"r RENAME b %s\r\n" % b"/".join([b"z"] * 18)).startswith(b"r NO [LIMIT]")
+    assert world.joe.receive_data(b"r RENAME a %s\r\n" % (b"y" * 99)).startswith(b"r OK")
+
+
+def test_an_account_has_a_limited_number_of_names(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mailboxes, "MOST_NAMES", 3)
+    monkeypatch.setattr(listing, "MOST_NAMES", 1)
+    made(world, "a", "b")
+    assert world.joe.receive_data(b"c CREATE d\r\n").startswith(b"c NO [LIMIT]")
+    assert world.joe.receive_data(b"r RENAME INBOX d\r\n").startswith(b"r NO [LIMIT]")
+    for _ in range(2):
+        assert world.joe.receive_data(b"s SUBSCRIBE a\r\n").startswith(b"s OK")
+    assert world.joe.receive_data(b"s SUBSCRIBE b\r\n").startswith(b"s NO [LIMIT]")

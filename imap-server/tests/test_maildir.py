@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lemonade_imap.store.base import Arriving
 from lemonade_imap.store.sqlite import SqliteStore
+from lemonade_imap.testing.messages import append_message, mailbox_of
 from lemonade_imap.tools.command import run
 
 AT = datetime(2026, 11, 22, 10, 0, 0, tzinfo=timezone(timedelta(hours=2)))
@@ -17,17 +17,14 @@ Seen = list[tuple[bytes, frozenset[str], datetime]]
 
 def keep(store: SqliteStore, name: str, octets: bytes, *flags: str) -> None:
     there = store.mailbox("joe", name) or store.create("joe", name)
-    arrival = store.arrive()
-    arrival.write(octets)
-    store.append(there, [Arriving(arrival, flags, AT + timedelta(seconds=len(octets)))])
+    append_message(store, there, octets, flags=flags, received=AT + timedelta(seconds=len(octets)))
 
 
 def told(data: Path, user: str) -> dict[str, Seen]:
     store = SqliteStore(data)
     seen: dict[str, Seen] = {}
     for name in store.mailboxes(user):
-        there = store.mailbox(user, name)
-        assert there is not None
+        there = mailbox_of(store, name, user)
         seen[name] = [
             (b"".join(store.read(message, 0, message.size)), message.flags, message.received)
             for message in store.messages(there)
@@ -47,7 +44,7 @@ def data(tmp_path: Path, voice: bytes) -> Path:
     return tmp_path / "data"
 
 
-def test_what_is_exported_and_imported_is_the_same(data: Path, tmp_path: Path) -> None:
+def test_export_and_import_keep_messages(data: Path, tmp_path: Path) -> None:
     there = tmp_path / "Maildir"
     assert run(["export", "maildir", str(there), "--data", str(data), "--user", "joe"]) == 0
     assert run(["import", "maildir", str(there), "--data", str(data), "--user", "ann"]) == 0
@@ -59,7 +56,7 @@ def test_what_is_exported_and_imported_is_the_same(data: Path, tmp_path: Path) -
     assert run(["export", "maildir", str(there), "--data", str(data), "--user", "joe"]) == 1
 
 
-def test_one_mailbox_with_its_inferiors(data: Path, tmp_path: Path) -> None:
+def test_export_of_one_mailbox_and_those_below(data: Path, tmp_path: Path) -> None:
     there = tmp_path / "Maildir"
     assert run(["export", "maildir", str(there), "--data", str(data), "--user", "joe", "--mailbox", "Füße"]) == 0
     assert run(["import", "maildir", str(there), "--data", str(data), "--user", "ann", "--mailbox", "old/mail"]) == 0
@@ -71,7 +68,7 @@ def test_one_mailbox_with_its_inferiors(data: Path, tmp_path: Path) -> None:
     }
 
 
-def test_a_strangers_reader_and_writer(data: Path, tmp_path: Path) -> None:
+def test_maildir_of_the_standard_library_is_compatible(data: Path, tmp_path: Path) -> None:
     there = tmp_path / "Maildir"
     run(["export", "maildir", str(there), "--data", str(data), "--user", "joe"])
     read = mailbox.Maildir(there)
@@ -89,7 +86,7 @@ def test_a_strangers_reader_and_writer(data: Path, tmp_path: Path) -> None:
     ((octets, flags, received),) = told(data, "ann")["INBOX"]
     assert octets.endswith(b"\r\n\r\nline\r\nline")
     assert b"\n" not in octets.replace(b"\r\n", b"")
-    assert (flags, received) == ({"\\Flagged", "\\Seen"}, AT.astimezone(UTC))
+    assert (flags, received) == (frozenset({"\\Flagged", "\\Seen"}), AT.astimezone(UTC))
 
 
 def test_line_ends_at_the_edge_of_a_chunk(data: Path, tmp_path: Path) -> None:
@@ -103,7 +100,7 @@ def test_line_ends_at_the_edge_of_a_chunk(data: Path, tmp_path: Path) -> None:
     assert octets == b"Subject: x\r\n\r\n" + b"y" * (131071 - len(start)) + b"\r\nend\r\n"
 
 
-def test_what_is_no_maildir(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_folders_are_refused(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["import", "maildir", str(tmp_path / "x"), "--data", str(data), "--user", "ann"]) == 1
     assert "is no Maildir" in capsys.readouterr().err
     (tmp_path / "m" / "cur").mkdir(parents=True)
@@ -113,3 +110,36 @@ def test_what_is_no_maildir(data: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert run(["import", "maildir", str(tmp_path / "m"), "--data", str(data), "--user", "ann"]) == 1
     store.close()
     assert "in use by another server" in capsys.readouterr().err
+
+
+def written(folder: Path, name: str, octets: bytes) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(octets)
+    return folder / name
+
+
+def test_import_follows_no_link_opens_no_fifo_and_goes_on(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there, elsewhere = tmp_path / "m", tmp_path / "elsewhere"
+    secret = written(elsewhere / "cur", "1.secret", b"Subject: secret\r\n\r\n")
+    written(there / "cur", "1.good", b"Subject: good\r\n\r\n")
+    written(there / ".sub" / "new", "2.good", b"Subject: too\r\n\r\n")
+    (there / ".sub" / "cur").mkdir()
+    (there / "cur" / "2.link").symlink_to(secret)
+    os.mkfifo(there / "cur" / "3.fifo")
+    (there / "cur" / "4.folder").mkdir()
+    written(there / "cur", "5.closed", b"x").chmod(0)
+    (there / ".link").symlink_to(elsewhere)
+    (there / "new").symlink_to(elsewhere / "cur")
+    (there / "dovecot-keywords").symlink_to(secret)
+    (there / ("." + ".".join("abcdefghijklmnopqrstu")) / "cur").mkdir(parents=True)
+    assert run(["import", "maildir", str(there), "--data", str(data), "--user", "ann"]) == 1
+    assert {name: [octets for octets, _, _ in seen] for name, seen in told(data, "ann").items()} == {
+        "INBOX": [b"Subject: good\r\n\r\n"] + [b"x"] * (os.geteuid() == 0),
+        "sub": [b"Subject: too\r\n\r\n"],
+    }
+    said = capsys.readouterr().err
+    for name in ("2.link", "3.fifo", "4.folder", ".link", "new", ".a.b.c"):
+        assert f"{name}" in said
+    assert said.count(" is skipped: ") == 6 + (os.geteuid() != 0)

@@ -1,4 +1,4 @@
-"""A large message is taken in, indexed, given out and decoded in memory that does not grow with it."""
+"""Receiving, indexing, sending and decoding a large message takes memory that does not grow with its size."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 
 MEBIBYTES = int(os.environ.get("LEMONADE_LARGE_MIB", "300"))
-LIMIT = 64 * 1024  # KiB at the highest above what the idle store had
+LIMIT = 64 * 1024  # KiB that may be used above the memory of the idle store
 PROGRAM = """
 import base64, sys
 from datetime import UTC, datetime
 from pathlib import Path
 from lemonade_imap.mail.decode import decoded
-from lemonade_imap.store.base import Arriving
+from lemonade_imap.store.base import NewMessage
 from lemonade_imap.store.sqlite import SqliteStore
 
 def memory(field):
@@ -34,7 +34,7 @@ while written < wanted:
     arrival.write(block)
     written += len(block)
 arrival.write(b"--b--\\r\\n")
-(message,) = store.append(mailbox, [Arriving(arrival, [], datetime.now(UTC))])
+(message,) = store.append(mailbox, [NewMessage(arrival, [], datetime.now(UTC))])
 taken = memory("VmHWM")
 (part,) = message.root.children
 given = sum(map(len, decoded(store.read(message, part.body_offset, part.length), part.encoding)))

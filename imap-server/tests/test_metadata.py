@@ -1,11 +1,9 @@
-# ruff: noqa: ANN401  the class of `world` lives in conftest, which importlib mode does not let tests import
 """GETMETADATA and SETMETADATA as octets."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,24 +13,25 @@ from lemonade_imap.annotations import AnnotationLimits
 from lemonade_imap.config import ServerConfig
 from lemonade_imap.grammar.metadata import GetMetadata
 from lemonade_imap.grammar.parser import parse_command
-from lemonade_imap.loopback import LoopbackServer
 from lemonade_imap.store.sqlite import SqliteStore
-from lemonade_wire.imap.framing import LineFramer, LineReceived, LogicalLine, Role
+from lemonade_imap.testing import LoopbackConnection, LoopbackServer
+from lemonade_imap.testing.world import World
+from lemonade_wire.imap.framing import FramerRole, LineFramer, LineReceived, LogicalLine
 from lemonade_wire.imap.lexer import Lexer, ListValue, as_octets
 from lemonade_wire.profile import RFC_5616
 
 SERVERS = b'"<sip:ivr@media.example.net>:authuser"'
 
 
-def say(client: Any, line: str | bytes) -> bytes:
-    """Send a command and return what comes back, without the tag."""
+def say(client: LoopbackConnection, line: str | bytes) -> bytes:
+    """Send a command and return the answer without the tag."""
     octets = line.encode() if isinstance(line, str) else line
-    said: bytes = client.receive_data(b"m " + octets + b"\r\n")
+    said = client.receive_data(b"m " + octets + b"\r\n")
     return said.replace(b"\r\nm ", b"\r\n").removeprefix(b"m ")
 
 
-def get(client: Any, entry: str, mailbox: str = '""') -> bytes:
-    """Return the value of one entry as it stands in the answer."""
+def get(client: LoopbackConnection, entry: str, mailbox: str = '""') -> bytes:
+    """Return the value of one entry as it is written in the answer."""
     mailbox = f'"{mailbox.strip(chr(34))}"'
     said = say(client, f"GETMETADATA {mailbox} {entry}")
     begin, end = f"* METADATA {mailbox} ({entry} ".encode(), b")\r\nOK GETMETADATA completed\r\n"
@@ -41,12 +40,12 @@ def get(client: Any, entry: str, mailbox: str = '""') -> bytes:
     return said[len(begin) : -len(end)]
 
 
-def limited(make_world: Any, **limits: Any) -> Any:
-    """Return a server with limits of its own."""
-    return make_world(config=replace(make_world().config, annotations=AnnotationLimits(**limits)))
+def limited(make_world: type[World], limits: AnnotationLimits) -> World:
+    """Return a server with other limits."""
+    return make_world(config=replace(make_world().config, annotations=limits))
 
 
-def test_a_value_is_set_read_replaced_and_removed(world: Any) -> None:
+def test_a_value_is_set_read_replaced_and_removed(world: World) -> None:
     assert get(world.joe, "/private/comment", "INBOX") == b"NIL"
     for value, answer in [
         ('"mine"', b'"mine"'),
@@ -69,7 +68,7 @@ def test_a_value_is_set_read_replaced_and_removed(world: Any) -> None:
     ],
 )
 @pytest.mark.parametrize("sent_as", [b"{%d+}\r\n", b"~{%d+}\r\n"])
-def test_values_are_octets(world: Any, value: bytes, form: bytes, sent_as: bytes) -> None:
+def test_a_value_of_any_octets_is_sent_in_this_form(world: World, value: bytes, form: bytes, sent_as: bytes) -> None:
     mark = sent_as % len(value)
     assert say(world.joe, b"SETMETADATA INBOX (/shared/comment " + mark + value + b")").startswith(b"OK ")
     assert get(world.joe, "/shared/comment", "INBOX") == form + value
@@ -80,7 +79,7 @@ def test_any_octets_come_back_as_they_were_set(value: bytes) -> None:
     client = LoopbackServer(ServerConfig(passwords={"joe": "secret"})).connect()
     client.receive_data(b"l LOGIN joe secret\r\n")
     assert say(client, b"SETMETADATA INBOX (/private/a ~{%d+}\r\n%s)" % (len(value), value)).startswith(b"OK ")
-    framer = LineFramer(Role.CLIENT)
+    framer = LineFramer(FramerRole.CLIENT)
     framer.receive_data(say(client, "GETMETADATA INBOX /private/a"))
     event = framer.next_event()
     assert isinstance(event, LineReceived)
@@ -88,7 +87,7 @@ def test_any_octets_come_back_as_they_were_set(value: bytes) -> None:
     assert as_octets(answer.items[1]) == value
 
 
-def test_private_is_each_users_own_and_shared_is_everybodys(world: Any) -> None:
+def test_each_user_has_private_entries_and_all_users_share_the_others(world: World) -> None:
     ann, admin = world.login("ann"), world.login("admin")
     assert say(world.joe, 'SETMETADATA "" (/private/comment "joe\'s")').startswith(b"OK ")
     assert say(admin, 'SETMETADATA "" (/shared/comment "all\'s")').startswith(b"OK ")
@@ -101,7 +100,7 @@ def test_private_is_each_users_own_and_shared_is_everybodys(world: Any) -> None:
     )
 
 
-def test_the_servers_shared_entries_are_the_administrators(world: Any) -> None:
+def test_the_servers_shared_entries_are_the_administrators(world: World) -> None:
     for entry in ("/shared/mediaServers", "/public/mediaServers", "/shared/comment"):
         assert say(world.joe, f'SETMETADATA "" ({entry} "x")').startswith(b"NO [NOPERM] ")
     admin = world.login("admin")
@@ -110,7 +109,7 @@ def test_the_servers_shared_entries_are_the_administrators(world: Any) -> None:
     assert get(world.joe, "/shared/mediaservers") == get(world.joe, "/public/mediaServers") == b'"<sip:other>"'
 
 
-def test_names_are_told_apart_without_case_and_kept_as_given(world: Any) -> None:
+def test_names_ignore_letter_case_and_are_stored_as_given(world: World) -> None:
     say(world.joe, 'SETMETADATA INBOX (/Private/Filters/One "1" /private/FILTERS/two "2")')
     assert get(world.joe, "/PRIVATE/filters/ONE", "INBOX") == b'"1"'
     assert say(world.joe, "GETMETADATA (DEPTH 1) INBOX /private/filters").startswith(
@@ -121,15 +120,15 @@ def test_names_are_told_apart_without_case_and_kept_as_given(world: Any) -> None
 @pytest.mark.parametrize(
     "form", ["(MAXSIZE 5 DEPTH infinity) INBOX (/shared)", "INBOX (DEPTH infinity MAXSIZE 5) /shared"]
 )
-def test_options_stand_before_or_behind_the_mailbox(world: Any, form: str) -> None:
+def test_options_may_be_before_or_behind_the_mailbox(world: World, form: str) -> None:
     say(world.joe, 'SETMETADATA INBOX (/shared/a "12345" /shared/b "123456" /shared/c "1234567")')
     assert say(world.joe, f"GETMETADATA {form}") == (
         b'* METADATA "INBOX" (/shared/a "12345")\r\nOK [METADATA LONGENTRIES 7] GETMETADATA completed\r\n'
     )
 
 
-def test_all_or_nothing(make_world: Any) -> None:
-    world = limited(make_world, max_value=1024, max_entries=2)
+def test_setmetadata_sets_all_entries_or_none(make_world: type[World]) -> None:
+    world = limited(make_world, AnnotationLimits(max_value=1024, max_entries=2))
     big = "x" * 1025
     for entries, code in [
         (f'/shared/a "1" /shared/b "{big}"', b"NO [METADATA MAXSIZE 1024] "),
@@ -144,7 +143,7 @@ def test_all_or_nothing(make_world: Any) -> None:
         )
 
 
-def test_a_value_too_large_to_be_read_is_refused_as_such(world: Any) -> None:
+def test_a_value_too_large_to_be_read_is_refused_as_such(world: World) -> None:
     announced = world.login("joe").receive_data(b"m SETMETADATA INBOX (/shared/a {65537}\r\n")
     assert announced.startswith(b"m NO [METADATA MAXSIZE 32768] ")
     said = say(world.joe, b"SETMETADATA INBOX (/shared/a {65537+}\r\n" + b"x" * 65537 + b")")
@@ -152,16 +151,16 @@ def test_a_value_too_large_to_be_read_is_refused_as_such(world: Any) -> None:
     assert get(world.joe, "/shared/a", "INBOX") == b"NIL"
 
 
-def test_too_many_counts_what_is_there(make_world: Any) -> None:
-    world = limited(make_world, max_entries=2)
+def test_the_limit_of_entries_counts_existing_entries(make_world: type[World]) -> None:
+    world = limited(make_world, AnnotationLimits(max_entries=2))
     assert say(world.joe, 'SETMETADATA INBOX (/shared/a "1" /shared/b "2" /private/a "3")').startswith(b"OK ")
     assert say(world.joe, 'SETMETADATA INBOX (/shared/c "3")').startswith(b"NO [METADATA TOOMANY] ")
     assert say(world.joe, 'SETMETADATA INBOX (/shared/B "4")').startswith(b"OK ")
     assert say(world.joe, 'SETMETADATA INBOX (/shared/c "3" /shared/a NIL)').startswith(b"OK ")
 
 
-def test_without_private_annotations(make_world: Any) -> None:
-    world = limited(make_world, private=False)
+def test_without_private_annotations_they_are_refused(make_world: type[World]) -> None:
+    world = limited(make_world, AnnotationLimits(private=False))
     assert say(world.joe, 'SETMETADATA INBOX (/shared/a "1" /private/a "1")').startswith(b"NO [METADATA NOPRIVATE] ")
     assert get(world.joe, "/shared/a", "INBOX") == get(world.joe, "/private/a", "INBOX") == b"NIL"
 
@@ -194,16 +193,16 @@ def test_without_private_annotations(make_world: Any) -> None:
         'SETMETADATA INBOX (/shared/vendor/x "1")',
     ],
 )
-def test_what_is_bad(world: Any, arguments: str) -> None:
+def test_invalid_names_options_and_values_are_bad(world: World, arguments: str) -> None:
     assert say(world.joe, arguments).startswith(b"BAD ")
 
 
 @pytest.mark.parametrize("command", ["GETMETADATA nowhere /shared/a", 'SETMETADATA nowhere (/shared/a "1")'])
-def test_a_mailbox_that_is_not_there(world: Any, command: str) -> None:
+def test_a_missing_mailbox_is_refused(world: World, command: str) -> None:
     assert say(world.joe, command).startswith(b"NO [NONEXISTENT] ")
 
 
-def test_annotations_go_with_their_mailbox(world: Any) -> None:
+def test_annotations_are_renamed_and_deleted_with_their_mailbox(world: World) -> None:
     name = '"F&APw-"'
     for line in (f"CREATE {name}", f'SETMETADATA {name} (/shared/a "1")'):
         assert say(world.joe, line).startswith(b"OK ")
@@ -214,13 +213,13 @@ def test_annotations_go_with_their_mailbox(world: Any) -> None:
     assert get(world.joe, "/shared/a", name) == b"NIL"
 
 
-def test_the_drafts_name_is_no_name_of_rfc_5616(make_world: Any) -> None:
+def test_the_drafts_name_is_invalid_in_the_profile_rfc5616(make_world: type[World]) -> None:
     world = make_world(config=replace(make_world().config, profile=RFC_5616))
     assert say(world.joe, 'GETMETADATA "" /public/mediaServers').startswith(b"BAD ")
     assert get(world.joe, "/shared/mediaServers") == SERVERS
 
 
-def test_an_anonymous_session_reads_the_media_servers_and_nothing_else(world: Any) -> None:
+def test_an_anonymous_session_reads_the_media_servers_and_nothing_else(world: World) -> None:
     say(world.login("admin"), 'SETMETADATA "" (/shared/comment "x")')
     nobody = world.anonymous()
     assert get(nobody, "/shared/mediaServers") == get(nobody, "/public/mediaServers") == SERVERS
@@ -243,25 +242,25 @@ def test_an_anonymous_session_reads_the_media_servers_and_nothing_else(world: An
         ("(DEPTH infinity) /public", "(/public/mediaServers VALUE)"),
     ],
 )
-def test_the_server_entry(world: Any, asked: str, answer: str) -> None:
+def test_the_entry_of_the_media_servers_by_each_name_and_depth(world: World, asked: str, answer: str) -> None:
     value = '"<sip:ivr@media.example.net>:authuser"'
     said = world.anonymous().receive_data(f'm GETMETADATA "" {asked}\r\n'.encode()).decode()
     assert said == f'* METADATA "" {answer.replace("VALUE", value)}\r\nm OK GETMETADATA completed\r\n'
 
 
-def test_without_a_value_of_the_settings_there_is_none(make_world: Any) -> None:
+def test_without_a_setting_the_entry_has_no_value(make_world: type[World]) -> None:
     world = make_world(config=replace(make_world().config, media_servers=None))
     assert get(world.joe, "/shared/mediaServers") == get(world.joe, "/public/mediaServers") == b"NIL"
 
 
-def watcher(world: Any, user: str) -> Any:
-    """Return a session that wants to know of changes."""
+def watcher(world: World, user: str) -> LoopbackConnection:
+    """Return a session that has enabled METADATA, so that it is informed of changes."""
     client = world.login(user)
     assert client.receive_data(b"e ENABLE METADATA\r\n").startswith(b"* ENABLED METADATA\r\n")
     return client
 
 
-def test_others_are_told_the_names_of_what_changed(world: Any) -> None:
+def test_other_sessions_receive_the_names_of_changed_entries(world: World) -> None:
     joe, ann, admin = watcher(world, "joe"), watcher(world, "ann"), watcher(world, "admin")
     assert say(world.joe, 'SETMETADATA INBOX (/shared/a "1" /private/b "2")') == b"OK SETMETADATA completed\r\n"
     assert say(admin, 'SETMETADATA "" (/shared/comment "1" /private/c "2")') == b"OK SETMETADATA completed\r\n"
@@ -274,24 +273,24 @@ def test_others_are_told_the_names_of_what_changed(world: Any) -> None:
         assert say(client, "NOOP") == b"OK NOOP completed\r\n"
 
 
-def test_what_does_not_change_is_no_news(world: Any) -> None:
+def test_an_unchanged_value_is_not_announced(world: World) -> None:
     admin, joe = world.login("admin"), watcher(world, "joe")
     for value in ('"1"', '"1"', '"2"', "NIL", "NIL"):
         say(admin, f'SETMETADATA "" (/shared/mediaServers {value})')
     assert say(joe, "NOOP").count(b'* METADATA "" /shared/mediaServers /public/mediaServers\r\n') == 3
 
 
-def test_a_client_that_idles_is_told_at_once(world: Any) -> None:
+def test_a_client_in_idle_is_informed_at_once(world: World) -> None:
     joe = watcher(world, "joe")
     assert joe.receive_data(b"i IDLE\r\n").startswith(b"+ ")
     say(world.joe, 'SETMETADATA "INBOX" (/private/a "1")')
     assert joe.receive_data(b"") == b'* METADATA "INBOX" /private/a\r\n'
 
 
-def test_values_outlive_the_server(make_world: Any, tmp_path: Path) -> None:
+def test_values_survive_a_restart_of_the_server(make_world: type[World], tmp_path: Path) -> None:
     config = make_world().config
 
-    def session(value: str | None) -> tuple[SqliteStore, Any]:
+    def session(value: str | None) -> tuple[SqliteStore, LoopbackConnection]:
         store = SqliteStore(tmp_path)
         client = LoopbackServer(replace(config, media_servers=value), store).connect()
         client.receive_data(b"l LOGIN admin secret\r\n")
@@ -314,7 +313,9 @@ def test_values_outlive_the_server(make_world: Any, tmp_path: Path) -> None:
     st.sampled_from(["0", "1", "INFINITY"]),
     st.booleans(),
 )
-def test_getmetadata_is_read_as_it_was_written(names: list[str], size: int | None, depth: str, behind: bool) -> None:
+def test_a_generated_getmetadata_is_parsed_to_its_values(
+    names: list[str], size: int | None, depth: str, behind: bool
+) -> None:
     names = [name.replace("//", "/") for name in names if "///" not in name][:100] or ["/shared/x"]
     options = ([] if size is None else [f"MAXSIZE {size}"]) + [f"DEPTH {depth.lower()}"]
     listed = " ".join(f'"{name}"' for name in names)

@@ -1,14 +1,14 @@
-# ruff: noqa: ANN401  the class of `world` lives in conftest, which importlib mode does not let tests import
-"""The table of `odd_messages.txt`, message by message."""
+"""Unusual messages of the table `odd_messages.txt`, with the FETCH and SEARCH responses for each."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
+
+from lemonade_imap.testing.world import World
 
 
 @dataclass
@@ -18,7 +18,7 @@ class Odd:
 
 
 def octets(lines: list[bytes]) -> bytes:
-    """Return lines of the table as what they stand for; the empty line before the next heading is none of them."""
+    """Return the octets that lines of the table stand for, without the empty line before the next heading."""
     text = b"\r\n".join(lines).replace(b"\\n\r\n", b"\n").replace(b"\\n", b"\n")
     return re.sub(rb"\\x([0-9A-F]{2})", lambda found: bytes.fromhex(found[1].decode()), text).removesuffix(b"\\c\r\n")
 
@@ -40,7 +40,7 @@ TABLE = table()
 QUESTIONS = [(name, items) for name, odd in TABLE.items() for items, _ in odd.answers]
 
 
-def test_the_table_is_read() -> None:
+def test_the_table_has_its_messages() -> None:
     assert len(QUESTIONS) > 60
     assert TABLE["nothing but a line end"].message == b"\r\n"
     assert TABLE["a header without an end"].message == b"Subject: x"
@@ -48,7 +48,7 @@ def test_the_table_is_read() -> None:
 
 
 @pytest.mark.parametrize("name", TABLE)
-def test_odd(world: Any, name: str) -> None:
+def test_an_odd_message_has_these_answers(world: World, name: str) -> None:
     odd = TABLE[name]
     world.joe.receive_data(b"c CREATE odd\r\n")
     said = world.joe.receive_data(b"a APPEND odd {%d+}\r\n%s\r\ns EXAMINE odd\r\n" % (len(odd.message), odd.message))
@@ -60,7 +60,7 @@ def test_odd(world: Any, name: str) -> None:
 
 
 def ask(items: bytes) -> bytes:
-    """Return the command, with strings of eight bits as literals."""
+    """Return the command, with 8-bit strings as literals."""
     if not items.startswith(b"SEARCH"):
         return b"f FETCH 1 (%s)\r\n" % items
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -7,25 +8,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lemonade_imap.grammar import commands as c
-from lemonade_imap.grammar.append import NewMessage, TextPart, UrlPart, coming
+from lemonade_imap.grammar.append import AppendMessage, AppendReader, TextPart, UrlPart
 from lemonade_imap.grammar.parser import CommandError, parse_command
 from lemonade_imap.grammar.search import SearchKey
 from lemonade_imap.grammar.sequence import SequenceSet
 from lemonade_imap.grammar.session import sasl_message
 from lemonade_wire.imap.errors import ImapParseError
-from lemonade_wire.imap.framing import Announced, Literal, LogicalLine
-from lemonade_wire.imap.section import FetchItem, Section
+from lemonade_wire.imap.framing import Announced, FramerRole, ImapLiteral, LineFramer, LiteralPlan, LogicalLine
+from lemonade_wire.imap.lexer import Lexer
+from lemonade_wire.imap.section import FetchItem, MessageSection
 
 ONE = SequenceSet(((1, 1),))
 RECENT = SearchKey("FLAG", text="\\recent")
 URL = "imap://joe@h/INBOX/;UID=1;URLAUTH=anonymous"
 ARGUMENT = c.UrlFetchArgument
 
-GOOD: dict[str, c.Command] = {
+GOOD: dict[str, c.ParsedCommand] = {
     "noop": c.Noop(),
     "CAPABILITY": c.Capability(),
     "Logout": c.Logout(),
-    "CHECK": c.Check(),
+    "CHECK": c.CheckCommand(),
     'LOGIN joe "se\\"cret"': c.Login("joe", 'se"cret'),
     "AUTHENTICATE anonymous": c.Authenticate("ANONYMOUS"),
     "AUTHENTICATE ANONYMOUS bWU=": c.Authenticate("ANONYMOUS", b"me"),
@@ -42,16 +44,16 @@ GOOD: dict[str, c.Command] = {
         SequenceSet(((1, None),)), (FetchItem("UID"), FetchItem("BODYSTRUCTURE")), by_uid=True
     ),
     "FETCH 1 fast": c.Fetch(ONE, (FetchItem("FLAGS"), FetchItem("INTERNALDATE"), FetchItem("RFC822.SIZE"))),
-    "FETCH 1 BODY.PEEK[1.2.MIME]<0.20>": c.Fetch(ONE, (FetchItem("BODY.PEEK", Section((1, 2), "MIME"), 0, 20),)),
+    "FETCH 1 BODY.PEEK[1.2.MIME]<0.20>": c.Fetch(ONE, (FetchItem("BODY.PEEK", MessageSection((1, 2), "MIME"), 0, 20),)),
     "FETCH 1 (BODY[HEADER.FIELDS (From To)])": c.Fetch(
-        ONE, (FetchItem("BODY", Section((), "HEADER.FIELDS", ("From", "To"))),)
+        ONE, (FetchItem("BODY", MessageSection((), "HEADER.FIELDS", ("From", "To"))),)
     ),
     "FETCH 1 (BINARY[1.2]<0.20> BINARY.PEEK[] BINARY.SIZE[3] MODSEQ)": c.Fetch(
         ONE,
         (
-            FetchItem("BINARY", Section((1, 2)), 0, 20),
-            FetchItem("BINARY.PEEK", Section()),
-            FetchItem("BINARY.SIZE", Section((3,))),
+            FetchItem("BINARY", MessageSection((1, 2)), 0, 20),
+            FetchItem("BINARY.PEEK", MessageSection()),
+            FetchItem("BINARY.SIZE", MessageSection((3,))),
             FetchItem("MODSEQ"),
         ),
     ),
@@ -80,7 +82,7 @@ GOOD: dict[str, c.Command] = {
         )
     ),
     'APPEND drafts (\\Draft) CATENATE (URL "/INBOX/;UID=1" url x)': c.Append(
-        "drafts", (NewMessage(("\\Draft",), None, (UrlPart(b"/INBOX/;UID=1"), UrlPart(b"x"))),)
+        "drafts", (AppendMessage(("\\Draft",), None, (UrlPart(b"/INBOX/;UID=1"), UrlPart(b"x"))),)
     ),
     "UID SEARCH CHARSET utf-8 UID 1 UNSEEN": c.Search(
         SearchKey(
@@ -190,27 +192,27 @@ BAD = {
 }
 
 
-def parse(text: str) -> c.Command:
+def parse(text: str) -> c.ParsedCommand:
     tagged = parse_command(LogicalLine.of(f"a1 {text}".encode()))
     assert tagged.tag == "a1"
     return tagged.command
 
 
 @pytest.mark.parametrize("text", GOOD)
-def test_reads(text: str) -> None:
+def test_each_line_becomes_this_command(text: str) -> None:
     command = parse(text)
     assert command == GOOD[text] or (type(command) is type(GOOD[text]) and not vars(command))
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_refuses_with_the_tag(name: str) -> None:
+def test_an_invalid_command_is_refused_with_its_tag(name: str) -> None:
     with pytest.raises(CommandError) as caught:
         parse(BAD[name])
     assert caught.value.tag == "a1"
     assert "\r" not in str(caught.value)
 
 
-def test_a_refusal_holds_nothing_of_the_line() -> None:
+def test_the_text_of_a_refusal_contains_nothing_of_the_line() -> None:
     with pytest.raises(CommandError) as caught:
         parse('LOGIN joe "sesame" and more')
     assert "sesame" not in str(caught.value)
@@ -218,36 +220,36 @@ def test_a_refusal_holds_nothing_of_the_line() -> None:
 
 
 @pytest.mark.parametrize("line", [b"", b" NOOP", b"+ NOOP", b'"a" NOOP', b"\xff\xfe"])
-def test_without_a_tag_there_is_none(line: bytes) -> None:
+def test_a_line_without_a_tag_is_refused_without_a_tag(line: bytes) -> None:
     with pytest.raises(CommandError) as caught:
         parse_command(LogicalLine.of(line))
     assert caught.value.tag is None
 
 
-MESSAGE = Literal(b"", 5, kept=False)
+MESSAGE = ImapLiteral(b"", 5, kept=False)
 AT = datetime(2026, 11, 17, 8, 12, 44, tzinfo=timezone(timedelta(hours=1)))
 
 
-def test_append_takes_flags_dates_and_literals() -> None:
+def test_append_has_flags_dates_and_literals() -> None:
     date = b'"17-Nov-2026 08:12:44 +0100" '
-    parts = (b"a APPEND ", Literal.of(b"F&APwA3w-e"), b" (\\Seen) " + date, MESSAGE, b" " + date, MESSAGE, b"")
+    parts = (b"a APPEND ", ImapLiteral.of(b"F&APwA3w-e"), b" (\\Seen) " + date, MESSAGE, b" " + date, MESSAGE, b"")
     command = parse_command(LogicalLine(parts)).command
-    first = NewMessage(("\\Seen",), AT, (TextPart(5),))
-    assert command == c.Append("Füße", (first, NewMessage((), AT, (TextPart(5),))))
+    first = AppendMessage(("\\Seen",), AT, (TextPart(5),))
+    assert command == c.Append("Füße", (first, AppendMessage((), AT, (TextPart(5),))))
     # RFC 3516, 7: literal8
-    command = parse_command(LogicalLine((b"a APPEND x ", Literal(b"", 5, binary=True, kept=False), b""))).command
-    assert command == c.Append("x", (NewMessage((), None, (TextPart(5, binary=True),)),))
+    command = parse_command(LogicalLine((b"a APPEND x ", ImapLiteral(b"", 5, binary=True, kept=False), b""))).command
+    assert command == c.Append("x", (AppendMessage((), None, (TextPart(5, binary=True),)),))
 
 
 CATENATE = b'a APPEND x CATENATE (URL "/x/;UID=1" TEXT '
 
 
-def test_append_puts_texts_and_urls_together() -> None:
+def test_append_with_catenate_has_texts_and_urls() -> None:
     # RFC 4469, appendix A, with a second message behind it (RFC 3502)
     parts = (CATENATE, MESSAGE, b' URL "/x/;UID=2") (\\Seen) ', MESSAGE, b"")
-    joined = NewMessage((), None, (UrlPart(b"/x/;UID=1"), TextPart(5), UrlPart(b"/x/;UID=2")))
+    joined = AppendMessage((), None, (UrlPart(b"/x/;UID=1"), TextPart(5), UrlPart(b"/x/;UID=2")))
     assert parse_command(LogicalLine(parts)).command == c.Append(
-        "x", (joined, NewMessage(("\\Seen",), None, (TextPart(5),)))
+        "x", (joined, AppendMessage(("\\Seen",), None, (TextPart(5),)))
     )
 
 
@@ -256,12 +258,12 @@ def test_append_puts_texts_and_urls_together() -> None:
     [
         ((b"a APPEND x ",), [1]),
         ((b'a append "x" (\\Seen) "17-Nov-2026 08:12:44 +0100" ',), [1]),
-        ((b"a APPEND ", Literal.of(b"x"), b" "), [1]),
+        ((b"a APPEND ", ImapLiteral.of(b"x"), b" "), [1]),
         ((b"a APPEND x ", MESSAGE, b" (a) "), [1, 1]),
         ((CATENATE,), [2]),
         ((CATENATE, MESSAGE, b' URL "/x/;UID=2") '), [3, 1]),
         ((CATENATE, MESSAGE, b" TEXT "), [3]),
-        # what is no message's octets: a name, a URL, or no APPEND
+        # literals that are not octets of a message: a name, a URL, or a literal of another command
         ((b"a APPEND ",), None),
         ((b"a APPEND x CATENATE (URL ",), None),
         ((b"a APPEND x CATENATE ",), None),
@@ -271,8 +273,10 @@ def test_append_puts_texts_and_urls_together() -> None:
         ((b"",), None),
     ],
 )
-def test_which_literals_are_octets_of_a_message(before: tuple[bytes | Literal, ...], parts: list[int] | None) -> None:
-    found = coming(Announced(before, 7, binary=False, synchronising=True))
+def test_which_literals_are_octets_of_a_message(
+    before: tuple[bytes | ImapLiteral, ...], parts: list[int] | None
+) -> None:
+    found = AppendReader().coming(Announced(before, 7, binary=False, synchronising=True))
     if parts is None:
         assert found is None
     else:
@@ -283,15 +287,69 @@ def test_which_literals_are_octets_of_a_message(before: tuple[bytes | Literal, .
         assert command.messages[-1].parts[-1] == TextPart(7)
 
 
+def announcements(octets: bytes) -> list[tuple[bool, Announced]]:
+    """Return the literals of octets as a session announces them, with whether each holds octets of a message."""
+    found: list[tuple[bool, Announced]] = []
+    reader = AppendReader()
+
+    def plan(announced: Announced) -> LiteralPlan:
+        found.append((reader.coming(announced) is not None, announced))
+        return LiteralPlan.STREAM if found[-1][0] else LiteralPlan.KEEP
+
+    framer = LineFramer(FramerRole.SERVER, plan)
+    framer.receive_data(octets)
+    while framer.next_event() is not None:
+        pass
+    return found
+
+
+@pytest.mark.parametrize(
+    ("octets", "streamed"),
+    [
+        (b"a APPEND {1+}\r\nx {1+}\r\ny {1+}\r\nz\r\n", [False, True, True]),
+        (b"a APPEND x CATENATE (URL {1+}\r\n/ TEXT {1+}\r\ny URL {1+}\r\n/ TEXT {1+}\r\nz)\r\n", [False, True] * 2),
+        (b"a APPEND x CATENATE (TEXT {1+}\r\ny) (a) {1+}\r\nz CATENATE (TEXT {1+}\r\ny)\r\n", [True] * 3),
+        (b"a APPEND x (a) {1+}\r\nz (b {1+}\r\nc {1+}\r\nd\r\n", [True, False, False]),
+        (b"a LOGIN {1+}\r\nz {1+}\r\nz\r\n", [False, False]),
+    ],
+)
+def test_an_append_is_read_literal_by_literal_as_it_is_at_once(octets: bytes, streamed: list[bool]) -> None:
+    found = announcements(octets)
+    assert [is_streamed for is_streamed, _ in found] == streamed
+    for is_streamed, announced in found:
+        assert (AppendReader().coming(announced) is not None) is is_streamed
+
+
+def test_each_text_of_an_append_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = 0
+    match = Lexer._match
+
+    def counting(lexer: Lexer, pattern: re.Pattern[bytes]) -> re.Match[bytes] | None:
+        nonlocal read
+        read += 1
+        return match(lexer, pattern)
+
+    monkeypatch.setattr(Lexer, "_match", counting)
+    found = announcements(b"a APPEND x CATENATE (" + b"TEXT {0+}\r\n URL {1+}\r\n/ " * 400 + b"URL /)\r\n")
+    assert [is_streamed for is_streamed, _ in found] == [True, False] * 400
+    assert read <= 12 * 400
+
+
 def test_the_strings_of_search_are_of_its_charset() -> None:
-    parts = (b"a SEARCH CHARSET ISO-8859-1 SUBJECT ", Literal.of(b"Gr\xfc\xdfe"), b" TEXT ", Literal.of(b"\xe4"), b"")
+    parts = (
+        b"a SEARCH CHARSET ISO-8859-1 SUBJECT ",
+        ImapLiteral.of(b"Gr\xfc\xdfe"),
+        b" TEXT ",
+        ImapLiteral.of(b"\xe4"),
+        b"",
+    )
     command = parse_command(LogicalLine(parts)).command
     assert isinstance(command, c.Search)
     assert [key.text for key in command.key.keys] == ["Grüße", "ä"]
     with pytest.raises(CommandError):
-        parse_command(LogicalLine((b"a SEARCH CHARSET UTF-8 SUBJECT ", Literal.of(b"\xfc"), b"")))
+        parse_command(LogicalLine((b"a SEARCH CHARSET UTF-8 SUBJECT ", ImapLiteral.of(b"\xfc"), b"")))
     with pytest.raises(CommandError):
-        parse_command(LogicalLine((b"a SEARCH SUBJECT ", Literal.of(b"\xfc"), b"")))
+        parse_command(LogicalLine((b"a SEARCH SUBJECT ", ImapLiteral.of(b"\xfc"), b"")))
 
 
 def test_a_sasl_message_is_base64() -> None:
@@ -305,9 +363,9 @@ def test_a_sasl_message_is_base64() -> None:
     st.sampled_from([text.split()[0] for text in GOOD] + ["UID FETCH", "UID SEARCH", "UID STORE"]),
     st.lists(st.sampled_from(["(", ")", " ", '"', "\\", "1:*", "NIL", "BODY[", "]", "<0.1>", "a", URL, "ü", "{3}"])),
 )
-def test_raises_nothing_else(word: str, pieces: list[str]) -> None:
+def test_any_octets_raise_only_command_error(word: str, pieces: list[str]) -> None:
     try:
-        parse_command(LogicalLine((f"a {word} {''.join(pieces)}".encode(), Literal.of(b"\0\xff"), b"")))
+        parse_command(LogicalLine((f"a {word} {''.join(pieces)}".encode(), ImapLiteral.of(b"\0\xff"), b"")))
         parse_command(LogicalLine.of(f"a {word} {''.join(pieces)}".encode()))
     except CommandError:
         pass

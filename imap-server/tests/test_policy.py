@@ -32,14 +32,14 @@ def url(expire: str | None, access: str = "anonymous") -> ImapUrl:
         (7200.0, None, "stream", False),
     ],
 )
-def test_how_long_an_anonymous_url_may_live(
+def test_the_lifetime_of_an_anonymous_url_is_limited(
     life: float | None, expire: str | None, access: str, too_long: bool
 ) -> None:
     assert TicketPolicy(anonymous_life=life).lives_too_long(url(expire, access), NOW) is too_long
 
 
 @given(integers(0, MIN_ANONYMOUS_LIFE), integers(0, 100_000))
-def test_an_hour_is_never_too_long_whatever_is_set(ahead: int, life: int) -> None:
+def test_an_hour_is_allowed_with_any_limit(ahead: int, life: int) -> None:
     minutes, seconds = divmod(ahead, 60)
     text = f"2026-11-22T{minutes // 60:02}:{minutes % 60:02}:{seconds:02}Z"
     assert not TicketPolicy(anonymous_life=life).lives_too_long(url(text), NOW)
@@ -63,7 +63,7 @@ LISTED = TicketPolicy(networks=(ip_network("192.0.2.0/24"), ip_network("2001:db8
         (None, "", False),
     ],
 )
-def test_who_may_fetch(user: str | None, host: str, may: bool) -> None:
+def test_listed_networks_and_users_may_fetch(user: str | None, host: str, may: bool) -> None:
     assert LISTED.may_fetch(user, host) is may
     assert TicketPolicy().may_fetch(user, host)
 
@@ -72,12 +72,12 @@ def test_an_anonymous_session_is_no_listed_user() -> None:
     assert not TicketPolicy(users=frozenset({"media"})).may_fetch(None, "192.0.2.9")
 
 
-def test_the_largest_part() -> None:
+def test_the_size_of_a_part_is_limited() -> None:
     policy = TicketPolicy(max_part=10)
     assert (policy.fits(10), policy.fits(11), TicketPolicy().fits(10**12)) == (True, False, True)
 
 
-def test_a_minutes_worth_may_come_at_once_and_then_as_it_is_forgotten() -> None:
+def test_the_limit_of_a_minute_may_be_used_at_once_and_then_recovers() -> None:
     use = TicketUse()
     assert use.admits("fetch", 30, 30, NOW)
     assert not use.admits("fetch", 1, 30, NOW)
@@ -89,13 +89,13 @@ def test_a_minutes_worth_may_come_at_once_and_then_as_it_is_forgotten() -> None:
     assert use.admits("fetch", 10**6, None, NOW)
 
 
-def test_a_clock_that_goes_back_gives_nothing() -> None:
+def test_a_clock_that_goes_back_does_not_raise_the_limit() -> None:
     use = TicketUse()
     assert use.admits("fetch", 30, 30, NOW)
     assert not use.admits("fetch", 1, 30, NOW - 3600)
 
 
-def test_refusals_come_later_and_later_and_are_forgiven() -> None:
+def test_the_delay_of_refusals_doubles_and_decreases_with_time() -> None:
     use = TicketUse()
     assert [use.delay(3, NOW) for _ in range(7)] == [0, 0, 0, 0.1, 0.2, 0.4, 0.8]
     assert max(use.delay(3, NOW) for _ in range(60)) == 10.0

@@ -14,12 +14,13 @@ from twisted.internet.testing import StringTransportWithDisconnection
 from lemonade_imap.config import ConnectionLimits, ServerConfig
 from lemonade_imap.protocol import ImapFactory, ImapProtocol
 from lemonade_imap.serving.backend import Backend
-from lemonade_imap.serving.service import Service
+from lemonade_imap.serving.service import ImapService
 from lemonade_imap.store.base import CHUNK
-from lemonade_imap.store.memory import MemoryStore
-from lemonade_imap.store.runner import InlineRunner
 from lemonade_imap.store.sqlite import SqliteStore
-from lemonade_wire.redact import Redactor
+from lemonade_imap.store.thread import InlineRunner
+from lemonade_imap.testing.memory_store import MemoryStore
+from lemonade_imap.testing.messages import mailbox_of
+from lemonade_wire.redaction import Redactor
 from lemonade_wire.trace import Trace
 
 CONFIG = ServerConfig(passwords={"joe": "secret"}, idle_seconds=1800.0)
@@ -27,11 +28,12 @@ BIG = b"Subject: big\r\n\r\n" + b"x" * 1_000_000
 
 
 class Transport(StringTransportWithDisconnection):
-    """A transport whose buffer is full after `room` octets, until it is drained."""
+    """A transport whose buffer is full after `room` octets until the test drains it."""
 
     room = 100_000_000
     held = 0
     no_delay = False
+    bufferSize = 0  # noqa: N815  Twisted's name
     aborted = False
 
     def setTcpNoDelay(self, enabled: bool) -> None:  # noqa: N802  Twisted's name
@@ -62,7 +64,7 @@ def clock() -> Clock:
 
 
 def make_factory(clock: Clock, config: ServerConfig) -> ImapFactory:
-    service = Service(Backend(config, MemoryStore(), InlineRunner()))
+    service = ImapService(Backend(config, MemoryStore(), InlineRunner()))
     return ImapFactory(service, Trace("imap", None, Redactor("")), cast(Any, clock), lambda: 1795305600.0)
 
 
@@ -92,7 +94,7 @@ def test_small_segments_are_not_held_back(factory: ImapFactory) -> None:
     assert transport.value().startswith(b"* OK [CAPABILITY IMAP4rev1 ")
 
 
-def test_a_client_that_does_not_read_holds_its_body_back(factory: ImapFactory) -> None:
+def test_a_body_waits_for_a_client_that_does_not_read(factory: ImapFactory) -> None:
     protocol, transport = logged_in(factory)
     transport.room = 100_000
     protocol.dataReceived(b"f FETCH 1 BODY.PEEK[]\r\nn NOOP\r\n")
@@ -107,7 +109,7 @@ def test_a_client_that_does_not_read_holds_its_body_back(factory: ImapFactory) -
     )
 
 
-def test_a_client_that_floods_is_read_no_further(factory: ImapFactory, clock: Clock) -> None:
+def test_the_server_stops_reading_from_a_client_that_sends_too_much(factory: ImapFactory, clock: Clock) -> None:
     protocol, transport = logged_in(factory)
     transport.room = 10
     protocol.dataReceived(b"f FETCH 1 BODY.PEEK[]\r\n")
@@ -117,12 +119,34 @@ def test_a_client_that_floods_is_read_no_further(factory: ImapFactory, clock: Cl
     transport.room = 1_000_000_000
     transport.drain()
     while transport.producerState == "paused":
-        # others have their turn between
+        # other clients are served in between
         clock.advance(0)
     assert transport.value().count(b"n OK NOOP completed\r\n") == 300
 
 
-def test_a_client_that_goes_away_ends_what_waits_for_it(factory: ImapFactory) -> None:
+def test_before_login_a_connection_reads_and_buffers_little(clock: Clock) -> None:
+    factory = make_factory(clock, CONFIG)
+    waiting: Deferred[None] = Deferred()
+    factory.service.backend = replace(factory.service.backend, pause=lambda _seconds: waiting)
+    protocol, transport = connect(factory)
+    assert transport.bufferSize == factory.limits.early
+    protocol.dataReceived(b"l LOGIN joe wrong\r\n")
+    piece = b"n NOOP\r\n" * (transport.bufferSize // 8)
+    given = 0
+    while transport.producerState != "paused":
+        protocol.dataReceived(piece)
+        given += len(piece)
+    assert given <= 2 * factory.limits.early
+    waiting.callback(None)
+    while transport.producerState == "paused":
+        clock.advance(0)
+    protocol.dataReceived(b"l LOGIN joe secret\r\n")
+    clock.advance(0)
+    assert transport.value().endswith(b"logged in\r\n")
+    assert transport.bufferSize == CHUNK
+
+
+def test_a_closed_connection_ends_the_reply_that_waits_for_it(factory: ImapFactory) -> None:
     protocol, transport = logged_in(factory)
     transport.room = 10
     protocol.dataReceived(b"f FETCH 1 BODY.PEEK[]\r\n")
@@ -130,9 +154,9 @@ def test_a_client_that_goes_away_ends_what_waits_for_it(factory: ImapFactory) ->
     assert factory.connections == set()
 
 
-def test_a_client_that_goes_away_in_the_middle_of_a_message_leaves_no_file(clock: Clock, tmp_path: Path) -> None:
+def test_a_connection_closed_in_the_middle_of_a_message_leaves_no_file(clock: Clock, tmp_path: Path) -> None:
     store = SqliteStore(tmp_path)
-    service = Service(Backend(CONFIG, store, InlineRunner()))
+    service = ImapService(Backend(CONFIG, store, InlineRunner()))
     factory = ImapFactory(service, Trace("imap", None, Redactor("")), cast(Any, clock), lambda: 1795305600.0)
     protocol, transport = connect(factory)
     protocol.dataReceived(b"l LOGIN joe secret\r\na APPEND INBOX {1+}\r\nx {500000}\r\n")
@@ -144,9 +168,7 @@ def test_a_client_that_goes_away_in_the_middle_of_a_message_leaves_no_file(clock
     assert files() > 0
     transport.loseConnection()
     assert files() == 0
-    mailbox = store.mailbox("joe", "INBOX")
-    assert mailbox is not None
-    assert store.uids(mailbox) == []
+    assert store.uids(mailbox_of(store)) == []
     store.close()
 
 
@@ -162,14 +184,14 @@ def test_silence_ends_a_connection_after_half_an_hour(factory: ImapFactory, cloc
     assert clock.getDelayedCalls() == []
 
 
-def test_who_does_not_log_in_is_not_kept(factory: ImapFactory, clock: Clock) -> None:
+def test_a_client_that_does_not_log_in_is_disconnected(factory: ImapFactory, clock: Clock) -> None:
     protocol, transport = connect(factory)
     _, idle = logged_in(factory)
     clock.advance(179)
     protocol.dataReceived(b"a NOOP\r\n")
     assert transport.connected
     clock.advance(1)
-    assert transport.value().endswith(b"a OK NOOP completed\r\n* BYE nobody logged in\r\n")
+    assert transport.value().endswith(b"a OK NOOP completed\r\n* BYE no login in time\r\n")
     assert not transport.connected
     assert idle.connected
 
@@ -199,7 +221,7 @@ def test_a_client_that_does_not_read_the_last_words_is_dropped(factory: ImapFact
     assert transport.aborted
 
 
-def test_who_is_one_too_many_hears_why(clock: Clock) -> None:
+def test_a_connection_above_the_limit_gets_bye_with_the_reason(clock: Clock) -> None:
     config = replace(CONFIG, connections=ConnectionLimits(total=2, per_address=1))
     factory = make_factory(clock, config)
     _, first = connect(factory)
@@ -212,7 +234,7 @@ def test_who_is_one_too_many_hears_why(clock: Clock) -> None:
     assert third.value().startswith(b"* OK ")
 
 
-def test_one_client_does_not_keep_others_from_their_turn(factory: ImapFactory, clock: Clock) -> None:
+def test_a_client_with_many_commands_does_not_delay_others(factory: ImapFactory, clock: Clock) -> None:
     protocol, transport = logged_in(factory)
     protocol.dataReceived(b"n NOOP\r\n" * 100)
     assert transport.value().count(b"n OK") < 100
@@ -228,7 +250,7 @@ def test_logout_closes(factory: ImapFactory, clock: Clock) -> None:
     assert clock.getDelayedCalls() == []
 
 
-def test_a_body_that_breaks_drops_the_connection_and_says_so(
+def test_an_unreadable_body_drops_the_connection_and_is_logged(
     factory: ImapFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log: list[str] = []
@@ -237,10 +259,10 @@ def test_a_body_that_breaks_drops_the_connection_and_says_so(
     monkeypatch.setattr(factory.service.backend.store, "read", lambda *_: iter([b"short"]))
     protocol.dataReceived(b"f FETCH 1 BODY.PEEK[]\r\n")
     assert transport.aborted
-    assert f"5 octets came of {len(BIG)}" in log[-1]
+    assert f"5 octets could be read of {len(BIG)}" in log[-1]
 
 
-def test_closing_all_says_bye_and_tells_when_they_are_gone(factory: ImapFactory) -> None:
+def test_close_all_sends_bye_and_fires_when_all_are_closed(factory: ImapFactory) -> None:
     ends = [connect(factory)[1] for _ in range(3)]
     gone: Deferred[None] = factory.close_all()
     assert gone.called
@@ -248,31 +270,29 @@ def test_closing_all_says_bye_and_tells_when_they_are_gone(factory: ImapFactory)
     assert factory.close_all().called
 
 
-def test_one_that_idles_is_told_when_the_command_that_brings_the_news_is_over(
-    factory: ImapFactory, clock: Clock
-) -> None:
-    _, busy = logged_in(factory)
+def test_idle_gets_updates_after_the_command_that_caused_them(factory: ImapFactory, clock: Clock) -> None:
+    busy, _ = logged_in(factory)
     protocol, transport = connect(factory)
     protocol.dataReceived(b"l LOGIN joe secret\r\ns SELECT INBOX\r\ni IDLE\r\n")
     transport.clear()
-    busy.protocol.dataReceived(b"a APPEND INBOX {1+}\r\nx\r\nb APPEND INBOX {1+}\r\nx\r\n")  # type: ignore[union-attr]
+    busy.dataReceived(b"a APPEND INBOX {1+}\r\nx\r\nb APPEND INBOX {1+}\r\nx\r\n")
     assert transport.value() == b""
     clock.advance(0)
     assert b"* 3 EXISTS\r\n" in transport.value()
     transport.clear()
-    # silence ends IDLE as it ends any connection (RFC 2177, 3)
+    # the limit of silence also applies to IDLE (RFC 2177, 3)
     clock.advance(1801)
     assert transport.value() == b"* BYE idle for too long\r\n"
 
 
-def test_news_waits_for_a_client_that_does_not_read_and_is_not_lost(factory: ImapFactory, clock: Clock) -> None:
-    _, busy = logged_in(factory)
+def test_updates_wait_for_a_client_that_does_not_read(factory: ImapFactory, clock: Clock) -> None:
+    busy, _ = logged_in(factory)
     protocol, transport = connect(factory)
     protocol.dataReceived(b"l LOGIN joe secret\r\ns SELECT INBOX\r\n")
     transport.drain()
     transport.room = 5
     protocol.dataReceived(b"i IDLE\r\n")
-    busy.protocol.dataReceived(b"a APPEND INBOX {1+}\r\nx\r\n")  # type: ignore[union-attr]
+    busy.dataReceived(b"a APPEND INBOX {1+}\r\nx\r\n")
     clock.advance(0)
     assert transport.value() == b"+ idling\r\n"
     transport.room = 1_000_000
@@ -280,11 +300,11 @@ def test_news_waits_for_a_client_that_does_not_read_and_is_not_lost(factory: Ima
     assert b"* 2 EXISTS\r\n" in transport.value()
 
 
-def test_news_for_one_that_has_gone_is_for_nobody(factory: ImapFactory, clock: Clock) -> None:
-    _, busy = logged_in(factory)
+def test_updates_are_not_sent_to_a_closed_connection(factory: ImapFactory, clock: Clock) -> None:
+    busy, _ = logged_in(factory)
     protocol, transport = connect(factory)
     protocol.dataReceived(b"l LOGIN joe secret\r\ns SELECT INBOX\r\ni IDLE\r\n")
-    busy.protocol.dataReceived(b"a APPEND INBOX {1+}\r\nx\r\n")  # type: ignore[union-attr]
+    busy.dataReceived(b"a APPEND INBOX {1+}\r\nx\r\n")
     transport.loseConnection()
     transport.clear()
     clock.advance(0)

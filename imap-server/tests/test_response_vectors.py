@@ -1,38 +1,39 @@
-# ruff: noqa: ANN401  the class of `world` lives in conftest, which importlib mode does not let tests import
-"""Every kind of line that the server writes, read back with the wire's client: what comes out is what was meant."""
+"""Every kind of response of the server, parsed by the wire package's client side, has the intended values."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from lemonade_wire.imap.framing import LineFramer, LineReceived, Literal, Role
+from lemonade_imap.testing import LoopbackConnection
+from lemonade_imap.testing.world import World
+from lemonade_wire.imap.framing import FramerRole, ImapLiteral, LineFramer, LineReceived
 from lemonade_wire.imap.lexer import Atom, ListValue, Quoted
 from lemonade_wire.imap.response import (
-    Capability,
+    CapabilityResponse,
     Continuation,
     Exists,
-    Fetch,
     FetchedUrl,
-    GenUrlAuth,
+    FetchResponse,
+    GenUrlAuthResponse,
     Listed,
     Metadata,
     Other,
     Response,
-    Search,
-    Status,
-    UrlFetch,
+    SearchResponse,
+    StatusResponse,
+    UrlFetchResponse,
     parse_response,
 )
 
 SYSTEM = ["\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft"]
 
 
-def value(read: Any) -> Any:
-    """Return a value as Python has it: atoms as text, strings as octets, lists as lists."""
+def value(read: object) -> Any:  # noqa: ANN401  text, octets, a list of them, or what was read
+    """Return a parsed value as a Python value: atoms as text, strings as octets, lists as lists."""
     match read:
         case Atom(text):
             return text
-        case Quoted(data) | Literal(data):
+        case Quoted(data) | ImapLiteral(data):
             return data
         case ListValue(items):
             return [value(item) for item in items]
@@ -40,22 +41,22 @@ def value(read: Any) -> Any:
             return read
 
 
-def shape(response: Response) -> Any:
-    """Return a response as something short to compare with."""
+def shape(response: Response) -> Any:  # noqa: ANN401  a tuple of any values, or the response
+    """Return a response in a short form for comparisons."""
     match response:
-        case Status(tag, result, code):
+        case StatusResponse(tag, result, code):
             return (tag or "*", result, code)
         case Other(name, number, values):
             return (name, number, *map(value, values))
-        case Fetch(number, items=items):
+        case FetchResponse(number, items=items):
             return ("FETCH", number, {name: value(item) for name, item in items.items()})
         case _:
             return response
 
 
-def told(client: Any, command: bytes) -> list[Any]:
-    """Give a command and return what is said, read by the client's side."""
-    framer = LineFramer(Role.CLIENT)
+def told(client: LoopbackConnection, command: bytes) -> list[Any]:
+    """Send a command and return the responses as the client's side parses them."""
+    framer = LineFramer(FramerRole.CLIENT)
     framer.receive_data(client.receive_data(command + b"\r\n"))
     found = []
     while (event := framer.next_event()) is not None:
@@ -65,7 +66,7 @@ def told(client: Any, command: bytes) -> list[Any]:
     return found
 
 
-def test_who_and_what_the_server_is(world: Any) -> None:
+def test_responses_of_login_capability_and_id(world: World) -> None:
     client = world.server.connect()
     assert told(client, b"a FROB") == [
         ("*", "OK", "CAPABILITY IMAP4rev1 SASL-IR LITERAL+ ID AUTH=SCRAM-SHA-256 AUTH=PLAIN AUTH=ANONYMOUS"),
@@ -75,7 +76,7 @@ def test_who_and_what_the_server_is(world: Any) -> None:
     assert told(client, b"a AUTHENTICATE PLAIN") == [Continuation("")]
     assert told(client, b"AGpvZQBzZWNyZXQ=")[0][:2] == ("a", "OK")
     capability, answer = told(client, b"a CAPABILITY")
-    assert isinstance(capability, Capability)
+    assert isinstance(capability, CapabilityResponse)
     assert {"IMAP4REV1", "URLAUTH=BINARY", "UIDPLUS"} < capability.names
     assert answer == ("a", "OK", None)
     ((name, number, fields), _) = told(client, b"a ID NIL")
@@ -86,7 +87,7 @@ def test_who_and_what_the_server_is(world: Any) -> None:
     assert told(client, b"a LOGOUT") == [("*", "BYE", None), ("a", "OK", None)]
 
 
-def test_names(world: Any) -> None:
+def test_responses_about_mailbox_names(world: World) -> None:
     joe = world.joe
     assert told(joe, b'a CREATE "a \\\\ b/F&APw-&-"') == [("a", "OK", None)]
     assert told(joe, b'a CREATE "a \\\\ b/F&APw-&-"') == [("a", "NO", "ALREADYEXISTS")]
@@ -107,7 +108,7 @@ def test_names(world: Any) -> None:
     assert told(joe, b"a STATUS x (MESSAGES)") == [("a", "NO", "NONEXISTENT")]
 
 
-def test_what_select_tells(world: Any) -> None:
+def test_responses_of_select(world: World) -> None:
     assert told(world.joe, b"a SELECT INBOX") == [
         ("FLAGS", None, SYSTEM),
         Exists(1),
@@ -125,7 +126,7 @@ def test_what_select_tells(world: Any) -> None:
     assert examined[-1] == ("a", "OK", "READ-ONLY")
 
 
-def test_messages(world: Any, sound: bytes) -> None:
+def test_fetch_responses(world: World, sound: bytes) -> None:
     joe = world.joe
     told(joe, b"a SELECT INBOX")
     fetched, _ = told(joe, b"a FETCH 1 (UID FLAGS INTERNALDATE RFC822.SIZE)")
@@ -172,12 +173,12 @@ def test_messages(world: Any, sound: bytes) -> None:
     )
 
 
-def test_searches(world: Any) -> None:
+def test_search_responses(world: World) -> None:
     joe = world.joe
     told(joe, b"a SELECT INBOX")
-    assert told(joe, b"a SEARCH ALL") == [Search((1,)), ("a", "OK", None)]
-    assert told(joe, b"a UID SEARCH DRAFT")[0] == Search(())
-    assert told(joe, b"a SEARCH MODSEQ 1") == [("*", "OK", "HIGHESTMODSEQ 2"), Search((1,)), ("a", "OK", None)]
+    assert told(joe, b"a SEARCH ALL") == [SearchResponse((1,)), ("a", "OK", None)]
+    assert told(joe, b"a UID SEARCH DRAFT")[0] == SearchResponse(())
+    assert told(joe, b"a SEARCH MODSEQ 1") == [("*", "OK", "HIGHESTMODSEQ 2"), SearchResponse((1,)), ("a", "OK", None)]
     answer = ["UID", "MIN", "1", "MAX", "1", "ALL", "1", "COUNT", "1", "MODSEQ", "2"]
     assert told(joe, b"a.b UID SEARCH RETURN (MIN MAX ALL COUNT) MODSEQ 1")[0] == (
         "ESEARCH",
@@ -190,7 +191,7 @@ def test_searches(world: Any) -> None:
     assert (result, code.split()[0]) == ("NO", "BADCHARSET")
 
 
-def test_changes_and_news(world: Any) -> None:
+def test_responses_about_changes_of_messages(world: World) -> None:
     joe, other = world.joe, world.login("joe")
     told(joe, b"a SELECT INBOX")
     told(other, b"a SELECT INBOX (CONDSTORE)")
@@ -219,20 +220,20 @@ def test_changes_and_news(world: Any) -> None:
     assert told(other, b"a NOOP") == [("*", "BYE", None), ("a", "OK", None)]
 
 
-def test_tickets(world: Any, sound: bytes) -> None:
+def test_responses_about_tickets(world: World, sound: bytes) -> None:
     rump = "imap://joe@imap.example.com/INBOX/;UID=1/;SECTION=2;URLAUTH=anonymous"
     authorised, answer = told(world.joe, f'a GENURLAUTH "{rump}" INTERNAL'.encode())
-    assert isinstance(authorised, GenUrlAuth)
+    assert isinstance(authorised, GenUrlAuthResponse)
     (url,) = authorised.urls
     assert url.startswith(f"{rump}:INTERNAL:01")
     assert answer == ("a", "OK", None)
     fetched, refused, answer = told(world.joe, f'a URLFETCH ("{url}" BODYPARTSTRUCTURE BINARY) "{url}0"'.encode())
-    assert isinstance(fetched, UrlFetch)
+    assert isinstance(fetched, UrlFetchResponse)
     (content,) = fetched.fetched
     assert (content.url, content.binary, content.binary_came, content.body_came) == (url, sound, True, False)
     assert content.structure is not None
     assert (content.structure.encoding, content.structure.size) == ("BINARY", 512)
-    assert refused == UrlFetch((FetchedUrl(f"{url}0", refused=True, body_came=True),))
+    assert refused == UrlFetchResponse((FetchedUrl(f"{url}0", refused=True, body_came=True),))
     assert answer == ("a", "OK", None)
     told(world.joe, b"a SELECT INBOX")
     other = world.login("joe")
@@ -240,7 +241,7 @@ def test_tickets(world: Any, sound: bytes) -> None:
     assert told(world.joe, b"a NOOP") == [("*", "OK", "URLMECH INTERNAL"), ("a", "OK", None)]
 
 
-def test_annotations(world: Any) -> None:
+def test_metadata_responses(world: World) -> None:
     joe, other = world.joe, world.login("joe")
     told(other, b"a ENABLE METADATA")
     assert told(joe, b'a GETMETADATA "" /shared/mediaServers')[0] == Metadata(

@@ -1,21 +1,23 @@
-# ruff: noqa: ANN401  the class of `world` lives in conftest, which importlib mode does not let tests import
-"""SEARCH: its answers, its flags, and what of a message it reads; texts and charsets are in `test_odd_messages`."""
+"""SEARCH: its answers, flags and reads of the store; `test_odd_messages` tests texts and charsets."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lemonade_imap.serving.matching import found_in
-from lemonade_imap.store.memory import MemoryStore
+from lemonade_imap.store.base import StoredMessage
+from lemonade_imap.testing import LoopbackConnection
+from lemonade_imap.testing.memory_store import MemoryStore
+from lemonade_imap.testing.world import World
 
 
 @pytest.fixture
-def joe(world: Any) -> Any:
-    """Four messages: 2 flagged, 3 flagged and removed at once (so UIDs have a gap), 4 and 5 with a keyword."""
+def joe(world: World) -> LoopbackConnection:
+    """joe's session with messages 1 to 5 without 3, which was removed; 2 is flagged, 4 and 5 have a keyword."""
     for flags in (b"\\Flagged", b"\\Flagged \\Deleted", b"$Junk", b"$junk \\Seen"):
         message = b"Subject: %s\r\n\r\nbody" % flags
         world.joe.receive_data(b"a APPEND INBOX (%s) {%d+}\r\n%s\r\n" % (flags, len(message), message))
@@ -47,21 +49,21 @@ def joe(world: Any) -> Any:
         ("SEARCH ON 21-Nov-2026", b"* SEARCH"),
     ],
 )
-def test_answers(joe: Any, keys: str, answer: bytes) -> None:
+def test_each_search_has_this_answer(joe: LoopbackConnection, keys: str, answer: bytes) -> None:
     assert joe.receive_data(f"t.1 {keys}\r\n".encode()) == answer + b"\r\nt.1 OK SEARCH completed\r\n"
 
 
 @pytest.mark.parametrize("keys", ["5", "1:5", "NOT 5", "OR ALL (SEEN 9)"])
-def test_a_number_that_no_message_has_is_bad(joe: Any, keys: str) -> None:
+def test_a_number_that_no_message_has_is_bad(joe: LoopbackConnection, keys: str) -> None:
     assert joe.receive_data(f"a SEARCH {keys}\r\n".encode()).startswith(b"a BAD ")
 
 
-def test_a_charset_that_is_not_known(joe: Any) -> None:
+def test_an_unknown_charset_is_refused_with_badcharset(joe: LoopbackConnection) -> None:
     said = joe.receive_data(b"a SEARCH CHARSET klingon SUBJECT x\r\n")
     assert said.startswith(b"a NO [BADCHARSET (US-ASCII UTF-8 ISO-8859-1 ")
 
 
-def test_others_see_nothing_recent(world: Any, joe: Any) -> None:
+def test_a_second_session_finds_no_recent_message(world: World, joe: LoopbackConnection) -> None:
     other = world.login("joe")
     other.receive_data(b"s SELECT INBOX\r\n")
     assert other.receive_data(b"a SEARCH RECENT\r\nb SEARCH OLD\r\n").startswith(
@@ -69,7 +71,7 @@ def test_others_see_nothing_recent(world: Any, joe: Any) -> None:
     )
 
 
-def test_mod_sequences(joe: Any) -> None:
+def test_search_by_modseq_and_the_modseq_of_esearch(joe: LoopbackConnection) -> None:
     def modseqs() -> list[int]:
         lines = joe.receive_data(b"f FETCH 1:* MODSEQ\r\n").split(b"MODSEQ (")[1:]
         return [int(line.split(b")")[0]) for line in lines]
@@ -79,7 +81,7 @@ def test_mod_sequences(joe: Any) -> None:
     assert second == max(modseqs())
     assert joe.receive_data(b"a SEARCH MODSEQ %d\r\n" % second).startswith(b"* SEARCH 2 (MODSEQ %d)\r\n" % second)
     assert joe.receive_data(b"a SEARCH MODSEQ %d\r\n" % (second + 1)).startswith(b"* SEARCH\r\n")
-    # RFC 4731, 3.2: of what is told alone, where MIN and MAX are all that is asked for
+    # RFC 4731, 3.2: with MIN and MAX only, the mod-sequence is that of the returned messages
     for results, wanted in (("MIN", first), ("MAX", last), ("MIN MAX", max(first, last)), ("MIN COUNT", second)):
         said = joe.receive_data(f'a SEARCH RETURN ({results}) MODSEQ "/flags/\\\\draft" all 1\r\n'.encode())
         assert said.startswith(b"* ESEARCH ")
@@ -95,16 +97,18 @@ def test_mod_sequences(joe: Any) -> None:
         ("OR ALL TEXT nowhere", 0),
         ("FROM alice", 200),
         ("BODY hello", 9),
-        # of two audio parts not an octet
+        # no octet of the two audio parts is read
         ("BODY nowhere", 9),
     ],
 )
-def test_no_more_is_read_than_a_key_needs(world: Any, monkeypatch: pytest.MonkeyPatch, keys: str, read: int) -> None:
+def test_search_reads_no_more_than_its_keys_need(
+    world: World, monkeypatch: pytest.MonkeyPatch, keys: str, read: int
+) -> None:
     world.joe.receive_data(b"s SELECT INBOX\r\n")
     lengths = []
     plain = MemoryStore.read
 
-    def counted(self: MemoryStore, message: Any, offset: int, length: int) -> Any:
+    def counted(self: MemoryStore, message: StoredMessage, offset: int, length: int) -> Iterator[bytes]:
         lengths.append(length)
         return plain(self, message, offset, length)
 
@@ -114,7 +118,7 @@ def test_no_more_is_read_than_a_key_needs(world: Any, monkeypatch: pytest.Monkey
     assert bool(lengths) is bool(read)
 
 
-def test_long_text_is_found_across_chunks(world: Any) -> None:
+def test_long_text_is_found_across_chunks(world: World) -> None:
     text = b"x" * 131070 + "gr\u00fc\u00dfe".encode() + b"y" * 131072 + b"end"
     world.append(b"Content-Type: text/plain; charset=utf-8\r\n\r\n" + text)
     world.joe.receive_data(b"s SELECT INBOX\r\n")
@@ -125,6 +129,6 @@ def test_long_text_is_found_across_chunks(world: Any) -> None:
 
 
 @given(st.lists(st.text(alphabet="abß", max_size=4), max_size=6), st.text(alphabet="abßS", max_size=4))
-def test_text_in_pieces_holds_what_the_whole_holds(pieces: list[str], wanted: str) -> None:
+def test_a_search_in_pieces_finds_what_a_search_in_the_whole_text_finds(pieces: list[str], wanted: str) -> None:
     folded = wanted.casefold()
     assert any(found_in([*pieces, ""], folded)) is (folded in "".join(pieces).casefold())

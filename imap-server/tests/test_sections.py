@@ -4,7 +4,7 @@ import pytest
 
 from lemonade_imap.mail.mime import index
 from lemonade_imap.mail.sections import chosen_fields, resolve
-from lemonade_wire.imap.section import Section
+from lemonade_wire.imap.section import MessageSection
 
 PLAIN = b"Subject: x\r\n\r\nbody"
 FORWARD = b"Content-Type: message/rfc822\r\n\r\nSubject: inner\r\n\r\ninner body"
@@ -41,13 +41,13 @@ MULTI = (
         (MULTI, "1.2", None),
     ],
 )
-def test_a_section_is_these_octets(message: bytes, section: str, octets: bytes | None) -> None:
-    extent = resolve(index([message]), Section.parse(section))
+def test_each_section_names_these_octets(message: bytes, section: str, octets: bytes | None) -> None:
+    extent = resolve(index([message]), MessageSection.parse(section))
     found = None if extent is None else message[extent.offset : extent.offset + extent.length]
     assert found == octets
 
 
-def test_fields_are_chosen_without_case_with_their_folds() -> None:
+def test_fields_are_selected_in_any_letter_case_with_their_folded_lines() -> None:
     header = b"From: a\r\nSubject: one\r\n two\r\nX: y\r\n\r\n"
     assert chosen_fields(header, ("SUBJECT",), all_but=False) == b"Subject: one\r\n two\r\n\r\n"
     assert chosen_fields(header, ("subject", "x"), all_but=True) == b"From: a\r\n\r\n"
@@ -64,6 +64,6 @@ def test_fields_are_chosen_without_case_with_their_folds() -> None:
         (b"X: y", b"X: y"),
     ],
 )
-def test_the_blank_line_stays_where_the_message_has_one(header: bytes, octets: bytes) -> None:
-    # RFC 3501, 6.4.5: all header fetches have it, but of a message without body and blank line
+def test_the_empty_line_is_included_if_the_message_has_one(header: bytes, octets: bytes) -> None:
+    # RFC 3501, 6.4.5: all header fetches include it, except for a message without body and without empty line
     assert chosen_fields(header, ("x",), all_but=False) == octets

@@ -21,12 +21,12 @@ from lemonade_wire.imap.errors import ImapParseError
         ("4:5,1:2,2:3,3", range(1, 9), [1, 2, 3, 4, 5]),
     ],
 )
-def test_a_set_picks(text: str, numbers: list[int], picked: list[int]) -> None:
+def test_a_set_picks_these_numbers(text: str, numbers: list[int], picked: list[int]) -> None:
     assert SequenceSet.parse(text).pick(numbers) == picked
 
 
 @pytest.mark.parametrize("text", ["", "0", "1,", "1:", "a", "1:2:3", "-1", "**", "01", "99999999999", "4294967296"])
-def test_what_is_no_set(text: str) -> None:
+def test_invalid_sets(text: str) -> None:
     with pytest.raises(ImapParseError):
         SequenceSet.parse(text)
 
@@ -47,7 +47,7 @@ def test_numbers_are_written_as_a_set(numbers: list[int], text: str) -> None:
 
 
 @given(st.sets(st.integers(1, 40)), st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=1, max_size=6))
-def test_a_set_holds_what_one_of_its_ranges_holds(numbers: set[int], ranges: list[tuple[int, int]]) -> None:
+def test_a_set_contains_the_numbers_of_its_ranges(numbers: set[int], ranges: list[tuple[int, int]]) -> None:
     chosen = SequenceSet(tuple(ranges))
     held = [number for number in sorted(numbers) if any(min(pair) <= number <= max(pair) for pair in ranges)]
     assert chosen.pick(sorted(numbers)) == held

@@ -1,13 +1,11 @@
-# ruff: noqa: ANN401  the class of `world` lives in conftest, which importlib mode does not let tests import
-"""Transcripts, greeting to logout, as octets."""
+"""Whole sessions from the greeting to LOGOUT, as octets."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pytest
 
 from lemonade_imap.store.base import StoreError
+from lemonade_imap.testing.world import World
 
 LISTED = (
     b"IMAP4rev1 LITERAL+ ID IDLE UNSELECT CHILDREN NAMESPACE ENABLE UIDPLUS MOVE CONDSTORE"
@@ -16,7 +14,7 @@ LISTED = (
 FETCHED = b"* 1 FETCH ("
 
 
-def test_greeting_to_logout(world: Any) -> None:
+def test_greeting_to_logout(world: World) -> None:
     client = world.server.connect()
     assert client.receive_data(b"a NOOP\r\nb CAPABILITY\r\n") == (
         b"* OK [CAPABILITY IMAP4rev1 SASL-IR LITERAL+ ID AUTH=SCRAM-SHA-256 AUTH=PLAIN AUTH=ANONYMOUS]"
@@ -76,12 +74,12 @@ def test_greeting_to_logout(world: Any) -> None:
         (b"a AUTHENTICATE ANONYMOUS =\r\n", b"a OK "),
         (b"a AUTHENTICATE ANONYMOUS AAAA\r\n", b"a NO [AUTHENTICATIONFAILED]"),
         (b"a AUTHENTICATE ANONYMOUS //79\r\n", b"a BAD "),
-        # an administrator acts for joe; ann may not
+        # an administrator may act for joe; ann may not
         (b"a AUTHENTICATE PLAIN am9lAGFkbWluAHNlY3JldA==\r\nb SELECT INBOX\r\n", b"a OK "),
         (b"a AUTHENTICATE PLAIN am9lAGFubgBzZWNyZXQ=\r\n", b"a NO [AUTHORIZATIONFAILED]"),
     ],
 )
-def test_logging_in(world: Any, commands: bytes, answer: bytes) -> None:
+def test_logging_in(world: World, commands: bytes, answer: bytes) -> None:
     assert world.connect().receive_data(commands).startswith(answer)
     assert not any("secret" in line or "wrong" in line for line in world.log)
 
@@ -90,7 +88,7 @@ def test_logging_in(world: Any, commands: bytes, answer: bytes) -> None:
     "command",
     [b"SELECT INBOX", b"APPEND INBOX {1+}\r\nx", b'LIST "" *', b"CREATE x", b"RESETKEY", b"STATUS INBOX (UIDNEXT)"],
 )
-def test_an_anonymous_session_has_no_mailboxes(world: Any, command: bytes) -> None:
+def test_an_anonymous_session_has_no_mailboxes(world: World, command: bytes) -> None:
     assert world.anonymous().receive_data(b"a " + command + b"\r\n").startswith(b"a BAD ")
 
 
@@ -122,7 +120,7 @@ def test_an_anonymous_session_has_no_mailboxes(world: Any, command: bytes) -> No
         (b"(RFC822.SIZE RFC822.TEXT)<", None),
     ],
 )
-def test_fetch_items(world: Any, items: bytes, answer: bytes | None) -> None:
+def test_each_fetch_item_has_this_answer(world: World, items: bytes, answer: bytes | None) -> None:
     world.joe.receive_data(b"s SELECT INBOX\r\n")
     said = world.joe.receive_data(b"f FETCH 1 " + items + b"\r\n")
     if answer is None:
@@ -131,18 +129,18 @@ def test_fetch_items(world: Any, items: bytes, answer: bytes | None) -> None:
         assert said == FETCHED + answer + b")\r\nf OK FETCH completed\r\n"
 
 
-def test_whole_messages_come_back_as_they_went_in(world: Any, voice: bytes) -> None:
+def test_fetch_returns_whole_messages_octet_for_octet(world: World, voice: bytes) -> None:
     world.joe.receive_data(b"s EXAMINE INBOX\r\n")
     size = b"{%d}\r\n" % len(voice)
     for item, label in ((b"BODY[]", b"BODY[]"), (b"RFC822", b"RFC822"), (b"BODY.PEEK[]", b"BODY[]")):
         assert world.joe.receive_data(b"f FETCH * " + item + b"\r\n") == (
             FETCHED + label + b" " + size + voice + b")\r\nf OK FETCH completed\r\n"
         )
-    # read-only: nothing was marked as seen
+    # the mailbox is read-only, so that \Seen was not set
     assert world.joe.receive_data(b"g UID FETCH 1 FLAGS\r\n").startswith(b"* 1 FETCH (UID 1 FLAGS (\\Recent))")
 
 
-def test_append_flags_dates_and_news(world: Any) -> None:
+def test_append_keeps_flags_and_date_and_other_sessions_see_the_message(world: World) -> None:
     other = world.login("joe")
     other.receive_data(b"s SELECT INBOX\r\n")
     date = b'" 1-Feb-2026 01:02:03 -0130"'
@@ -171,11 +169,11 @@ def test_append_flags_dates_and_news(world: Any) -> None:
         (b'LIST "" ""', b'* LIST (\\Noselect) "/" ""\r\na OK'),
     ],
 )
-def test_answers(world: Any, command: bytes, answer: bytes) -> None:
+def test_each_command_has_this_answer(world: World, command: bytes, answer: bytes) -> None:
     assert world.joe.receive_data(b"a " + command + b"\r\n").startswith(answer)
 
 
-def test_close_expunges_and_unselect_and_examine_do_not(world: Any) -> None:
+def test_close_expunges_and_unselect_and_examine_do_not(world: World) -> None:
     deleted = b"s SELECT INBOX\r\na STORE 1 +FLAGS \\Deleted\r\n"
     world.joe.receive_data(deleted + b"u UNSELECT\r\ns EXAMINE INBOX\r\nc CLOSE\r\n")
     assert b"MESSAGES 1" in world.joe.receive_data(b"t STATUS INBOX (MESSAGES)\r\n")
@@ -185,19 +183,19 @@ def test_close_expunges_and_unselect_and_examine_do_not(world: Any) -> None:
 
 
 @pytest.mark.parametrize("word", [b"SELECT", b"EXAMINE"])
-def test_a_mailbox_that_is_left_for_another_is_told_to_be_closed(world: Any, word: bytes) -> None:
-    # RFC 7162, 3.2.11: the boundary between what is said of the one and of the other
+def test_select_of_another_mailbox_sends_closed(world: World, word: bytes) -> None:
+    # RFC 7162, 3.2.11: CLOSED separates the responses about the old mailbox from those about the new one
     assert b"[CLOSED]" not in world.joe.receive_data(b"s %s INBOX\r\n" % word)
     assert world.joe.receive_data(b"s %s INBOX\r\n" % word).startswith(
-        b"* OK [CLOSED] the mailbox before is left\r\n* FLAGS"
+        b"* OK [CLOSED] the previous mailbox is closed\r\n* FLAGS"
     )
     assert b"[CLOSED]" not in world.joe.receive_data(b"u UNSELECT\r\ns %s INBOX\r\n" % word)
 
 
-def test_a_failed_select_leaves_nothing_selected(world: Any) -> None:
+def test_after_a_failed_select_no_mailbox_is_selected(world: World) -> None:
     world.joe.receive_data(b"s SELECT INBOX\r\n")
     assert world.joe.receive_data(b"t SELECT nowhere\r\n").startswith(
-        b"* OK [CLOSED] the mailbox before is left\r\nt NO "
+        b"* OK [CLOSED] the previous mailbox is closed\r\nt NO "
     )
     assert world.joe.receive_data(b"f FETCH 1 UID\r\n").startswith(b"f BAD ")
 
@@ -235,7 +233,7 @@ def test_a_failed_select_leaves_nothing_selected(world: Any) -> None:
         ("OLD", ""),
     ],
 )
-def test_search(world: Any, keys: str, found: str) -> None:
+def test_search(world: World, keys: str, found: str) -> None:
     second = b"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nX-Test: y\r\n\r\nbody"
     world.joe.receive_data(
         b'a APPEND INBOX (\\Seen work) "01-Feb-2026 00:00:00 +0000" {%d+}\r\n%s\r\n' % (len(second), second)
@@ -246,7 +244,7 @@ def test_search(world: Any, keys: str, found: str) -> None:
     assert said == f"* SEARCH{' ' * bool(found)}{found}\r\nf OK SEARCH completed\r\n".encode()
 
 
-def test_a_store_that_fails_is_a_tagged_no(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_the_store_is_answered_no(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_args: object) -> None:
         raise StoreError("cannot keep the message: No space left on device")
 

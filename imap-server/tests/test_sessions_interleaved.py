@@ -1,29 +1,38 @@
-"""Commands of two sessions whose visits to the store are interleaved in any way: what each is told still adds up.
+"""Two sessions whose calls of the store are interleaved in any way: the updates of each add up to the mailbox.
 
-The store does one piece of work after the other, and the sessions hear of it in that order, but later: between a change
-and the moment its session goes on, others may have looked.
+The store carries out one call after another. The sessions receive the results in the same order, but later: between a
+change and the moment when its session continues, another session may have queried the store.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Coroutine
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lemonade_imap.config import ServerConfig
-from lemonade_imap.connection import Connection
+from lemonade_imap.connection import ServerConnection
 from lemonade_imap.serving.backend import Backend
-from lemonade_imap.serving.service import Service
-from lemonade_imap.store.memory import MemoryStore
-from lemonade_wire.imap.framing import LineFramer, LineReceived, Role
-from lemonade_wire.imap.lexer import as_text
-from lemonade_wire.imap.response import Continuation, Exists, Fetch, Other, Response, Status, parse_response
-from lemonade_wire.redact import Redactor
+from lemonade_imap.serving.service import ImapService
+from lemonade_imap.testing.job_queue import JobQueue, StoreJob
+from lemonade_imap.testing.memory_store import MemoryStore
+from lemonade_imap.testing.messages import mailbox_of
+from lemonade_wire.imap.framing import FramerRole, LineFramer, LineReceived
+from lemonade_wire.imap.lexer import ListValue, as_text
+from lemonade_wire.imap.response import (
+    Continuation,
+    Exists,
+    FetchResponse,
+    Other,
+    Response,
+    StatusResponse,
+    parse_response,
+)
+from lemonade_wire.redaction import Redactor
 from lemonade_wire.trace import Trace
 
 COMMANDS = st.sampled_from(
@@ -55,39 +64,18 @@ COMMANDS = st.sampled_from(
 NUMBERS_STAY = (b"FETCH", b"STORE", b"SEARCH")
 
 
-class Job:
-    """Work for the store: awaiting it yields it to whoever drives."""
-
-    def __init__(self, work: Callable[[], Any]) -> None:
-        self.work = work
-        self.result: Any = None
-        self.problem: Exception | None = None
-
-    def __await__(self) -> Generator[Job, None, Any]:
-        yield self
-        if self.problem is not None:
-            raise self.problem
-        return self.result
-
-    def do(self) -> None:
-        try:
-            self.result = self.work()
-        except Exception as problem:  # it is raised where it is awaited
-            self.problem = problem
-
-
 class Talker:
-    """A session of joe's and its client, which keeps of each message what it was told."""
+    """A session of joe and its client, which records each message as the server described it."""
 
-    def __init__(self, room: Room, service: Service) -> None:
+    def __init__(self, room: Room, service: ImapService) -> None:
         trace = Trace("imap", None, Redactor(""))
-        self.connection = Connection(service, self, trace, ("127.0.0.1:143", "127.0.0.1:1"), lambda: 0.0)
+        self.connection = ServerConnection(service, self, trace, ("127.0.0.1:143", "127.0.0.1:1"), lambda: 0.0)
         self.connection.session.log_in("joe")
         self.connection.session.wake = lambda: room.woken.append(self)
         self.messages: list[dict[str, Any]] = []
         self.command = b""
         self.answered = True
-        self._framer = LineFramer(Role.CLIENT)
+        self._framer = LineFramer(FramerRole.CLIENT)
 
     async def write(self, octets: bytes) -> None:
         self._framer.receive_data(octets)
@@ -96,11 +84,11 @@ class Talker:
             self._take(parse_response(event.line))
 
     async def turn(self) -> None:
-        """There is no reactor."""
+        """Do nothing: there is no reactor."""
 
     def _take(self, response: Response) -> None:
         match response:
-            case Status(tag) if tag is not None:
+            case StatusResponse(tag) if tag is not None:
                 self.answered = True
             case Continuation():
                 assert self.command == b"IDLE"
@@ -110,32 +98,30 @@ class Talker:
             case Other("EXPUNGE", int(number)):
                 assert not self.command.startswith(NUMBERS_STAY), self.command
                 del self.messages[number - 1]
-            case Fetch(number, uid=uid, items=items):
+            case FetchResponse(number, uid=uid, items=items):
                 message = self.messages[number - 1]
                 if uid is not None:
                     assert message.setdefault("UID", uid) == uid
                 if "FLAGS" in items:
-                    message["FLAGS"] = {as_text(flag) for flag in items["FLAGS"].items}
+                    flags = items["FLAGS"]
+                    assert isinstance(flags, ListValue)
+                    message["FLAGS"] = {as_text(flag) for flag in flags.items}
 
 
 class Room:
-    """The store, what waits for it, and two talkers."""
+    """The store, the jobs that wait for it, and two sessions."""
 
     def __init__(self) -> None:
         self.store = MemoryStore()
-        self.waiting: list[Job] = []
-        self.done: list[Job] = []
+        self.queue = JobQueue()
+        self.done: list[StoreJob] = []
         self.woken: list[Talker] = []
-        service = Service(Backend(ServerConfig(), self.store, self))
+        service = ImapService(Backend(ServerConfig(), self.store, self.queue))
         self.talkers = (Talker(self, service), Talker(self, service))
-        self._works: dict[Job, tuple[Talker, Coroutine[Any, Any, None]]] = {}
-
-    def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Job:  # noqa: ANN401  a `Runner`
-        self.waiting.append(Job(partial(function, *args, **kwargs)))
-        return self.waiting[-1]
+        self._works: dict[StoreJob, tuple[Talker, Coroutine[Any, Any, None]]] = {}
 
     def give(self, talker: Talker, command: bytes) -> None:
-        """Give a command to a session that has answered the one before."""
+        """Send a command to a session that has answered the command before."""
         octets = b"t " + command
         if talker.connection.session.idling:
             octets = b"DONE"
@@ -146,18 +132,16 @@ class Room:
         self._go_on(talker, talker.connection.pump())
 
     def is_free(self, talker: Talker) -> bool:
-        """Tell whether nothing is being carried out for a session."""
+        """Tell whether the session carries out no command."""
         return all(other is not talker for other, _ in self._works.values())
 
     def work(self) -> None:
-        """Have the store do what waits longest."""
-        if self.waiting:
-            job = self.waiting.pop(0)
-            job.do()
-            self.done.append(job)
+        """Carry out the oldest waiting job of the store."""
+        if self.queue.jobs:
+            self.done.append(self.queue.work())
 
     def hear(self) -> None:
-        """Have the session go on whose work was done first; those that idle are told when they are free."""
+        """Continue the session whose job was carried out first; sessions in IDLE then get their updates."""
         if self.done:
             self._go_on(*self._works.pop(self.done.pop(0)))
         woken, self.woken = self.woken, []
@@ -166,13 +150,13 @@ class Room:
                 self._go_on(talker, talker.connection.pump())
 
     def settle(self) -> None:
-        """Go on until nobody waits."""
-        while self.waiting or self.done or self.woken:
+        """Carry out all jobs and continue all sessions until none waits."""
+        while self.queue.jobs or self.done or self.woken:
             self.work()
             self.hear()
 
     def say(self, talker: Talker, command: bytes) -> None:
-        """Give a command and go on until nobody waits."""
+        """Send a command and continue until no session waits."""
         self.give(talker, command)
         self.settle()
         assert talker.answered
@@ -191,12 +175,13 @@ STEPS = st.lists(
 
 @settings(max_examples=int(os.environ.get("LEMONADE_EXAMPLES", "150")))
 @given(STEPS)
-def test_what_each_is_told_adds_up_to_what_is_there(steps: list[tuple[int, bytes] | str]) -> None:
+def test_the_updates_of_each_session_add_up_to_the_mailbox(steps: list[tuple[int, bytes] | str]) -> None:
     room = Room()
     room.say(room.talkers[0], b"CREATE a")
     room.say(room.talkers[0], b"APPEND INBOX {1+}\r\n1 {1+}\r\n2 (work) {1+}\r\n3 (\\Deleted) {1+}\r\n4")
     for talker in room.talkers:
         room.say(talker, b"SELECT INBOX")
+    assert [len(talker.messages) for talker in room.talkers] == [4, 4]
     for step in steps:
         if not isinstance(step, str):
             talker = room.talkers[step[0]]
@@ -208,8 +193,7 @@ def test_what_each_is_told_adds_up_to_what_is_there(steps: list[tuple[int, bytes
     for talker in room.talkers:
         if talker.connection.session.idling:
             room.say(talker, b"DONE")
-    mailbox = room.store.mailbox("joe", "INBOX")
-    assert mailbox is not None
+    mailbox = mailbox_of(room.store)
     there = {summary.uid: summary.flags for summary in room.store.summaries(mailbox)}
     recent: list[int] = []
     for talker in room.talkers:

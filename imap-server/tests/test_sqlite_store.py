@@ -5,20 +5,20 @@ import os
 import signal
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from lemonade_imap.store.base import Arriving, Mailbox, Message, StoreBusy, StoreError
+from lemonade_imap.store.accounts import Accounts, kept_secret
+from lemonade_imap.store.base import StoreBusy, StoreError
 from lemonade_imap.store.sqlite import SqliteStore
+from lemonade_imap.testing.messages import RECEIVED, append_message, mailbox_of
 
-AT = datetime(2026, 11, 22, 10, 0, 0, tzinfo=UTC)
 WRITER = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from lemonade_imap.store.base import Arriving
+from lemonade_imap.store.base import NewMessage
 from lemonade_imap.store.sqlite import SqliteStore
 
 store = SqliteStore(Path(sys.argv[1]))
@@ -28,22 +28,9 @@ while True:
     arrival = store.arrive()
     arrival.write(b"Subject: x\\r\\n\\r\\n")
     arrival.write(b"y" * 50000)
-    (message,) = store.append(mailbox, [Arriving(arrival, [], datetime.now(UTC))])
+    (message,) = store.append(mailbox, [NewMessage(arrival, [], datetime.now(UTC))])
     print(message.uid, flush=True)
 """
-
-
-def inbox(store: SqliteStore) -> Mailbox:
-    mailbox = store.mailbox("joe", "INBOX")
-    assert mailbox is not None
-    return mailbox
-
-
-def keep(store: SqliteStore, octets: bytes) -> Message:
-    arrival = store.arrive()
-    arrival.write(octets)
-    (message,) = store.append(inbox(store), [Arriving(arrival, [], AT)])
-    return message
 
 
 def test_what_was_answered_survives_kill_9(tmp_path: Path) -> None:
@@ -56,15 +43,15 @@ def test_what_was_answered_survives_kill_9(tmp_path: Path) -> None:
     writer.wait()
     writer.stdout.close()
     store = SqliteStore(tmp_path)
-    mailbox = inbox(store)
+    mailbox = mailbox_of(store)
     assert store.make_key(mailbox).hex() == key
     assert mailbox.uid_validity == int(validity)
     messages = store.messages(mailbox)
-    # one more may be kept than was answered, none less
+    # one message more than was answered may be stored, but not fewer
     assert [message.uid for message in messages][: len(answered)] == answered
     for message in messages:
         assert len(b"".join(store.read(message, 0, message.size))) == message.size == 50014
-    assert keep(store, b"x").uid == messages[-1].uid + 1
+    assert append_message(store, mailbox_of(store), b"x").uid == messages[-1].uid + 1
     assert len(list((tmp_path / "messages" / str(mailbox.ident)).glob("[0-9]*"))) == len(messages) + 1
     assert not list((tmp_path / "arriving").iterdir())
     store.close()
@@ -78,7 +65,7 @@ def test_two_servers_on_one_folder_are_refused(tmp_path: Path) -> None:
     SqliteStore(tmp_path).close()
 
 
-def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+def test_the_error_names_a_folder_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="file"):
         SqliteStore(tmp_path / "file")
@@ -87,22 +74,22 @@ def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
         SqliteStore(tmp_path)
 
 
-def test_a_message_that_the_disk_refuses_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_message_that_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = SqliteStore(tmp_path)
-    inbox(store)
+    mailbox_of(store)
 
     def refuses(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", refuses)
     with pytest.raises(StoreError, match="No space left"):
-        keep(store, b"x")
-    assert store.messages(inbox(store)) == []
+        append_message(store, mailbox_of(store), b"x")
+    assert store.messages(mailbox_of(store)) == []
     assert not list((tmp_path / "arriving").iterdir())
     store.close()
 
 
-def test_uidvalidity_grows_though_the_clock_goes_back(tmp_path: Path) -> None:
+def test_uidvalidity_increases_even_if_the_clock_goes_back(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path, clock=lambda: 2_000_000_000.0)
     first = store.create("joe", "a")
     store.close()
@@ -111,21 +98,62 @@ def test_uidvalidity_grows_though_the_clock_goes_back(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_copy_is_a_link_and_where_there_can_be_no_more_a_file(
+def test_a_copy_is_a_link_or_a_file_if_no_more_links_are_possible(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = SqliteStore(tmp_path)
-    keep(store, b"octets")
-    folder = tmp_path / "messages" / str(inbox(store).ident)
-    store.copy(inbox(store), [1], inbox(store))
+    append_message(store, mailbox_of(store), b"octets")
+    folder = tmp_path / "messages" / str(mailbox_of(store).ident)
+    store.copy(mailbox_of(store), [1], mailbox_of(store))
     assert (folder / "1").samefile(folder / "2")
 
     def too_many(_old: Path, _new: Path) -> None:
         raise OSError(errno.EMLINK, "Too many links")
 
     monkeypatch.setattr(os, "link", too_many)
-    store.copy(inbox(store), [1], inbox(store))
+    store.copy(mailbox_of(store), [1], mailbox_of(store))
     assert not (folder / "1").samefile(folder / "3")
     assert (folder / "3").read_bytes() == b"octets"
-    assert (folder / "3").stat().st_mtime == AT.timestamp()
+    assert (folder / "3").stat().st_mtime == RECEIVED.timestamp()
     store.close()
+
+
+def modes(folder: Path) -> dict[str, int]:
+    return {str(path.relative_to(folder)): path.stat().st_mode & 0o777 for path in [folder, *folder.rglob("*")]}
+
+
+def filled(folder: Path) -> SqliteStore:
+    store = SqliteStore(folder)
+    kept_secret(folder)
+    accounts = Accounts(folder)
+    if "joe" not in accounts.names():
+        accounts.add("joe", "secret")
+    append_message(store, mailbox_of(store), b"Subject: x\r\n\r\n")
+    store.make_key(mailbox_of(store))
+    return store
+
+
+@pytest.mark.parametrize("umask", [0, 0o022, 0o077, 0o277])
+def test_only_the_owner_may_read_the_data_folder(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        store = filled(tmp_path / "data")
+        found = modes(tmp_path / "data")
+        store.close()
+    finally:
+        os.umask(before)
+    assert {"index.sqlite", "index.sqlite-wal", "secret", "accounts.json", "lock"} <= found.keys()
+    folders = {".", "messages", "arriving", "messages/1"}
+    assert {name: mode for name, mode in found.items() if mode != (0o700 if name in folders else 0o600)} == {}
+
+
+def test_a_folder_that_others_may_read_is_closed_when_it_is_opened(tmp_path: Path) -> None:
+    filled(tmp_path / "data").close()
+    for path in [tmp_path / "data", *(tmp_path / "data").rglob("*")]:
+        path.chmod(0o777 if path.is_dir() else 0o666)
+    store = SqliteStore(tmp_path / "data")
+    found = modes(tmp_path / "data")
+    store.close()
+    # A message is readable only through its mailbox's folder.
+    assert {name for name, mode in found.items() if mode & 0o077} <= {"messages/1/1"}
+    assert found["."] == found["messages"] == found["messages/1"] == 0o700

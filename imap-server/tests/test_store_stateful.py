@@ -1,4 +1,4 @@
-"""Whatever is done, in whatever order, the store on disk answers as the one in memory does, over restarts too."""
+"""After any operations in any order, the store on disk returns the same as the store in memory, also after restarts."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import tempfile
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from lemonade_imap.store.base import Arriving, Mailbox, Scope, Store, StoreError
-from lemonade_imap.store.memory import MemoryStore
+from lemonade_imap.store.base import NewMessage, Scope, Store, StoredMailbox, StoreError
 from lemonade_imap.store.sqlite import SqliteStore
+from lemonade_imap.testing.memory_store import MemoryStore
+from lemonade_imap.testing.messages import mailbox_of
 
 AT = datetime(2026, 11, 22, 10, 0, 0, tzinfo=UTC)
 NAMES = st.sampled_from(["inbox", "a", "inbox", "a/b", "a", "d"])
@@ -25,7 +25,7 @@ ENTRIES = st.dictionaries(st.sampled_from(["/x", "/X", "/y"]), st.none() | st.bi
 
 
 class TwoStores(RuleBasedStateMachine):
-    """Does the same with both stores."""
+    """Carries out the same operations on both stores."""
 
     @initialize()
     def begin(self) -> None:
@@ -39,8 +39,8 @@ class TwoStores(RuleBasedStateMachine):
         self.disk.close()
         shutil.rmtree(self.folder)
 
-    def both(self, work: Callable[[Store], Any]) -> None:
-        """Do it with both and compare what they answer or raise."""
+    def both(self, work: Callable[[Store], object]) -> None:
+        """Call a method of both stores and compare their results or exceptions."""
         results = []
         for store in (self.disk, self.memory):
             try:
@@ -49,10 +49,10 @@ class TwoStores(RuleBasedStateMachine):
                 results.append((type(problem), str(problem)))
         assert results[0] == results[1]
 
-    def on(self, name: str, work: Callable[[Store, Mailbox], Any]) -> None:
-        """Do it with a mailbox that is there, or was never."""
+    def on(self, name: str, work: Callable[[Store, StoredMailbox], object]) -> None:
+        """Call a method of both stores for a mailbox, which may not exist."""
 
-        def run(store: Store) -> Any:  # noqa: ANN401  whatever the work answers
+        def run(store: Store) -> object:
             mailbox = store.mailbox("joe", name)
             return mailbox and work(store, mailbox)
 
@@ -72,11 +72,11 @@ class TwoStores(RuleBasedStateMachine):
 
     @rule(name=NAMES, octets=st.lists(st.binary(max_size=20), max_size=2), flags=FLAGS)
     def append(self, name: str, octets: list[bytes], flags: Collection[str]) -> None:
-        def work(store: Store, mailbox: Mailbox) -> list[tuple[Any, ...]]:
+        def work(store: Store, mailbox: StoredMailbox) -> list[object]:
             arrivals = [store.arrive() for _ in octets]
             for arrival, chunk in zip(arrivals, octets, strict=True):
                 arrival.write(chunk)
-            made = store.append(mailbox, [Arriving(arrival, flags, AT) for arrival in arrivals])
+            made = store.append(mailbox, [NewMessage(arrival, flags, AT) for arrival in arrivals])
             return [(message.uid, message.modseq, message.root, message.size) for message in made]
 
         self.on(name, work)
@@ -87,7 +87,7 @@ class TwoStores(RuleBasedStateMachine):
 
     @rule(name=NAMES, to=NAMES, uids=UIDS, moves=st.booleans())
     def copy_or_move(self, name: str, to: str, uids: set[int], moves: bool) -> None:
-        def work(store: Store, mailbox: Mailbox) -> Any:  # noqa: ANN401
+        def work(store: Store, mailbox: StoredMailbox) -> object:
             other = store.mailbox("joe", to)
             return other and (store.move if moves else store.copy)(mailbox, uids, other)
 
@@ -119,12 +119,11 @@ class TwoStores(RuleBasedStateMachine):
         self.both(seen)
 
 
-def seen(store: Store) -> list[Any]:
-    """Return all that a store tells, but the numbers that are its own."""
-    told: list[Any] = [store.mailboxes("joe"), store.subscriptions("joe")]
+def seen(store: Store) -> list[object]:
+    """Return all data of a store without its internal numbers."""
+    told: list[object] = [store.mailboxes("joe"), store.subscriptions("joe")]
     for name in store.mailboxes("joe"):
-        mailbox = store.mailbox("joe", name)
-        assert mailbox is not None
+        mailbox = mailbox_of(store, name)
         told += [
             (name, mailbox.uid_next, mailbox.highest_modseq, mailbox.uid_validity),
             (store.uids(mailbox), store.summaries(mailbox), store.summaries(mailbox, 3)),

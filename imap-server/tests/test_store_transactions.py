@@ -1,41 +1,27 @@
-"""Changes that wait for each other share a commit; each of them still happens as a whole or not at all."""
+"""Waiting changes share one commit; each change is still made as a whole or not at all."""
 
 from __future__ import annotations
 
 import os
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import DeferredList
 from twisted.trial.unittest import TestCase
 
-from lemonade_imap.store.base import Arriving, Mailbox, MailboxExists, StoreError
+from lemonade_imap.store.base import MailboxExists, StoredMailbox, StoreError
 from lemonade_imap.store.sqlite import SqliteStore
 from lemonade_imap.store.thread import StoreThread
-
-AT = datetime(2026, 11, 22, 10, 0, 0, tzinfo=UTC)
-
-
-def keep(store: SqliteStore, mailbox: Mailbox, octets: bytes) -> int:
-    arrival = store.arrive()
-    arrival.write(octets)
-    return store.append(mailbox, [Arriving(arrival, [], AT)])[0].uid
-
-
-def inbox(store: SqliteStore) -> Mailbox:
-    mailbox = store.mailbox("joe", "INBOX")
-    assert mailbox is not None
-    return mailbox
+from lemonade_imap.testing.messages import append_message, mailbox_of
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[SqliteStore]:
     made = SqliteStore(tmp_path)
-    inbox(made)
+    mailbox_of(made)
     yield made
     made.close()
 
@@ -44,24 +30,24 @@ def files(folder: Path) -> list[str]:
     return sorted(path.name for path in (folder / "messages" / "1").glob("[0-9]*"))
 
 
-def test_what_waits_is_committed_once_and_what_fails_alone_is_left_out(store: SqliteStore, tmp_path: Path) -> None:
+def test_waiting_changes_share_one_commit_without_those_that_failed(store: SqliteStore, tmp_path: Path) -> None:
     committed: list[str] = []
     store._db.set_trace_callback(lambda text: committed.append(text) if text == "COMMIT" else None)
     store.transactions.hold()
     assert not store.transactions.pending
-    assert keep(store, inbox(store), b"a") == 1
+    assert append_message(store, mailbox_of(store), b"a").uid == 1
     assert store.transactions.pending
     store.create("joe", "a")
     with pytest.raises(MailboxExists):
         store.create("joe", "a")
-    assert keep(store, inbox(store), b"b") == 2
+    assert append_message(store, mailbox_of(store), b"b").uid == 2
     assert committed == []
     store.transactions.release()
     assert committed == ["COMMIT"]
     assert not store.transactions.pending
     store.close()
     again = SqliteStore(tmp_path)
-    assert again.uids(inbox(again)) == [1, 2]
+    assert again.uids(mailbox_of(again)) == [1, 2]
     assert again.mailboxes("joe") == ["INBOX", "a"]
     again.close()
 
@@ -69,11 +55,11 @@ def test_what_waits_is_committed_once_and_what_fails_alone_is_left_out(store: Sq
 def test_a_commit_that_fails_undoes_all_that_waited(
     store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep(store, inbox(store), b"a")
+    append_message(store, mailbox_of(store), b"a")
     store.transactions.hold()
-    keep(store, inbox(store), b"b")
-    store.change_flags(inbox(store), [1], "+", ["work"])
-    store.expunge(inbox(store), [1])
+    append_message(store, mailbox_of(store), b"b")
+    store.change_flags(mailbox_of(store), [1], "+", ["work"])
+    store.expunge(mailbox_of(store), [1])
 
     def refuses(_descriptor: int) -> None:
         raise OSError(5, "Input/output error")
@@ -82,28 +68,28 @@ def test_a_commit_that_fails_undoes_all_that_waited(
         patched.setattr(os, "fsync", refuses)
         with pytest.raises(StoreError, match="Input/output error"):
             store.transactions.release()
-    assert [(one.uid, one.flags) for one in store.summaries(inbox(store))] == [(1, frozenset())]
+    assert [(one.uid, one.flags) for one in store.summaries(mailbox_of(store))] == [(1, frozenset())]
     assert files(tmp_path) == ["1"]
-    assert keep(store, inbox(store), b"c") == 2
-    assert b"".join(store.read(store.messages(inbox(store))[1], 0, 9)) == b"c"
+    assert append_message(store, mailbox_of(store), b"c").uid == 2
+    assert b"".join(store.read(store.messages(mailbox_of(store))[1], 0, 9)) == b"c"
 
 
-def test_a_transaction_that_the_database_gives_up_is_never_answered(store: SqliteStore, tmp_path: Path) -> None:
+def test_a_transaction_that_sqlite_rolls_back_is_never_answered(store: SqliteStore, tmp_path: Path) -> None:
     store.transactions.hold()
-    keep(store, inbox(store), b"a")
+    append_message(store, mailbox_of(store), b"a")
 
     def fails() -> None:
         with store.transactions.write():
-            # a full disk does this to SQLite
+            # SQLite rolls back in this way if the disk is full
             store._db.execute("ROLLBACK")
             raise OSError(28, "No space left on device")
 
     with pytest.raises(StoreError, match="No space left"):
         fails()
     assert store.transactions.pending
-    with pytest.raises(StoreError, match="with it"):
+    with pytest.raises(StoreError, match="waited with this one"):
         store.transactions.release()
-    assert store.uids(inbox(store)) == []
+    assert store.uids(mailbox_of(store)) == []
     assert files(tmp_path) == []
 
 
@@ -114,27 +100,32 @@ class SharedCommitTest(TestCase):
 
     @pytest.fixture(autouse=True)
     def _given(self, tmp_path: Path) -> None:
-        # trial's own mktemp leaves its folders where the tests are run from
+        # the `mktemp` of trial would leave folders in the current folder
         self.folder = tmp_path
 
-    async def test_many_appends_one_commit(self) -> None:
+    async def test_many_appends_share_one_commit(self) -> None:
         store = SqliteStore(self.folder)
-        mailbox = inbox(store)
+        mailbox = mailbox_of(store)
         commits: list[str] = []
         store._db.set_trace_callback(lambda text: commits.append(text) if text == "COMMIT" else None)
         thread = StoreThread(reactor, store.transactions)
         begun, go = threading.Event(), threading.Event()
-        first = thread.call(lambda: (begun.set(), go.wait())[1])
+
+        def wait() -> bool:
+            begun.set()
+            return go.wait()
+
+        first = thread.call(wait)
         begun.wait()
-        waiting: list[Deferred[int]] = [thread.call(keep, store, mailbox, b"x") for _ in range(20)]
-        missing = thread.call(keep, store, Mailbox(99, "joe", "gone", 1, 1), b"x")
+        waiting = [thread.call(append_message, store, mailbox, b"x") for _ in range(20)]
+        missing = thread.call(append_message, store, StoredMailbox(99, "joe", "gone", 1, 1), b"x")
         go.set()
         assert await first
         results = await DeferredList([*waiting, missing], consumeErrors=True)
-        assert [result for good, result in results if good] == list(range(1, 21))
+        assert [message.uid for good, message in results if good] == list(range(1, 21))
         assert [good for good, _ in results].count(False) == 1
         assert commits == ["COMMIT"]
-        # nothing is held back once the queue is empty
-        assert await thread.call(keep, store, mailbox, b"y") == 21
+        # commits are not delayed any more after the queue is empty
+        assert (await thread.call(append_message, store, mailbox, b"y")).uid == 21
         thread.stop()
         store.close()

@@ -52,12 +52,14 @@ def test_options_become_the_policy(tmp_path: Path) -> None:
         (["--name", "[::1"], "is not a host"),
     ],
 )
-def test_what_is_not_allowed(more: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_options_say_what_is_valid(
+    more: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as caught:
         config(tmp_path, *more)
     assert caught.value.code == 2
     assert said in capsys.readouterr().err
 
 
-def test_who_fetches_may_get_an_account_later(tmp_path: Path) -> None:
+def test_fetch_user_may_name_an_account_that_does_not_exist_yet(tmp_path: Path) -> None:
     assert config(tmp_path, "--fetch-user", "later").tickets.users == {"later"}

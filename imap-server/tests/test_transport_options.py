@@ -1,4 +1,4 @@
-"""The options about connections: what they become, and what they say of a wrong value."""
+"""The options about connections: the settings that they become, and the errors for invalid values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from lemonade_imap.cli import config_from, main, parser
 from lemonade_imap.config import ConnectionLimits, ServerConfig
-from lemonade_imap.tls import server_tls
+from lemonade_imap.transport_options import server_tls
 from lemonade_wire.nodecli import NodeOptions
 
 BASIC = ["--listen", "127.0.0.1:0", "--name", "imap.example.com", "--user", "joe:sesame"]
@@ -29,7 +29,7 @@ def key_pem(key: ec.EllipticCurvePrivateKey, passphrase: bytes | None = None) ->
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
-    """A folder with a certificate, its key, another one's key, and a key with a passphrase."""
+    """A folder with a certificate, its key, the key of another certificate, and a key with a passphrase."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "imap.example.com")])
     now = datetime(2026, 11, 22, tzinfo=UTC)
@@ -55,11 +55,12 @@ def config_of(*more: str) -> ServerConfig:
     return config_from(options, NodeOptions.from_namespace("imap", options))
 
 
-def test_nothing_said_is_open_to_everybody() -> None:
+def test_without_options_there_are_no_restrictions() -> None:
     config = config_of()
     assert (config.tls, config.cleartext_login, config.clear_urlmech) == (False, True, True)
     assert config.connections == ConnectionLimits()
-    assert config.connections.per_address is None
+    assert (config.connections.per_address, config.connections.per_minute) == (100, 600)
+    assert config.connections.unlimited == ()
     assert config.max_message == 2**31
 
 
@@ -76,7 +77,14 @@ def test_options_become_settings(files: Path) -> None:
     assert config.max_message == 2**32 - 1
 
 
-def test_the_environment_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_0_turns_the_limits_of_an_address_off_and_proxies_have_none() -> None:
+    limits = ["--max-connections-per-address", "0", "--connection-rate", "0"]
+    connections = config_of(*limits, "--unlimited", "192.0.2.1", "--unlimited", "2001:db8::/32").connections
+    assert (connections.per_address, connections.per_minute) == (None, None)
+    assert [str(network) for network in connections.unlimited] == ["192.0.2.1/32", "2001:db8::/32"]
+
+
+def test_the_environment_sets_the_same_options(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEMONADE_CLEARTEXT_LOGIN", "never")
     monkeypatch.setenv("LEMONADE_CONNECTION_RATE", "9")
     config = config_of()
@@ -84,7 +92,7 @@ def test_the_environment_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     assert config.connections.per_minute == 9
 
 
-def test_names_and_passwords_are_kept_prepared() -> None:
+def test_names_and_passwords_are_prepared_by_saslprep() -> None:
     config = config_of("--user", "an\N{SOFT HYPHEN}n:p\N{NO-BREAK SPACE}w")
     assert config.passwords["ann"] == "p w"
 
@@ -104,8 +112,10 @@ def test_names_and_passwords_are_kept_prepared() -> None:
         (["--cleartext-login", "perhaps"], "'allowed', 'never'"),
         (["--urlmech", "perhaps"], "'always', 'confidential'"),
         (["--max-connections", "0"], "1 or more is expected"),
-        (["--max-connections-per-address", "x"], "1 or more is expected"),
-        (["--connection-rate", "-1"], "1 or more is expected"),
+        (["--max-connections-per-address", "x"], "0 or more is expected"),
+        (["--connection-rate", "-1"], "0 or more is expected"),
+        (["--unlimited", "proxy"], "ADDRESS or ADDRESS/BITS is expected"),
+        (["--unlimited", "192.0.2.1/24"], "ADDRESS or ADDRESS/BITS is expected"),
         (["--max-login-failures", "\N{SUPERSCRIPT TWO}"], "1 or more is expected"),
         (["--max-message", "1023"], "from 1024 to 4294967295"),
         (["--max-message", "4294967296"], "from 1024 to 4294967295"),
@@ -113,7 +123,7 @@ def test_names_and_passwords_are_kept_prepared() -> None:
         (["--user", "jo\x07e:x"], "RFC 4013"),
     ],
 )
-def test_what_is_not_allowed_is_answered_with_what_is(
+def test_invalid_options_say_what_is_valid(
     more: list[str], said: str, files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(files)
@@ -130,7 +140,7 @@ def test_a_chain_is_sent_whole(files: Path) -> None:
     assert len(server_tls(files / "chain", files / "key").extraCertChain) == 1
 
 
-def test_a_port_that_is_taken_is_said_and_nothing_hangs(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_and_the_server_ends(tmp_path: Path) -> None:
     address = f"127.{os.getpid() % 250 + 1}.{os.getpid() // 250 % 250}.77:0"
     program = [sys.executable, "-c", "from lemonade_imap.cli import main; main()"]
     first = subprocess.Popen(
@@ -154,11 +164,12 @@ def test_a_port_that_is_taken_is_said_and_nothing_hangs(tmp_path: Path) -> None:
     assert "Traceback" not in second.stderr
 
 
-def test_where_files_are_few_so_are_connections(tmp_path: Path) -> None:
+def test_a_low_limit_of_files_lowers_the_limit_of_connections(tmp_path: Path) -> None:
     few = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (300, 400))"
     program = [sys.executable, "-c", f"{few}; from lemonade_imap.cli import main; main()"]
     with subprocess.Popen([*program, *BASIC, "--data", str(tmp_path)], stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr is not None
-        assert "144 connections at a time, no more" in running.stderr.readline()
-        assert "ready on" in running.stderr.readline()
+        told = [running.stderr.readline() for _ in range(2)]
         running.terminate()
+    assert "144 connections at a time at most" in told[0]
+    assert "ready on" in told[1]

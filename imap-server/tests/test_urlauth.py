@@ -16,8 +16,8 @@ from lemonade_imap.urlauth import (
     token_matches,
     why_not_authorise,
 )
-from lemonade_wire.imap.access import Access
 from lemonade_wire.imap.url import ImapUrl
+from lemonade_wire.imap.url_parts import Access
 
 KEY = bytes(range(32))
 RUMP = (
@@ -98,6 +98,6 @@ def test_a_ticket_is_valid_through_its_last_instant() -> None:
         ("imap://joe@h/INBOX/;UID=1;URLAUTH=anonymous:INTERNAL:" + "0" * 32, "INTERNAL", "authorised already"),
     ],
 )
-def test_what_genurlauth_refuses(text: str, mechanism: str, why: str | None) -> None:
+def test_urls_that_genurlauth_refuses(text: str, mechanism: str, why: str | None) -> None:
     said = why_not_authorise(url(text), mechanism, Authorisation("joe", {"joe", "ann"}.__contains__, {"stream"}))
     assert said is None if why is None else why in (said or "")

@@ -1,4 +1,4 @@
-"""The media server on Twisted: SIP endpoint, RTP sender and fetches around the core."""
+"""The media server as a Twisted program: it connects the core (`core.py`) to SIP, RTP, IMAP and the disk."""
 
 from __future__ import annotations
 
@@ -9,49 +9,58 @@ from typing import Any
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.task import deferLater
 
-from lemonade_media.commands import (
+from lemonade_media.calls.commands import (
     AbortFetch,
-    AddStream,
-    ChangeStream,
     CloseMedia,
     Command,
     LogLine,
+    ModifyStream,
     OpenMedia,
     PlayMedia,
     RecordMedia,
     SeekMedia,
     StartFetch,
+    StartStream,
     StopMedia,
     StopRecordingMedia,
 )
+from lemonade_media.calls.core import ACCEPTED, MediaServer
+from lemonade_media.calls.failures import Failure
 from lemonade_media.config import MediaConfig
-from lemonade_media.core import ACCEPTED, MediaServer
-from lemonade_media.failures import Failure
-from lemonade_media.fetch_endpoint import FetchEndpoint, Outcome
-from lemonade_media.listener import Listener
-from lemonade_media.player import MediaPlayer
-from lemonade_media.recording_endpoint import RecordingEndpoint
-from lemonade_media.recording_file import sweep
-from lemonade_media.sender.supervisor import Supervisor
-from lemonade_media.service import RecordingEnd
+from lemonade_media.decoding.host import Host
+from lemonade_media.descriptors import descriptors_are_short
+from lemonade_media.fetch.endpoint import FetchEndpoint, Outcome
+from lemonade_media.recording.endpoint import RecordingEndpoint
+from lemonade_media.recording.file import sweep
+from lemonade_media.rtp.player import MediaPlayer
+from lemonade_media.rtp.receiver import RtpReceiverEndpoint
+from lemonade_media.rtp.sender.protocol import ReportSent
+from lemonade_media.rtp.sender.supervisor import Supervisor
+from lemonade_media.services.service import RecordingEnd
 from lemonade_wire.nodecli import NodeOptions
 from lemonade_wire.rtp.endpoint import RtpPorts
 from lemonade_wire.rtp.telephone_event import KeyEvent, KeyPressed
 from lemonade_wire.sip.endpoint import SipEndpoint
 from lemonade_wire.sip.event import Event
-from lemonade_wire.sip.session import TIMER
+from lemonade_wire.sip.session_timer import TIMER
 from lemonade_wire.sip.settings import UaSettings
 
 ACK_SECONDS = 0.75
-"""How long the end waits for ACKs: a 200 or a refusal that was lost is sent again after T1, half a second."""
+"""How long `stop` waits for missing ACKs. A lost 200 or refusal is retransmitted after T1, which is 0.5 s."""
 GOODBYE_SECONDS = 1.0
-"""How long it waits for all answers."""
+"""How long `stop` waits in all, for ACKs, for responses to BYE and for IMAP LOGOUT."""
 
 
 class MediaApp:
     """One media server process. `start` and `stop` are awaited in the reactor's thread."""
 
-    def __init__(self, reactor: Any, config: MediaConfig, options: NodeOptions) -> None:  # noqa: ANN401  as in Twisted
+    def __init__(
+        self,
+        reactor: Any,  # noqa: ANN401  as in Twisted
+        config: MediaConfig,
+        options: NodeOptions,
+        decoding_host: Host | None = None,
+    ) -> None:
         self._reactor = reactor
         self._config = config
         self._options = options
@@ -63,27 +72,39 @@ class MediaApp:
             supported=(TIMER,),
             max_body=config.limits.body,
             max_transactions=config.limits.transactions,
+            max_streams=config.limits.streams,
+            max_streams_per_address=config.limits.streams_per_address,
+            unlimited=config.limits.unlimited,
             users=config.services,
             resolver=config.resolver,
         )
-        self._sip = SipEndpoint(reactor, settings, self._sip_event, options.trace)
-        self._sender = Supervisor(on_restart=self._sender_restarted)
+        self._sip = SipEndpoint(reactor, settings, self._sip_event, options.trace, fault=options.fault)
+        self._sender = Supervisor(on_restart=self._sender_restarted, on_report=self._report_sent)
         ports = RtpPorts(host, config.rtp_ports.first, config.rtp_ports.last)
         self._player = MediaPlayer(
             ports, self._sender, options.trace, self._playing_ended, host, resolver=config.resolver
         )
-        self._listener = Listener(reactor, self._key, config.resolver)
+        self._listener = RtpReceiverEndpoint(reactor, self._key, config.resolver)
         self._recordings = RecordingEndpoint(reactor, options.trace, self._recording_ended, options.fault)
-        self._fetches = FetchEndpoint(reactor, config, options.trace, self._fetch_done, bind=host, fault=options.fault)
+        self._fetches = FetchEndpoint(
+            reactor,
+            config,
+            options.trace,
+            self._fetch_done,
+            bind=host,
+            fault=options.fault,
+            host=decoding_host,
+        )
         self._server: MediaServer | None = None
         self._timer: Any = None
 
     async def start(self) -> None:
-        """Listen; raises twisted's CannotListenError."""
+        """Start the RTP sender and listen for SIP; raises Twisted's CannotListenError."""
         self._node("started")
         if self._config.recordings and (swept := sweep(self._config.recordings)):
             self._log(f"removed {swept} recordings that a killed server had begun")
         self._sender.start()
+        self._fetches.prepare()
         await self._sip.start()
         self._server = MediaServer(
             self._sip.ua,
@@ -97,13 +118,14 @@ class MediaApp:
         if not self._config.imap.allow:
             self._log("no --allow-imap: every URL will be refused")
         if self._config.imap.identity and not self._config.imap.trusted_callers:
-            self._log("no --trust-caller: --imap-user will be used for nobody")
+            self._log("no --trust-caller: --imap-user is used for no caller")
         self._node("ready")
 
     async def stop(self) -> None:
-        """Hang up every call and log out everywhere, wait a second at most for the answers, and end the sender.
+        """Hang up all calls and log out from all IMAP servers, wait at most `GOODBYE_SECONDS`, then end the sender.
 
-        Recordings come last: they are waited for as long as the disk moves.
+        Recordings are finished last. The wait for them ends when all are written, or when the disk is stuck
+        (`recording_endpoint.STUCK_SECONDS`).
         """
         self._node("stopping")
         server = self._server
@@ -130,12 +152,13 @@ class MediaApp:
         while not server.idle and self._reactor.seconds() < until:
             await _pause(self._reactor)
 
-    # -- into the core -------------------------------------------------------------------------------------------------
+    # -- events for the core -------------------------------------------------------------------------------------------
 
     def _sip_event(self, event: Event) -> None:
         if self._server is not None:
             self._server.sip_event(event, self._sip.now())
-            # What it wants waits until the answer has left: a stop is acknowledged before it takes effect.
+            # The core's commands are carried out after the SIP response is sent: the INFO with `<stop>` gets its 200
+            # before the playing stops.
             self._reactor.callLater(0, self._act, lambda now: None)
 
     def _fetch_done(self, job: int, outcome: Outcome) -> None:
@@ -160,7 +183,7 @@ class MediaApp:
             self._act(lambda now: change(call, event.key, now))
 
     def _act(self, action: Any) -> None:  # noqa: ANN401  a method of the core that takes the time
-        """Do something to the core from outside a SIP event, and then what it wants."""
+        """Call a method of the core for an event that is not a SIP event, then carry out the core's commands."""
 
         def acting(_ua: object, now: float) -> None:
             action(now)
@@ -170,7 +193,7 @@ class MediaApp:
         if self._server is not None:
             self._sip.act(acting)
 
-    # -- out of the core ---------------------------------------------------------------------------------------------
+    # -- commands of the core ----------------------------------------------------------------------------------------
 
     def _drain(self, server: MediaServer, now: float) -> None:
         while commands := server.commands():
@@ -183,13 +206,9 @@ class MediaApp:
 
     def _carry_out(self, server: MediaServer, command: Command, now: float) -> None:
         match command:
-            case OpenMedia(call, label):
-                try:
-                    server.media_opened(call, self._player.open(call, label, self._listener.open(call, label)), now)
-                except OSError as problem:
-                    self._log(f"no RTP ports: {problem}")
-                    server.media_refused(call, now)
-            case AddStream() | ChangeStream():
+            case OpenMedia():
+                self._open(server, command, now)
+            case StartStream() | ModifyStream():
                 self._agree(command)
             case PlayMedia():
                 self._player.play(command)
@@ -212,14 +231,31 @@ class MediaApp:
             case LogLine(text, raw):
                 self._log(text, raw=raw)
 
-    def _agree(self, command: AddStream | ChangeStream) -> None:
-        if isinstance(command, AddStream):
+    def _open(self, server: MediaServer, command: OpenMedia, now: float) -> None:
+        """Bind the ports of a call, unless that leaves too few descriptors to the calls that stand."""
+        call, label = command.call, command.label
+        if descriptors_are_short():
+            self._log("few file descriptors are left: a call is refused")
+            server.media_refused(call, now)
+            return
+        try:
+            server.media_opened(call, self._player.open(call, label, self._listener.open(call, label)), now)
+        except OSError as problem:
+            self._log(f"no RTP ports: {problem}")
+            server.media_refused(call, now)
+
+    def _agree(self, command: StartStream | ModifyStream) -> None:
+        if isinstance(command, StartStream):
             self._player.add(command)
         else:
             self._player.change(command)
         self._listener.expect(command)
 
-    # -- small things --------------------------------------------------------------------------------------------------
+    # -- trace and log -------------------------------------------------------------------------------------------------
+
+    def _report_sent(self, report: ReportSent) -> None:
+        local, remote = (f"{host}:{port}" for host, port in (report.source, report.destination))
+        self._options.trace.emit("rtcp", way="sent", local=local, remote=remote, kinds=list(report.kinds))
 
     def _sender_restarted(self, why: str) -> None:
         self._log(f"the RTP sender was started again: {why}")
@@ -242,5 +278,5 @@ class MediaApp:
 
 
 def _pause(reactor: Any) -> Deferred[None]:  # noqa: ANN401  as in Twisted
-    """Return a Deferred that fires soon: the calls' answers are on their way."""
+    """Return a Deferred that fires after 10 ms, so that the responses to the calls' requests can arrive."""
     return deferLater(reactor, 0.01, lambda: None)

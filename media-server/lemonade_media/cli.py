@@ -1,4 +1,4 @@
-"""The `lemonade-media` command."""
+"""The command `lemonade-media`: its options, and how it starts the media server."""
 
 from __future__ import annotations
 
@@ -13,23 +13,34 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.python.failure import Failure
 
 from lemonade_media.app import MediaApp
+from lemonade_media.calls.limits import add_options as add_limits
+from lemonade_media.calls.limits import limits_from
 from lemonade_media.config import MediaConfig, existing_folder
-from lemonade_media.faults import FAULTS
-from lemonade_media.imap_options import add_options as add_imap_options
-from lemonade_media.imap_options import imap_from
-from lemonade_media.limits import add_options as add_limits
-from lemonade_media.limits import limits_from
+from lemonade_media.decoding.host import Host
+from lemonade_media.decoding.settings import add_options as add_decoding
+from lemonade_media.decoding.settings import decode_limits_from
+from lemonade_media.faults.registry import FAULTS
+from lemonade_media.fetch.settings import add_options as add_imap_options
+from lemonade_media.fetch.settings import imap_from
 from lemonade_wire.address import Address
-from lemonade_wire.nodecli import NodeOptions, NodeParser, setting
-from lemonade_wire.nodesettings import add_number, add_resolve, add_rtp_ports, resolver_from, whole
-from lemonade_wire.sip.smime_options import add_options as add_smime
-from lemonade_wire.sip.smime_options import smime_from
+from lemonade_wire.nodecli import (
+    NodeOptions,
+    NodeParser,
+    add_number,
+    add_resolve,
+    add_rtp_ports,
+    resolver_from,
+    setting,
+    whole,
+)
+from lemonade_wire.sip.smime import add_options as add_smime
+from lemonade_wire.sip.smime import smime_from
 
 EXIT_CANNOT_START = 1
 
 
 def listen_address(text: str) -> Address:
-    """Read HOST:PORT; a name becomes its address. Raises ValueError."""
+    """Read HOST:PORT and resolve a host name to its address; raises ValueError, also for 0.0.0.0 and `::`."""
     address = Address.parse(text)
     try:
         host = ipaddress.ip_address(address.host)
@@ -39,13 +50,13 @@ def listen_address(text: str) -> Address:
         except OSError as problem:
             raise ValueError(f"{address.host!r} has no address") from problem
     if host.is_unspecified:
-        # It goes into Contact and SDP, where 0.0.0.0 means that no media are wanted (RFC 3264 section 8.4).
+        # This address is written into Contact and SDP, where 0.0.0.0 puts a stream on hold (RFC 3264 section 8.4).
         raise ValueError(f"{text!r} is no address that a caller can reach: one of this machine's own is expected")
     return Address(str(host), address.port)
 
 
 def parser() -> NodeParser:
-    """Return the command's parser."""
+    """Return the command-line parser of `lemonade-media`."""
     options = NodeParser("lemonade-media", "Reference SIP media server: NETANN announcements and MSCML IVR.", FAULTS)
     options.add_argument(
         "--listen", type=setting(listen_address), metavar="HOST:PORT", required=True, help="SIP over UDP and TCP"
@@ -89,12 +100,13 @@ def parser() -> NodeParser:
     )
     add_resolve(options)
     add_smime(options)
+    add_decoding(options)
     add_limits(options)
     return options
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the media server until SIGTERM or SIGINT; exits 0 then, 2 on usage errors, 1 where it cannot start."""
+    """Run the media server until SIGTERM or SIGINT; exits 0 then, 1 if it cannot start, 2 on a usage error."""
     command = parser()
     given = command.read(argv)
     resolver = resolver_from(command, given)
@@ -115,15 +127,18 @@ def main(argv: Sequence[str] | None = None) -> None:
         smime=smime,
         max_recording_seconds=given.max_recording,
         limits=limits_from(given),
+        decoding=decode_limits_from(given),
     )
     sys.exit(_run(config, NodeOptions.from_namespace("media", given)))
 
 
 def _run(config: MediaConfig, options: NodeOptions) -> int:
+    host = Host.fork()  # before there is a reactor, whose descriptors and threads must not be forked
+
     from twisted.internet import reactor as installed  # noqa: PLC0415  importing it installs it
 
     reactor: Any = installed
-    app = MediaApp(reactor, config, options)
+    app = MediaApp(reactor, config, options, host)
     exits: list[int] = []
 
     def failed(failure: Failure) -> None:

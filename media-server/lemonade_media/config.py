@@ -1,18 +1,19 @@
-"""Settings of the media server, with their defaults."""
+"""The media server's settings, with their defaults."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lemonade_media.imap_settings import ImapSettings
-from lemonade_media.limits import Limits
+from lemonade_media.calls.limits import Limits
+from lemonade_media.decoding.settings import DecodeLimits
+from lemonade_media.fetch.settings import ImapSettings
 from lemonade_wire.address import Address, PortRange, Resolver
 from lemonade_wire.sip.smime import Smime
 
 
 def existing_folder(text: str) -> Path:
-    """Read the name of a folder that is there; raises ValueError."""
+    """Return the path of an existing folder; raises ValueError for any other name."""
     path = Path(text)
     if not text or not path.is_dir():
         raise ValueError(f"{text!r} is no folder")
@@ -21,15 +22,16 @@ def existing_folder(text: str) -> Path:
 
 @dataclass(frozen=True)
 class MediaConfig:
-    """What a media server is set to.
+    """All settings of one media server.
 
-    An announcement ends after `max_announcement_seconds`, which bounds what `repeat=forever` asks for (RFC 4240
-    section 3).
-    A recording ends after `max_recording_seconds`, which bounds what `duration="infinite"` asks for; there a second is
-    8,000 octets.
-    `services` are offered, others get 488. `provisioned` is the folder of `/provisioned/` content; None: there is none.
-    `recordings` is the folder below which `<playrecord>` writes; None: it is refused.
-    `smime` is what encrypted MSCML is read and answered with.
+    `listen` is the SIP address; its host is also the source of RTP and of IMAP connections.
+    An announcement ends after `max_announcement_seconds`, also one with `repeat=forever` (RFC 4240 section 3).
+    A recording ends after `max_recording_seconds`, also one with `duration="infinite"`; a second has 8,000 octets.
+    A part that plays longer than `max_media_seconds` is refused. `decoding` limits the processes that decode parts.
+    `services` are the services offered; an INVITE to any other one gets 488.
+    `provisioned` is the folder with the content of `/provisioned/` names; None: there is no such content.
+    `recordings` is the folder below which `<playrecord>` writes its files; None: recording is refused.
+    `smime` holds the key and the certificates for encrypted MSCML.
     """
 
     listen: Address
@@ -42,5 +44,6 @@ class MediaConfig:
     max_recording_seconds: int = 3600
     provisioned: Path | None = None
     services: frozenset[str] = frozenset({"annc", "ivr"})
+    decoding: DecodeLimits = field(default_factory=DecodeLimits)
     smime: Smime = field(default_factory=Smime)
     limits: Limits = field(default_factory=Limits)

@@ -7,22 +7,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 import pytest
 
-from lemonade_media.commands import PlayMedia, StartFetch
-from lemonade_media.decode import EncodedMedia
-from lemonade_media.replay import CONFIG, Replay
-from lemonade_media.sender.protocol import Finished
+from lemonade_media.calls.commands import PlayMedia, StartFetch
+from lemonade_media.fetch.decode import EncodedMedia
+from lemonade_media.rtp.sender.protocol import ContentFinished
+from lemonade_media.testing import CONFIG, Replay
+from lemonade_media.testing.sender_bench import Bench
 from lemonade_wire.profile import DRAFT_07, RFC_5616, Profile
 from lemonade_wire.sdp.codec import PCMU
 from lemonade_wire.sdp.offer import make_offer
 from lemonade_wire.sip.event import ByeReceived
 from lemonade_wire.sip.uri import SipUri
-
-if TYPE_CHECKING:
-    from tests.conftest import Bench
 
 PLAY = "sip:annc@media.example.net;play=imap://joe%40imap.example.com/INBOX/%3BUID%3D20"
 OFFER = bytes(make_offer("192.0.2.3", 20000, [PCMU]))
@@ -39,20 +36,19 @@ def invited(params: str, octets: int, profile: Profile = DRAFT_07, limit: int = 
 
 
 def heard(replay: Replay, bench: Bench) -> list[int]:
-    """Play what the call asks for; returns packets, silent slots, packets ... until the BYE."""
+    """Play an announcement to its BYE; returns the lengths of its runs: packets, silent slots, packets and so on."""
     playing = [command for command in replay.commands if isinstance(command, PlayMedia)]
     if playing:
         (play,) = playing
         bench.play(limit_ms=play.limit_ms, plays=play.plays, delay_ms=play.delay_ms)
-        while not bench.events or not isinstance(bench.events[-1], Finished):
+        while not bench.events or not isinstance(bench.events[-1], ContentFinished):
             due = bench.engine.next_due()
             assert due is not None
             assert not any(isinstance(event, ByeReceived) for event in replay.heard)
             bench.now = max(bench.now, due)
             bench.collect()
         end = bench.events[-1]
-        replay.server.playing_ended(play.call, end.played_ms, end.offset_ms, replay.now)
-        replay.settle()
+        replay.end_playing(end.played_ms, end.offset_ms)
     assert any(isinstance(event, ByeReceived) for event in replay.heard)
     assert replay.server.idle
     times = [*bench.times(), bench.now] if playing else []
@@ -66,11 +62,11 @@ def heard(replay: Replay, bench: Bench) -> list[int]:
     ("params", "runs"),
     [
         ("", [5]),
-        (";repeat=0", [5]),  # as MSCML counts in the draft: once, in both profiles
+        (";repeat=0", [5]),  # played once in both profiles, as `repeat="0"` of MSCML in the draft
         (";repeat=1", [5]),
         (";repeat=3", [15]),
         (";repeat=2;delay=0", [10]),
-        (";delay=500", [5]),  # nothing to wait for
+        (";delay=500", [5]),  # without a repetition there is no delay
         (";repeat=2;delay=1", [5, 1, 5]),
         (";repeat=2;delay=20", [5, 1, 5]),
         (";repeat=2;delay=21", [5, 2, 5]),
@@ -87,7 +83,7 @@ def heard(replay: Replay, bench: Bench) -> list[int]:
         (";duration=150;repeat=2", [8]),
         (";duration=200;repeat=2", [10]),
         (";duration=1000;repeat=forever", [50]),
-        (";duration=300;repeat=2;delay=1000", [5, 10]),  # over in the silence, not at its end
+        (";duration=300;repeat=2;delay=1000", [5, 10]),  # ends within the silence
         (";duration=120;repeat=2;delay=20", [5, 1]),
         (";duration=140;repeat=2;delay=20", [5, 1, 1]),
         (";duration=0000000000140;repeat=2;delay=20", [5, 1, 1]),
@@ -96,16 +92,18 @@ def heard(replay: Replay, bench: Bench) -> list[int]:
         (f";duration={'9' * 30};repeat=2", [10]),
     ],
 )
-def test_packets_and_silence(make_bench: type[Bench], profile: Profile, params: str, runs: list[int]) -> None:
-    assert heard(invited(params, LENGTH_MS * 8, profile), make_bench(media=bytes(LENGTH_MS * 8))) == runs
+def test_packets_and_silent_slots_follow_repeat_delay_and_duration(
+    profile: Profile, params: str, runs: list[int]
+) -> None:
+    assert heard(invited(params, LENGTH_MS * 8, profile), Bench(media=bytes(LENGTH_MS * 8))) == runs
 
 
 @pytest.mark.parametrize("params", [";repeat=forever", ";repeat=999999999", ";repeat=forever;duration=999999999"])
-def test_policy_bounds_what_is_endless(make_bench: type[Bench], params: str) -> None:
-    assert heard(invited(params, LENGTH_MS * 8, limit=4), make_bench(media=bytes(LENGTH_MS * 8))) == [200]
+def test_an_endless_announcement_ends_at_the_servers_limit(params: str) -> None:
+    assert heard(invited(params, LENGTH_MS * 8, limit=4), Bench(media=bytes(LENGTH_MS * 8))) == [200]
 
 
-def test_content_that_fills_no_whole_packet_takes_its_slots(make_bench: type[Bench]) -> None:
+def test_a_short_last_packet_takes_a_whole_slot() -> None:
     octets = 250  # 31.25 ms: a packet, and a short one
-    assert heard(invited(";repeat=4", octets), make_bench(media=bytes(octets))) == [8]
-    assert heard(invited(";repeat=forever;duration=1000", octets), make_bench(media=bytes(octets))) == [50]
+    assert heard(invited(";repeat=4", octets), Bench(media=bytes(octets))) == [8]
+    assert heard(invited(";repeat=forever;duration=1000", octets), Bench(media=bytes(octets))) == [50]

@@ -1,16 +1,16 @@
-"""The announcement diagram of section 2.9.1, replayed in memory: a caller against the media server's core."""
+"""Replays of the announcement diagram of section 2.9.1 in memory: a caller's user agent and the media server's core."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
-from lemonade_media.commands import AbortFetch, AddStream, LogLine, PlayMedia, StartFetch
-from lemonade_media.fetch import FetchPlan
-from lemonade_media.provisioned import ProvisionedPlan
-from lemonade_media.replay import CONFIG, Replay
+from lemonade_media.calls.commands import AbortFetch, LogLine, PlayMedia, StartFetch, StartStream
+from lemonade_media.fetch.provisioned import ProvisionedPlan
+from lemonade_media.fetch.urlfetch import FetchPlan
+from lemonade_media.testing import CONFIG, Replay, deliver_second_copies
 from lemonade_wire.mscml.document import CONTENT_TYPE, write_document
-from lemonade_wire.mscml.request import Audio, PlayCollect, Prompt
+from lemonade_wire.mscml.messages import Audio, PlayCollectRequest, Prompt
 from lemonade_wire.sdp.codec import PCMA, PCMU, Codec
 from lemonade_wire.sdp.description import Direction, SessionDescription
 from lemonade_wire.sdp.offer import make_offer
@@ -23,12 +23,6 @@ ANNC = AnnouncementUri(URL).uri("media.example.net")
 OFFER = make_offer("192.0.2.3", 20000, [PCMU, PCMA], video=(20002, [Codec("H263", 90000)]))
 
 
-def ended(replay: Replay, played_ms: float, offset_ms: float) -> None:
-    play = [command for command in replay.commands if isinstance(command, PlayMedia)][-1]
-    replay.server.playing_ended(play.call, played_ms, offset_ms, replay.now)
-    replay.settle()
-
-
 def test_announcement_diagram() -> None:
     replay = Replay()
     replay.invite(ANNC, bytes(OFFER))
@@ -39,7 +33,7 @@ def test_announcement_diagram() -> None:
         "StartFetch",
         "server 200",
         "caller ACK",
-        "AddStream",
+        "StartStream",
         "PlayMedia",
     ]
     fetch = next(command for command in replay.commands if isinstance(command, StartFetch))
@@ -47,13 +41,13 @@ def test_announcement_diagram() -> None:
     assert (fetch.plan.url, fetch.plan.host, fetch.plan.port, fetch.law) == (URL, "imap.example.com", 143, "PCMU")
     replay.advance(12)
     replay.log.clear()
-    ended(replay, 12000, 12000)
+    replay.end_playing(12000, 12000)
     assert replay.log == ["server BYE", "caller 200", "CloseMedia"]
     assert [type(event) for event in replay.heard[-2:]] == [ByeReceived, CallEnded]
     assert replay.server.idle
 
 
-def test_provisioned_content_takes_no_connection(tmp_path: Path) -> None:
+def test_provisioned_content_needs_no_imap_connection(tmp_path: Path) -> None:
     replay = Replay(config=replace(CONFIG, provisioned=tmp_path))
     replay.invite(
         AnnouncementUri("/provisioned/welcome", repeat=2, delay=40, locale="de", substitutions=("5",)).uri("media"),
@@ -65,10 +59,10 @@ def test_provisioned_content_takes_no_connection(tmp_path: Path) -> None:
     assert (play.offset_ms, play.limit_ms, play.plays, play.delay_ms) == (0, 3_600_000, 2, 40)
 
 
-def test_provisioned_content_is_for_ivr_too(tmp_path: Path) -> None:
+def test_provisioned_content_is_played_by_ivr_too(tmp_path: Path) -> None:
     replay = Replay(config=replace(CONFIG, provisioned=tmp_path))
     call = replay.invite(SipUri.parse("sip:ivr@media.example.net"), bytes(OFFER))
-    request = write_document(PlayCollect(Prompt((Audio("/provisioned/welcome", None),)), "1"))
+    request = write_document(PlayCollectRequest(Prompt((Audio("/provisioned/welcome", None),)), "1"))
     replay.caller.info(call, request, CONTENT_TYPE, now=replay.now)
     replay.settle()
     fetch = next(command for command in replay.commands if isinstance(command, StartFetch))
@@ -82,24 +76,17 @@ def test_answer_covers_every_line_and_names_ports() -> None:
     description = SessionDescription.parse(answered.response.body)
     assert [(line.media, line.port) for line in description.media] == [("audio", 16384), ("video", 0)]
     assert description.media[0].direction(description) is Direction.SENDONLY
-    stream = next(command for command in replay.commands if isinstance(command, AddStream))
+    stream = next(command for command in replay.commands if isinstance(command, StartStream))
     assert (stream.address, stream.port, stream.rtcp_port, stream.payload_type) == ("192.0.2.3", 20000, 20001, 0)
     assert (stream.burst, stream.reset_on_seek) == (1, False)
 
 
 def test_first_copy_of_every_datagram_may_be_lost() -> None:
-    seen: set[bytes] = set()
-
-    def deliver(data: bytes) -> bool:
-        known = data in seen
-        seen.add(data)
-        return known
-
-    replay = Replay(deliver=deliver)
+    replay = Replay(deliver=deliver_second_copies())
     replay.invite(ANNC, bytes(OFFER))
     replay.advance(10)
     assert isinstance(replay.commands[-1], PlayMedia)
-    ended(replay, 12000, 12000)
+    replay.end_playing(12000, 12000)
     replay.advance(10)
     assert isinstance(replay.heard[-1], CallEnded)
     assert replay.server.idle
@@ -114,7 +101,7 @@ def test_invite_without_an_offer_gets_one_and_is_played_after_the_answer_in_the_
     assert [line.formats for line in offer.media] == [("0",)]
     # The caller's user agent acknowledges without an answer: nothing can be sent, so the server hangs up.
     assert replay.log[-3:] == ["server BYE", "caller 200", "CloseMedia"]
-    assert not any(isinstance(command, AddStream) for command in replay.commands)
+    assert not any(isinstance(command, StartStream) for command in replay.commands)
 
 
 def test_caller_may_hang_up_while_it_plays() -> None:
@@ -123,11 +110,11 @@ def test_caller_may_hang_up_while_it_plays() -> None:
     replay.caller.bye(call, now=replay.now)
     replay.settle()
     assert replay.log[-3:] == ["caller BYE", "server 200", "CloseMedia"]
-    ended(replay, 3000, 3000)
+    replay.end_playing(3000, 3000)
     assert replay.log[-1] == "CloseMedia"
 
 
-def test_cancel_gives_the_fetch_up() -> None:
+def test_cancel_aborts_the_fetch() -> None:
     replay = Replay(fetch=lambda command: None)
     call = replay.invite(ANNC, bytes(OFFER))
     replay.caller.cancel(call, now=replay.now)
@@ -139,7 +126,7 @@ def test_cancel_gives_the_fetch_up() -> None:
     assert replay.server.idle
 
 
-def test_log_has_an_event_for_every_step() -> None:
+def test_log_has_a_line_for_every_step() -> None:
     replay = Replay()
     replay.invite(ANNC, bytes(OFFER))
     lines = " ".join(command.text for command in replay.commands if isinstance(command, LogLine))

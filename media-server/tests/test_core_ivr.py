@@ -1,15 +1,14 @@
-"""The IVR diagram of section 2.9.2, replayed in memory: a caller against the media server's core."""
+"""Replays of the IVR diagram of section 2.9.2 in memory: a caller's user agent and the media server's core."""
 
 from __future__ import annotations
 
 import pytest
 
-from lemonade_media.commands import LogLine, PlayMedia, SeekMedia, StopMedia
-from lemonade_media.failures import Failure, FailureKind
-from lemonade_media.replay import Replay
+from lemonade_media.calls.commands import LogLine, PlayMedia, SeekMedia, StopMedia
+from lemonade_media.calls.failures import Failure, FailureKind
+from lemonade_media.testing import Replay, deliver_second_copies
 from lemonade_wire.mscml.document import CONTENT_TYPE, parse_document, write_document
-from lemonade_wire.mscml.request import Audio, PlayCollect, Prompt, Request, Stop
-from lemonade_wire.mscml.response import Response
+from lemonade_wire.mscml.messages import Audio, MscmlResponse, PlayCollectRequest, Prompt, Request, StopRequest
 from lemonade_wire.sdp.codec import PCMA, PCMU, Codec
 from lemonade_wire.sdp.description import SessionDescription
 from lemonade_wire.sdp.offer import make_offer, read_answer
@@ -21,7 +20,7 @@ URL = "imap://joe@imap.example.com/INBOX;UIDVALIDITY=9/;UID=20/;SECTION=2;URLAUT
 ANNC = AnnouncementUri(URL).uri("media.example.net")
 IVR = SipUri.parse("sip:ivr@media.example.net")
 OFFER = make_offer("192.0.2.3", 20000, [PCMU, PCMA], video=(20002, [Codec("H263", 90000)]))
-COLLECT = PlayCollect(
+COLLECT = PlayCollectRequest(
     Prompt((Audio(URL),), stop_on_error=True),
     "1",
     clear_digits=True,
@@ -47,17 +46,14 @@ def press(replay: Replay, call: str, key: str) -> None:
     info(replay, call, f"Signal={key}\r\nDuration=160\r\n".encode(), "application/dtmf-relay")
 
 
-def responses(replay: Replay) -> list[Response]:
+def responses(replay: Replay) -> list[MscmlResponse]:
     """Answer the server's INFOs, and return the MSCML responses in them."""
-    found: list[Response] = []
-    for event in [event for event in replay.heard if isinstance(event, InfoReceived)]:
-        replay.heard.remove(event)
+    found: list[MscmlResponse] = []
+    for event in replay.answer_infos():
         assert event.request.content_type == CONTENT_TYPE
         document = parse_document(event.request.body)
-        assert isinstance(document, Response)
+        assert isinstance(document, MscmlResponse)
         found.append(document)
-        replay.caller.respond(event.transaction, 200, now=replay.now)
-        replay.settle()
     return found
 
 
@@ -76,12 +72,6 @@ def playing(replay: Replay) -> str:
     return call
 
 
-def ended(replay: Replay, played_ms: float, offset_ms: float) -> None:
-    play = [command for command in replay.commands if isinstance(command, PlayMedia)][-1]
-    replay.server.playing_ended(play.call, played_ms, offset_ms, replay.now)
-    replay.settle()
-
-
 def test_ivr_diagram() -> None:
     replay = Replay()
     call = playing(replay)
@@ -91,7 +81,7 @@ def test_ivr_diagram() -> None:
         "OpenMedia",
         "server 200",
         "caller ACK",
-        "AddStream",
+        "StartStream",
         "caller INFO",
         "server 200",
         "StartFetch",
@@ -105,17 +95,17 @@ def test_ivr_diagram() -> None:
     assert replay.commands[-1].by_ms == 4000
     replay.log.clear()
     replay.advance(5)
-    ended(replay, 8000, 12000)
+    replay.end_playing(8000, 12000)
     assert replay.log == ["server INFO"]
     assert responses(replay) == [
-        Response("playcollect", 200, "OK", "1", "timeout", play_duration_ms=8000, play_offset_ms=12000, digits="")
+        MscmlResponse("playcollect", 200, "OK", "1", "timeout", play_duration_ms=8000, play_offset_ms=12000, digits="")
     ]
     replay.caller.bye(call, now=replay.now)
     replay.settle()
     assert replay.log == ["server INFO", "caller 200", "caller BYE", "server 200", "CloseMedia"]
 
 
-def test_a_key_by_rtp_does_what_a_key_by_info_does_and_both_at_once_do_it_once() -> None:
+def test_a_key_by_rtp_acts_as_one_by_info_and_both_together_act_once() -> None:
     replay = Replay()
     call = playing(replay)
     server_call = next(command.call for command in replay.commands if isinstance(command, PlayMedia))
@@ -149,14 +139,7 @@ def test_a_hook_flash_is_answered_and_does_nothing() -> None:
 
 
 def test_ivr_call_survives_the_loss_of_every_first_datagram() -> None:
-    seen: set[bytes] = set()
-
-    def deliver(data: bytes) -> bool:
-        known = data in seen
-        seen.add(data)
-        return known
-
-    replay = Replay(deliver=deliver)
+    replay = Replay(deliver=deliver_second_copies())
     call = replay.invite(IVR, bytes(OFFER))
     replay.advance(5)
     ask(replay, call, COLLECT)
@@ -167,7 +150,7 @@ def test_ivr_call_survives_the_loss_of_every_first_datagram() -> None:
         PlayMedia,
         SeekMedia,
     ]
-    ended(replay, 8000, 12000)
+    replay.end_playing(8000, 12000)
     replay.advance(5)
     assert [response.reason for response in responses(replay)] == ["timeout"]
     replay.advance(5)
@@ -180,10 +163,10 @@ def test_stop_is_answered_before_its_effects() -> None:
     replay = Replay()
     call = playing(replay)
     replay.log.clear()
-    ask(replay, call, Stop("2"))
+    ask(replay, call, StopRequest("2"))
     assert replay.log == ["caller INFO", "server 200", "StopMedia"]
     assert isinstance(replay.commands[-1], StopMedia)
-    ended(replay, 1000, 1000)
+    replay.end_playing(1000, 1000)
     first = responses(replay)
     second = responses(replay)
     assert [(one.request, one.reason) for one in first + second] == [("playcollect", "stopped"), ("stop", None)]
@@ -194,14 +177,14 @@ def test_escape_key_ends_the_request_and_not_the_call() -> None:
     call = playing(replay)
     press(replay, call, "*")
     assert isinstance(replay.commands[-1], StopMedia)
-    ended(replay, 1000, 1000)
+    replay.end_playing(1000, 1000)
     assert responses(replay)[0].reason == "escapekey"
     assert not replay.server.idle
     ask(replay, call, COLLECT)
     assert isinstance(replay.commands[-1], PlayMedia)
 
 
-def test_refused_fetch_is_told_with_the_url() -> None:
+def test_a_failed_fetch_is_reported_with_the_url() -> None:
     replay = Replay(fetch=lambda command: Failure(FailureKind.NOT_FOUND, "NIL"))
     ask(replay, replay.invite(IVR, bytes(OFFER)), COLLECT)
     response = responses(replay)[0]
@@ -215,7 +198,7 @@ def test_hanging_up_while_playing_sends_no_response() -> None:
     call = playing(replay)
     replay.caller.bye(call, now=replay.now)
     replay.settle()
-    ended(replay, 1000, 1000)
+    replay.end_playing(1000, 1000)
     assert replay.log[-3:] == ["caller BYE", "server 200", "CloseMedia"]
 
 
@@ -229,10 +212,10 @@ def test_hanging_up_while_playing_sends_no_response() -> None:
         (b"\xff\xff", "application/dtmf", 400),
         (b"<MediaServerControl", CONTENT_TYPE, 400),
         (b'<!DOCTYPE x [<!ENTITY y "z">]><MediaServerControl version="1.0"/>', CONTENT_TYPE, 400),
-        (write_document(Response("play", 200)), CONTENT_TYPE, 400),
+        (write_document(MscmlResponse("play", 200)), CONTENT_TYPE, 400),
     ],
 )
-def test_info_gets_its_own_answer(body: bytes, kind: str, status: int) -> None:
+def test_each_kind_of_info_body_gets_its_status(body: bytes, kind: str, status: int) -> None:
     replay = Replay()
     call = replay.invite(IVR, bytes(OFFER))
     info(replay, call, body, kind)
@@ -261,8 +244,8 @@ NOTE = b"--b\r\nContent-Type: text/plain\r\nContent-Disposition: render;handling
     ],
     ids=["key", "request", "nothing-for-us", "two", "unknown", "broken"],
 )
-def test_info_in_multipart(body: bytes, status: int) -> None:
-    """RFC 5621 sections 4.2 and 8.4; RFC 5022 section 4: one body for us."""
+def test_an_info_may_hold_one_mscml_or_key_body_in_a_multipart(body: bytes, status: int) -> None:
+    """RFC 5621 sections 4.2 and 8.4; RFC 5022 section 4: an INFO has one MSCML body at most."""
     replay = Replay()
     call = replay.invite(IVR, bytes(OFFER))
     info(replay, call, body, MIXED)
@@ -292,10 +275,10 @@ def test_announcement_takes_no_requests_and_ignores_keys() -> None:
     assert isinstance(replay.commands[-1], PlayMedia)
 
 
-def test_peer_that_refuses_our_response_keeps_its_call() -> None:
+def test_a_caller_that_refuses_the_response_info_keeps_its_call() -> None:
     replay = Replay()
     playing(replay)
-    ended(replay, 12000, 12000)
+    replay.end_playing(12000, 12000)
     received = next(event for event in replay.heard if isinstance(event, InfoReceived))
     replay.caller.respond(received.transaction, 500, now=replay.now)
     replay.settle()
@@ -303,7 +286,7 @@ def test_peer_that_refuses_our_response_keeps_its_call() -> None:
     assert any(isinstance(line, LogLine) and "500" in line.text for line in replay.commands)
 
 
-def test_answer_is_one_that_a_caller_reads() -> None:
+def test_the_answer_agrees_to_pcma_and_telephone_event() -> None:
     replay = Replay()
     replay.invite(IVR, bytes(make_offer("192.0.2.3", 20000, [PCMA], telephone_event=True)))
     answered = next(event for event in replay.heard if isinstance(event, CallAnswered))

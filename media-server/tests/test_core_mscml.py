@@ -1,4 +1,4 @@
-"""MSCML over SIP: recordings, notifications, gains and refusals, replayed in memory; each document sent is valid."""
+"""MSCML over SIP in memory: recordings, notifications, gains and refusals. Each document sent must be valid."""
 
 from __future__ import annotations
 
@@ -9,37 +9,40 @@ from pathlib import Path
 
 import pytest
 
-from lemonade_media.commands import LogLine, OpenMedia, PlayMedia, RecordMedia, StopMedia, StopRecordingMedia
-from lemonade_media.failures import Failure, FailureKind
-from lemonade_media.replay import CONFIG, Replay
-from lemonade_media.tones import beep
+from lemonade_media.calls.commands import LogLine, OpenMedia, PlayMedia, RecordMedia, StopMedia, StopRecordingMedia
+from lemonade_media.calls.dtmf import beep
+from lemonade_media.calls.failures import Failure, FailureKind
+from lemonade_media.testing import CONFIG, Replay
 from lemonade_wire.mscml.document import CONTENT_TYPE, Document, parse_document, write_document
-from lemonade_wire.mscml.request import (
+from lemonade_wire.mscml.messages import (
     Audio,
     ConfigureLeg,
+    Keypress,
     KeypressSubscription,
-    PlayCollect,
-    PlayRecord,
+    MscmlResponse,
+    PlayCollectRequest,
+    PlayRecordRequest,
     Prompt,
     Request,
-    Stop,
+    StopRequest,
 )
-from lemonade_wire.mscml.response import Keypress, Response
 from lemonade_wire.sdp.codec import PCMU
 from lemonade_wire.sdp.offer import make_offer
-from lemonade_wire.sip.event import InfoReceived
 from lemonade_wire.sip.uri import SipUri
+from lemonade_wire.testing.messages import mscml_request
 
 URL = "imap://joe@imap.example.com/INBOX;UIDVALIDITY=9/;UID=20/;SECTION=2;URLAUTH=anonymous:INTERNAL:" + "0a" * 32
 OFFER = bytes(make_offer("192.0.2.3", 20000, [PCMU], telephone_event=True))
 IVR = SipUri.parse("sip:ivr@media.example.net")
 FOLDER = Path("/srv/recordings")
 RECORDING = replace(CONFIG, recordings=FOLDER)
-QUICK = PlayCollect(Prompt((Audio(URL),), stop_on_error=True), "1", first_digit_ms=0, interdigit_ms=0, extra_digit_ms=0)
+QUICK = PlayCollectRequest(
+    Prompt((Audio(URL),), stop_on_error=True), "1", first_digit_ms=0, interdigit_ms=0, extra_digit_ms=0
+)
 
 
 class Talk:
-    """A call to the IVR service, and what was said in it."""
+    """A call to the IVR service, and the MSCML in it."""
 
     def __init__(self, check: Callable[[bytes], None], replay: Replay | None = None) -> None:
         self.replay = replay or Replay(config=RECORDING)
@@ -58,24 +61,18 @@ class Talk:
         self.replay.settle()
 
     def told(self) -> list[Document]:
-        """Answer the server's INFOs, each as it comes, and return what they hold."""
-        found: list[Document] = []
-        while waiting := [event for event in self.replay.heard if isinstance(event, InfoReceived)]:
-            self.replay.heard.remove(waiting[0])
-            self.check(waiting[0].request.body)
-            found.append(parse_document(waiting[0].request.body))
-            self.replay.caller.respond(waiting[0].transaction, 200, now=self.replay.now)
-            self.replay.settle()
-        return found
+        """Answer the server's INFO requests as they come, and return the MSCML in them."""
+        bodies = [event.request.body for event in self.replay.answer_infos()]
+        for body in bodies:
+            self.check(body)
+        return [parse_document(body) for body in bodies]
 
     def played(self, played_ms: float) -> None:
-        play = [command for command in self.replay.commands if isinstance(command, PlayMedia)][-1]
-        self.replay.server.playing_ended(play.call, played_ms, played_ms, self.replay.now)
-        self.replay.settle()
+        self.replay.end_playing(played_ms, played_ms)
 
     @property
     def last(self) -> object:
-        """The last command to the world."""
+        """The last command of the core."""
         return [command for command in self.replay.commands if not isinstance(command, LogLine)][-1]
 
 
@@ -85,18 +82,20 @@ def talk(valid_mscml: Callable[[bytes], None]) -> Talk:
 
 
 def test_a_recording_from_prompt_to_response(talk: Talk) -> None:
-    talk.ask(PlayRecord("file:///a.wav", Prompt((Audio(URL),)), "r", limit_ms=30000))
+    talk.ask(PlayRecordRequest("file:///a.wav", Prompt((Audio(URL),)), "r", limit_ms=30000))
     talk.played(12000)
     assert isinstance(talk.last, PlayMedia)
     assert talk.last.media == (beep("PCMU"),)
     talk.played(400)
-    assert talk.last == RecordMedia(talk.last.call, FOLDER / "a.wav", False, 30000, 3000, 4000)  # type: ignore[attr-defined]
+    recording = talk.last
+    assert isinstance(recording, RecordMedia)
+    assert recording == RecordMedia(recording.call, FOLDER / "a.wav", False, 30000, 3000, 4000)
     talk.press("#")
     assert isinstance(talk.last, StopRecordingMedia)
     talk.replay.server.recording_ended(talk.last.call, 5000, 40058, "stopped", talk.replay.now)
     talk.replay.settle()
     assert talk.told() == [
-        Response(
+        MscmlResponse(
             "playrecord",
             id="r",
             reason="digit",
@@ -110,30 +109,32 @@ def test_a_recording_from_prompt_to_response(talk: Talk) -> None:
 
 
 @pytest.mark.parametrize(("asked", "bound"), [(math.inf, 60_000), (90_000, 60_000), (59_000, 59_000)])
-def test_the_server_bounds_every_recording(valid_mscml: Callable[[bytes], None], asked: float, bound: float) -> None:
+def test_every_recording_ends_at_the_servers_limit(
+    valid_mscml: Callable[[bytes], None], asked: float, bound: float
+) -> None:
     talk = Talk(valid_mscml, Replay(config=replace(RECORDING, max_recording_seconds=60)))
-    talk.ask(PlayRecord("file:///a.wav", id="r", limit_ms=asked, beep=False))
+    talk.ask(PlayRecordRequest("file:///a.wav", id="r", limit_ms=asked, beep=False))
     assert isinstance(talk.last, RecordMedia)
     assert talk.last.limit_ms == bound
     talk.replay.server.recording_ended(talk.last.call, bound, 480_058, "limit", talk.replay.now)
     talk.replay.settle()
     (response,) = talk.told()
-    assert isinstance(response, Response)
+    assert isinstance(response, MscmlResponse)
     assert (response.code, response.reason) == (200, "max_duration")
 
 
 def test_without_a_folder_a_recording_is_refused(valid_mscml: Callable[[bytes], None]) -> None:
     talk = Talk(valid_mscml, Replay())
-    talk.ask(PlayRecord("file:///a.wav", id="r"))
+    talk.ask(PlayRecordRequest("file:///a.wav", id="r"))
     (response,) = talk.told()
-    assert isinstance(response, Response)
+    assert isinstance(response, MscmlResponse)
     assert (response.code, response.text, response.record_octets) == (403, "Forbidden", 0)
 
 
-def test_a_key_is_told_before_what_it_does(talk: Talk) -> None:
+def test_a_key_is_notified_before_its_effect(talk: Talk) -> None:
     talk.ask(ConfigureLeg(KeypressSubscription("both"), id="leg"))
     assert talk.replay.log == ["caller INFO", "server 200", "server INFO"]
-    assert talk.told() == [Response("configure_leg", id="leg")]
+    assert talk.told() == [MscmlResponse("configure_leg", id="leg")]
     talk.ask(QUICK)
     talk.replay.advance(2)
     talk.replay.log.clear()
@@ -148,7 +149,7 @@ def test_a_key_is_told_before_what_it_does(talk: Talk) -> None:
     assert talk.told() == [Keypress("5", "standard", 1000, "idle", 1000), Keypress("5", "long", 0, "idle", 1000)]
 
 
-def test_a_key_in_rtp_is_long_when_it_is_up_again(talk: Talk) -> None:
+def test_a_long_key_by_rtp_is_notified_at_its_release(talk: Talk) -> None:
     talk.ask(ConfigureLeg(KeypressSubscription("long")))
     talk.told()
     call = next(command.call for command in talk.replay.commands if isinstance(command, OpenMedia))
@@ -159,7 +160,7 @@ def test_a_key_in_rtp_is_long_when_it_is_up_again(talk: Talk) -> None:
     assert [one.method for one in talk.told() if isinstance(one, Keypress)] == ["long"]
 
 
-def test_gains_are_heard(talk: Talk) -> None:
+def test_the_gain_of_an_audio_element_is_applied(talk: Talk) -> None:
     talk.ask(replace(QUICK, prompt=Prompt((Audio(URL), Audio(URL, gain_db=-6)))))
     assert isinstance(talk.last, PlayMedia)
     plain, softer = talk.last.media
@@ -171,7 +172,7 @@ def test_a_prompt_of_nothing_but_bad_urls_ends(talk: Talk) -> None:
     items = tuple(Audio(f"http://h/{number}") for number in range(64))
     talk.ask(replace(QUICK, prompt=Prompt(items)))
     (response,) = talk.told()
-    assert isinstance(response, Response)
+    assert isinstance(response, MscmlResponse)
     assert (response.code, response.reason) == (200, "timeout")
     assert response.error_info is not None
     assert response.error_info.context == "http://h/63"
@@ -180,9 +181,9 @@ def test_a_prompt_of_nothing_but_bad_urls_ends(talk: Talk) -> None:
 def test_two_requests_and_a_stop_are_answered_in_their_order(talk: Talk) -> None:
     talk.ask(QUICK)
     talk.ask(replace(QUICK, id="2"))
-    talk.ask(Stop("3"))
+    talk.ask(StopRequest("3"))
     talk.played(500)
-    answered = [(one.id, one.reason) for one in talk.told() if isinstance(one, Response)]
+    answered = [(one.id, one.reason) for one in talk.told() if isinstance(one, MscmlResponse)]
     assert answered == [("1", "stopped"), ("2", "stopped"), ("3", None)]
 
 
@@ -198,9 +199,9 @@ def test_two_requests_and_a_stop_are_answered_in_their_order(talk: Talk) -> None
 )
 def test_the_name_of_the_grammar_that_matched(talk: Talk, grammar: str, keys: str, wait: float, digits: str) -> None:
     asked = f'<playcollect id="1" interdigitcriticaltimer="500"><pattern>{grammar}</pattern></playcollect>'
-    document = f'<?xml version="1.0"?><MediaServerControl version="1.0"><request>{asked}</request></MediaServerControl>'
-    talk.check(document.encode())
-    talk.info(document.encode(), CONTENT_TYPE)
+    document = mscml_request(asked)
+    talk.check(document)
+    talk.info(document, CONTENT_TYPE)
     for key in keys:
         assert not talk.told()
         talk.press(key)
@@ -209,7 +210,7 @@ def test_the_name_of_the_grammar_that_matched(talk: Talk, grammar: str, keys: st
         assert not talk.told()
         talk.replay.advance(0.2)
     (response,) = talk.told()
-    assert isinstance(response, Response)
+    assert isinstance(response, MscmlResponse)
     assert (response.code, response.reason, response.digits, response.name) == (200, "match", digits, "pin")
 
 
@@ -227,24 +228,23 @@ def test_the_name_of_the_grammar_that_matched(talk: Talk, grammar: str, keys: st
         ('<play id="1"><prompt><variable type="num" value="1"/></prompt></play>', 501, "Not Implemented"),
     ],
 )
-def test_what_is_refused(talk: Talk, body: str, code: int, text: str) -> None:
-    document = f'<?xml version="1.0"?><MediaServerControl version="1.0"><request>{body}</request></MediaServerControl>'
-    talk.info(document.encode(), CONTENT_TYPE)
+def test_requests_that_are_refused_and_their_codes(talk: Talk, body: str, code: int, text: str) -> None:
+    talk.info(mscml_request(body), CONTENT_TYPE)
     assert talk.replay.log[:2] == ["caller INFO", "server 200"]
     (response,) = talk.told()
-    assert isinstance(response, Response)
+    assert isinstance(response, MscmlResponse)
     assert (response.code, response.text, response.id) == (code, text, "1")
 
 
 def test_digits_are_in_the_response_and_in_no_log(valid_mscml: Callable[[bytes], None]) -> None:
     talk = Talk(valid_mscml, Replay(fetch=lambda command: Failure(FailureKind.NOT_FOUND, "NIL")))
-    talk.ask(PlayCollect(Prompt((Audio(URL),)), "1", mask_digits=True, max_digits=6, clear_digits=True))
+    talk.ask(PlayCollectRequest(Prompt((Audio(URL),)), "1", mask_digits=True, max_digits=6, clear_digits=True))
     for key in "975310":
         talk.press(key)
     talk.info(b"Signal=975\r\n", "application/dtmf-relay")
     talk.replay.advance(1.1)
     (response,) = talk.told()
-    assert isinstance(response, Response)
+    assert isinstance(response, MscmlResponse)
     assert response.digits == "975310"
     said = " ".join(line.text for line in talk.replay.commands if isinstance(line, LogLine))
     assert "playcollect answered 200 match" in said

@@ -1,4 +1,4 @@
-"""Every refusal and limit, replayed in memory: a caller's user agent against the media server's core."""
+"""Every refusal and limit of calls, in memory: a caller's user agent and the media server's core."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from lemonade_media.commands import CloseMedia
-from lemonade_media.failures import Failure, FailureKind
-from lemonade_media.limits import Limits
-from lemonade_media.replay import CONFIG, Replay
+from lemonade_media.calls.commands import CloseMedia
+from lemonade_media.calls.failures import Failure, FailureKind
+from lemonade_media.calls.limits import Limits
+from lemonade_media.testing import CONFIG, Replay
 from lemonade_wire.mscml.document import CONTENT_TYPE, write_document
-from lemonade_wire.mscml.request import Audio, PlayCollect, Prompt
+from lemonade_wire.mscml.messages import Audio, PlayCollectRequest, Prompt
 from lemonade_wire.sdp.codec import PCMA, PCMU, Codec
 from lemonade_wire.sdp.offer import make_offer
 from lemonade_wire.sip.event import ByeReceived, CallAnswered, CallEnded, CallRefused
-from lemonade_wire.sip.message import Response as SipResponse
+from lemonade_wire.sip.message import SipResponse
 from lemonade_wire.sip.netann import AnnouncementUri
 from lemonade_wire.sip.uri import SipUri
 
@@ -23,7 +23,7 @@ URL = "imap://joe@imap.example.com/INBOX;UIDVALIDITY=9/;UID=20/;SECTION=2;URLAUT
 ANNC = AnnouncementUri(URL).uri("media.example.net")
 IVR = SipUri.parse("sip:ivr@media.example.net")
 OFFER = make_offer("192.0.2.3", 20000, [PCMU, PCMA], video=(20002, [Codec("H263", 90000)]))
-COLLECT = PlayCollect(
+COLLECT = PlayCollectRequest(
     Prompt((Audio(URL),), stop_on_error=True),
     "1",
     clear_digits=True,
@@ -101,13 +101,13 @@ def test_failed_fetch_refuses_the_call(kind: FailureKind, refused: tuple[int, st
         ("sip:media.example.net", 488, "Not Acceptable Here"),
     ],
 )
-def test_bad_request_uri(uri: str, status: int, reason: str) -> None:
+def test_a_bad_request_uri_is_refused_with_its_reason(uri: str, status: int, reason: str) -> None:
     response = refusal(Replay(), SipUri.parse(uri))
     assert (response.status, response.reason) == (status, reason)
 
 
 @pytest.mark.parametrize("uri", [ANNC, IVR])
-def test_no_common_codec(uri: SipUri) -> None:
+def test_an_offer_without_a_common_codec_gets_488(uri: SipUri) -> None:
     offer = make_offer("192.0.2.3", 20000, [Codec("G729", 8000)])
     replay = Replay()
     response = refusal(replay, uri, bytes(offer))
@@ -127,7 +127,7 @@ def test_no_common_codec(uri: SipUri) -> None:
     ],
     ids=["no-sdp", "no-text", "host-name", "unwilling", "mscml"],
 )
-def test_bad_offer(body: bytes, kind: str, status: int) -> None:
+def test_a_bad_offer_gets_400_415_or_488(body: bytes, kind: str, status: int) -> None:
     assert refusal(Replay(), IVR, body, kind).status == status
 
 
@@ -140,7 +140,7 @@ NOTE_PART = b"Content-Type: text/plain\r\nContent-Disposition: render; handling=
 MSCML_PART = f"Content-Type: {CONTENT_TYPE}\r\n\r\n".encode() + write_document(COLLECT)
 
 
-def test_offer_may_stand_in_multipart_mixed() -> None:
+def test_an_offer_in_multipart_mixed_is_read() -> None:
     replay = Replay()
     replay.invite(IVR, mixed(NOTE_PART, SDP_PART), "multipart/mixed; boundary=b")
     assert isinstance(replay.heard[-1], CallAnswered)
@@ -158,20 +158,20 @@ def test_multipart_with_other_than_an_offer_is_refused(body: bytes, status: int)
     assert response.headers.get("Accept") == (accepted if status == 415 else None)
 
 
-def test_parts_that_are_optional_are_as_no_body() -> None:
+def test_optional_parts_are_ignored() -> None:
     replay = Replay()
     replay.invite(IVR, mixed(NOTE_PART), "multipart/mixed; boundary=b")
     (answered,) = [event for event in replay.heard if isinstance(event, CallAnswered)]
     assert answered.response.body.startswith(b"v=0")  # the offer is the server's
 
 
-def test_unknown_content_type() -> None:
-    """RFC 4475 section 3.3.6, its body octet by octet."""
+def test_an_unknown_content_type_gets_415() -> None:
+    """The message of RFC 4475 section 3.3.6, with its body."""
     body = b'<audio>\r\n <pcmu port="443"/>\r\n</audio>\r\n'
     assert refusal(Replay(), IVR, body, "application/unknownformat").status == 415
 
 
-def test_no_free_ports_are_busy() -> None:
+def test_a_call_without_free_ports_gets_486() -> None:
     busy = refusal(Replay(ports=0), IVR)
     assert (busy.status, busy.headers.get("Retry-After")) == (486, "10")
 

@@ -1,9 +1,10 @@
-"""Fetches over loopback TCP against a scripted server: what arrives, what fails how, what is given up."""
+"""Fetches over TCP on loopback from a scripted server: content, each kind of failure, aborted fetches."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet import reactor as installed
@@ -11,16 +12,16 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import TestCase
 
-from lemonade_media.commands import StartFetch
+from lemonade_media.calls.commands import StartFetch
+from lemonade_media.calls.failures import Failure, FailureKind
 from lemonade_media.config import MediaConfig
-from lemonade_media.decode import EncodedMedia
-from lemonade_media.failures import Failure, FailureKind
-from lemonade_media.fetch import FetchPlan
-from lemonade_media.fetch_endpoint import FetchEndpoint, Outcome
-from lemonade_media.imap_settings import AllowedHost, ImapSettings
-from lemonade_media.pool import PoolLimits
+from lemonade_media.fetch.decode import EncodedMedia
+from lemonade_media.fetch.endpoint import FetchEndpoint, Outcome
+from lemonade_media.fetch.pool import PoolLimits
+from lemonade_media.fetch.settings import AllowedHost, ImapSettings
+from lemonade_media.fetch.urlfetch import FetchPlan
 from lemonade_wire.address import Address, PortRange, Resolver
-from lemonade_wire.redact import Redactor
+from lemonade_wire.redaction import Redactor
 from lemonade_wire.trace import Trace
 
 reactor: Any = installed
@@ -37,7 +38,7 @@ BYE = b"* BYE done\r\na3 OK done\r\n"
 
 
 class Script(Protocol):
-    """Greets, then answers each line with the next octets; None closes the connection."""
+    """A server that sends a greeting, then answers each line with the next octets; None closes the connection."""
 
     transport: Any
 
@@ -88,7 +89,16 @@ class FetchEndpointTests(TestCase):
         seconds: float = 5,
         pool: PoolLimits = PoolLimits(),  # noqa: B008  a frozen value
     ) -> FetchEndpoint:
-        config = MediaConfig(
+        config = self.config(port, seconds, pool)
+        return FetchEndpoint(reactor, config, Trace("media", self.trace, Redactor("salt")), on_done, bind="127.0.0.1")
+
+    def config(
+        self,
+        port: int,
+        seconds: float = 5,
+        pool: PoolLimits = PoolLimits(),  # noqa: B008  a frozen value
+    ) -> MediaConfig:
+        return MediaConfig(
             Address("127.0.0.1", 5060),
             PortRange(20000, 20100),
             resolver=Resolver.parse([f"imap.example.com:143=127.0.0.1:{port}"]),
@@ -96,7 +106,6 @@ class FetchEndpointTests(TestCase):
                 (AllowedHost("imap.example.com"),), connect_seconds=seconds, fetch_seconds=seconds, pool=pool
             ),
         )
-        return FetchEndpoint(reactor, config, Trace("media", self.trace, Redactor("salt")), on_done, bind="127.0.0.1")
 
     async def fetch(self, port: int, content_type: str = "", seconds: float = 5) -> Outcome:
         outcomes: list[tuple[int, Outcome]] = []
@@ -127,13 +136,13 @@ class FetchEndpointTests(TestCase):
         assert "URLFETCH" in self.trace.getvalue()
         assert "0a0a" not in self.trace.getvalue()
 
-    async def test_content_type_of_the_request_wins(self) -> None:
+    async def test_content_type_of_the_request_overrides_the_parts(self) -> None:
         outcome = await self.fetch(self.server(GREETING, LOGIN, PART, BYE), "text/plain;charset=utf-8")
         await self.gone
         assert isinstance(outcome, Failure)
         assert outcome.kind is FailureKind.UNPLAYABLE
 
-    async def test_nobody_listens(self) -> None:
+    async def test_a_refused_tcp_connection_is_unreachable(self) -> None:
         port = reactor.listenTCP(0, Factory(), interface="127.0.0.1")
         number = port.getHost().port
         await port.stopListening()
@@ -141,27 +150,27 @@ class FetchEndpointTests(TestCase):
         assert isinstance(outcome, Failure)
         assert outcome.kind is FailureKind.UNREACHABLE
 
-    async def test_server_refuses_to_serve(self) -> None:
+    async def test_a_greeting_of_bye_is_unreachable(self) -> None:
         assert await self.failed(b"* BYE full\r\n") is FailureKind.UNREACHABLE
         await self.gone
 
-    async def test_server_says_bye_instead_of_answering(self) -> None:
+    async def test_bye_instead_of_an_answer_is_a_lost_connection(self) -> None:
         assert await self.failed(GREETING, LOGIN, b"* BYE going down\r\n") is FailureKind.CONNECTION_LOST
         await self.gone
 
     async def test_connection_breaks_inside_the_part(self) -> None:
         assert await self.failed(GREETING, LOGIN + PART[:300], None) is FailureKind.CONNECTION_LOST
 
-    async def test_server_speaks_another_language(self) -> None:
+    async def test_an_answer_that_is_not_imap_is_a_lost_connection(self) -> None:
         assert await self.failed(GREETING, b"HTTP/1.1 400 Bad Request\r\n\r\n") is FailureKind.CONNECTION_LOST
         await self.gone
 
-    async def test_server_stays_silent(self) -> None:
+    async def test_a_silent_server_times_out(self) -> None:
         assert await self.failed(GREETING, LOGIN, seconds=0.1) is FailureKind.TIMED_OUT
         await self.gone
 
     async def left(self, answer: bytes) -> FailureKind:
-        """Answer the login so, on a connection that would be kept; it is to be left by LOGOUT."""
+        """Answer the login with these octets, on a connection that would be kept; it must be ended by LOGOUT."""
         outcomes: dict[int, Outcome] = {}
         port = self.server(GREETING, answer, BYE.replace(b"a3", b"a2"))
         endpoint = self.endpoint(port, outcomes.__setitem__, pool=PoolLimits(idle_seconds=60))
@@ -178,17 +187,34 @@ class FetchEndpointTests(TestCase):
     async def test_a_server_without_binary_is_left(self) -> None:
         assert await self.left(b"a1 OK [CAPABILITY IMAP4rev1 URLAUTH] in\r\n") is FailureKind.NO_BINARY
 
-    async def test_server_begins_to_send_far_too_much(self) -> None:
+    async def test_a_far_too_large_literal_ends_the_connection(self) -> None:
         huge = f'* URLFETCH "{URL}" (BINARY ~{{2000000000}}\r\nxx'.encode()
         assert await self.failed(GREETING, LOGIN, huge) is FailureKind.TOO_LARGE
         await self.gone
 
-    async def test_nil_is_not_found(self) -> None:
+    async def test_parts_that_together_exceed_the_memory_fail_as_busy(self) -> None:
+        outcomes: dict[int, Outcome] = {}
+        port = self.server(GREETING, LOGIN, PART, BYE)
+        config = replace(self.config(port), imap=replace(self.config(port).imap, max_octets=255))
+        endpoint = FetchEndpoint(reactor, config, Trace("media", self.trace, Redactor("salt")), outcomes.__setitem__)
+        await endpoint.start(self.command())
+        await self.gone
+        assert outcomes == {7: Failure(FailureKind.BUSY, "too many parts are in memory")}
+        config = replace(config, imap=replace(config.imap, max_octets=256))
+        self.gone = Deferred()
+        endpoint = FetchEndpoint(reactor, config, Trace("media", self.trace, Redactor("salt")), outcomes.__setitem__)
+        for _ in range(3):
+            self.gone = Deferred()
+            await endpoint.start(self.command())
+            assert isinstance(outcomes[7], EncodedMedia), "what was reserved is released"
+            await self.gone
+
+    async def test_an_answer_of_nil_is_not_found(self) -> None:
         nil = f'* URLFETCH "{URL}" NIL\r\na2 OK done\r\n'.encode()
         assert await self.failed(GREETING, LOGIN, nil, BYE) is FailureKind.NOT_FOUND
         await self.gone
 
-    async def test_fetch_given_up_reports_nothing_and_closes_its_connection(self) -> None:
+    async def test_an_aborted_fetch_reports_nothing_and_closes_its_connection(self) -> None:
         outcomes: list[Outcome] = []
         endpoint = self.endpoint(self.server(GREETING), lambda job, outcome: outcomes.append(outcome))
         running = endpoint.start(self.command())

@@ -1,34 +1,35 @@
-"""All that the IVR service says is valid by the schema: every failure, and whatever happens in whatever order."""
+"""Every response of the IVR service is valid by the schema: for every failure, and for events in any order."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lemonade_media.failures import Failure, FailureKind
-from lemonade_media.ivr import IvrSession, Phase
-from lemonade_media.service import Action, FetchMedia, Notify, Respond, StartPlaying
+from lemonade_media.calls.failures import Failure, FailureKind
+from lemonade_media.services.ivr import IvrSession, Phase
+from lemonade_media.services.service import Action, FetchMedia, Notify, Respond, StartPlaying
 from lemonade_wire.mscml.document import write_document
 from lemonade_wire.mscml.dregex import DRegex
 from lemonade_wire.mscml.grammar import Grammar
-from lemonade_wire.mscml.request import (
+from lemonade_wire.mscml.messages import (
     Audio,
     ConfigureLeg,
     KeypressSubscription,
-    Play,
-    PlayCollect,
-    PlayRecord,
+    MscmlResponse,
+    PlayCollectRequest,
+    PlayRecordRequest,
+    PlayRequest,
     Prompt,
     Request,
-    Stop,
+    StopRequest,
     Unsupported,
 )
-from lemonade_wire.mscml.response import Response
 from lemonade_wire.mscml.structure import REQUESTS
 
 Check = Callable[[bytes], None]
@@ -37,8 +38,10 @@ FOLDER = Path("/srv/recordings")
 
 
 @pytest.mark.parametrize("kind", FailureKind)
-@pytest.mark.parametrize("asked", [Play(PROMPT), PlayCollect(PROMPT, "1"), PlayRecord("file:///a.wav", PROMPT)])
-def test_every_failure(kind: FailureKind, asked: Request, valid_mscml: Check) -> None:
+@pytest.mark.parametrize(
+    "asked", [PlayRequest(PROMPT), PlayCollectRequest(PROMPT, "1"), PlayRecordRequest("file:///a.wav", PROMPT)]
+)
+def test_the_response_to_every_failure_is_valid(kind: FailureKind, asked: Request, valid_mscml: Check) -> None:
     session = IvrSession(FOLDER)
     session.receive(asked, 0)
     (answered,) = session.fetch_failed(Failure(kind, "because"), 1)
@@ -48,26 +51,28 @@ def test_every_failure(kind: FailureKind, asked: Request, valid_mscml: Check) ->
 
 
 @pytest.mark.parametrize("name", sorted(REQUESTS))
-def test_every_refusal(name: str, valid_mscml: Check) -> None:
-    valid_mscml(write_document(Response(name, 400, "Bad Request", "1")))
+def test_the_response_to_every_unsupported_request_is_valid(name: str, valid_mscml: Check) -> None:
+    valid_mscml(write_document(MscmlResponse(name, 400, "Bad Request", "1")))
     (answered,) = IvrSession().receive(Unsupported(name, "1"), 0)
     assert isinstance(answered, Respond)
     valid_mscml(write_document(answered.response))
 
 
-QUICK = {"first_digit_ms": 0.0, "interdigit_ms": 0.0, "extra_digit_ms": 0.0}
+QUICK = PlayCollectRequest(PROMPT, first_digit_ms=0.0, interdigit_ms=0.0, extra_digit_ms=0.0)
 ASKED: list[Request] = [
-    Play(PROMPT, "play"),
-    Play(None, "nothing"),
-    PlayCollect(PROMPT, "collect", clear_digits=True, ff_key="6", rw_key="4", **QUICK),
-    PlayCollect(None, "count", max_digits=2),
-    PlayCollect(PROMPT, "pattern", barge=False, clear_digits=True, patterns=(Grammar(DRegex.parse("1x"), "pin"),)),
-    PlayCollect(PROMPT, "endless", first_digit_ms=math.inf, interdigit_ms=math.inf),
-    PlayRecord("file:///a.wav", PROMPT, "record"),
-    PlayRecord("file:///a.wav", None, "at once", beep=False, stop_keys="#"),
-    PlayRecord("file:///../a.wav", None, "nowhere"),
-    Stop("stop"),
-    Stop(),
+    PlayRequest(PROMPT, "play"),
+    PlayRequest(None, "nothing"),
+    replace(QUICK, id="collect", clear_digits=True, ff_key="6", rw_key="4"),
+    PlayCollectRequest(None, "count", max_digits=2),
+    PlayCollectRequest(
+        PROMPT, "pattern", barge=False, clear_digits=True, patterns=(Grammar(DRegex.parse("1x"), "pin"),)
+    ),
+    PlayCollectRequest(PROMPT, "endless", first_digit_ms=math.inf, interdigit_ms=math.inf),
+    PlayRecordRequest("file:///a.wav", PROMPT, "record"),
+    PlayRecordRequest("file:///a.wav", None, "at once", beep=False, stop_keys="#"),
+    PlayRecordRequest("file:///../a.wav", None, "nowhere"),
+    StopRequest("stop"),
+    StopRequest(),
     ConfigureLeg(KeypressSubscription("both"), (), "leg"),
     Unsupported("faxplay", "fax"),
 ]
@@ -83,13 +88,13 @@ EVENTS = st.one_of(
 def happens(session: IvrSession, event: tuple[str, object], now: float) -> list[Action]:
     match event:
         case ("ask", request):
-            return session.receive(request, now)  # type: ignore[arg-type]
+            return session.receive(request, now)  # type: ignore[arg-type]  # EVENTS gives a request
         case ("key", key):
             return session.key(str(key), now, held_ms=0)
         case ("failed", failure):
-            return session.fetch_failed(failure, now)  # type: ignore[arg-type]
+            return session.fetch_failed(failure, now)  # type: ignore[arg-type]  # EVENTS gives a failure
         case ("recorded", why):
-            return session.recording_ended(1000, 8058, why, now)  # type: ignore[arg-type]
+            return session.recording_ended(1000, 8058, why, now)  # type: ignore[arg-type]  # EVENTS gives one of its words
         case ("fetched", _):
             return session.media_fetched(5000, now)
         case ("played", _):
@@ -115,7 +120,7 @@ def test_each_request_gets_one_valid_response_in_its_order(
     for event, wait in [*events, *endings]:
         now += wait
         if event[0] == "ask":
-            request: Request = event[1]  # type: ignore[assignment]
+            request: Request = event[1]  # type: ignore[assignment]  # EVENTS gives a request
             (at_once if isinstance(request, ConfigureLeg | Unsupported) else asked).append(request.id)
         actions = happens(session, event, now)
         assert sum(isinstance(action, FetchMedia | StartPlaying) for action in actions) <= 1

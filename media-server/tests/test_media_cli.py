@@ -1,16 +1,15 @@
-"""The command line: usage errors exit 2 with what is allowed, and name what was meant."""
+"""The command line of the media server: usage errors exit with 2 and say what is allowed."""
 
 from __future__ import annotations
 
 import pytest
 
-from lemonade_media.addresses import read_network
 from lemonade_media.cli import main, parser
-from lemonade_media.faults import FAULTS
-from lemonade_media.imap_options import imap_from
-from lemonade_media.imap_settings import AllowedHost, Identity, ImapSettings
-from lemonade_media.pool import PoolLimits
-from lemonade_wire.tls.policy import TlsPolicy
+from lemonade_media.faults.registry import FAULTS
+from lemonade_media.fetch.pool import PoolLimits
+from lemonade_media.fetch.settings import AllowedHost, ImapAccount, ImapSettings, imap_from
+from lemonade_wire.address import read_network
+from lemonade_wire.tls import TlsPolicy
 
 PORTS = ["--rtp-ports", "20000-20010"]
 LISTEN = ["--listen", "127.0.0.1:5060"]
@@ -65,7 +64,7 @@ def test_faults_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert [line.split()[0] for line in listing.splitlines()] == sorted(FAULTS.faults)
 
 
-def test_settings_of_the_imap_side() -> None:
+def test_the_options_for_imap_servers_are_read() -> None:
     words = (
         "--allow-imap imap.example.com:143=10.0.0.0/8 --imap-user mediaserver:secret --trust-caller 192.0.2.3 "
         "--trust-caller 2001:db8::/32 --imap-tls required --imap-cleartext-login allowed "
@@ -76,7 +75,7 @@ def test_settings_of_the_imap_side() -> None:
     read = parser().read([*LISTEN, *PORTS, *words.split()])
     assert imap_from(read) == ImapSettings(
         allow=(AllowedHost("imap.example.com", 143, read_network("10.0.0.0/8")),),
-        identity=Identity("mediaserver", "secret"),
+        identity=ImapAccount("mediaserver", "secret"),
         trusted_callers=(read_network("192.0.2.3"), read_network("2001:db8::/32")),
         tls=TlsPolicy.REQUIRED,
         cleartext_login=True,
@@ -89,7 +88,7 @@ def test_settings_of_the_imap_side() -> None:
     )
 
 
-def test_what_is_not_said_is_the_safe_way() -> None:
+def test_the_defaults_for_imap_servers_are_the_safe_ones() -> None:
     assert imap_from(parser().read([*LISTEN, *PORTS])) == ImapSettings()
     assert ImapSettings().trace == "lemonade-media"
     assert not ImapSettings().cleartext_login

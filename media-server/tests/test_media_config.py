@@ -1,4 +1,4 @@
-"""Settings as texts: what is read and what is refused."""
+"""Settings that are read from text, and the texts that are refused."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_listen_address_is_one_that_callers_can_reach() -> None:
             listen_address(text)
 
 
-def test_folder_is_there(tmp_path: Path) -> None:
+def test_existing_folder_accepts_folders_only(tmp_path: Path) -> None:
     assert existing_folder(str(tmp_path)) == tmp_path
     (tmp_path / "file").touch()
     for text in ("", str(tmp_path / "file"), str(tmp_path / "gone")):

@@ -1,4 +1,4 @@
-"""Ten thousand calls leave nothing behind: user agent and media server in memory, against octets written by hand."""
+"""Ten thousand calls leave no memory in use: user agent and media server in memory, with hand-written octets."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import random
 import sys
 from dataclasses import replace
 
-from lemonade_media.commands import Command, OpenMedia, PlayMedia, StartFetch
-from lemonade_media.core import ACCEPTED, MediaServer
-from lemonade_media.decode import EncodedMedia
-from lemonade_media.limits import Limits
-from lemonade_media.replay import CALLER, CONFIG, SERVER
+from lemonade_media.calls.commands import Command, OpenMedia, PlayMedia, StartFetch
+from lemonade_media.calls.core import ACCEPTED, MediaServer
+from lemonade_media.calls.limits import Limits
+from lemonade_media.fetch.decode import EncodedMedia
+from lemonade_media.testing import CALLER, CONFIG, SERVER
 from lemonade_wire.sdp.codec import PCMU
 from lemonade_wire.sdp.offer import make_offer
 from lemonade_wire.sip.event import SendDatagram
 from lemonade_wire.sip.netann import AnnouncementUri
-from lemonade_wire.sip.session import TIMER
+from lemonade_wire.sip.session_timer import TIMER
 from lemonade_wire.sip.settings import UaSettings
 from lemonade_wire.sip.ua import UserAgent
 
@@ -32,7 +32,7 @@ HEAD = (
 
 
 class Calls:
-    """Callers of every kind, one after the other."""
+    """Makes calls of every kind, one after the other."""
 
     def __init__(self) -> None:
         settings = UaSettings(SERVER, accept=ACCEPTED, supported=(TIMER,))
@@ -93,7 +93,7 @@ class Calls:
         return self.settle()
 
     def settle(self) -> str:
-        """Carry out what is wanted; returns the last message that went out."""
+        """Carry out the commands; returns the last message that was sent."""
         self.done.clear()
         while (events := self.ua.events()) or (commands := self.server.commands()):
             for event in events:
@@ -125,7 +125,7 @@ class Calls:
 
 
 def held() -> tuple[int, int]:
-    """Return how many objects there are that may hold others, and their octets: one more reference is seen, too."""
+    """Return the number of objects that can hold others, and their octets, which show one more reference as well."""
     objects = gc.get_objects()
     return len(objects), sum(map(sys.getsizeof, objects))
 

@@ -1,4 +1,4 @@
-"""The INVITEs of RFC 4475 and RFC 5118 that a user agent offers, asked of the media server's ivr service."""
+"""The INVITEs of RFC 4475 and RFC 5118 that the user agent accepts, sent to the media server."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lemonade_media.replay import CALLER, Replay
+from lemonade_media.testing import CALLER, Replay
 
 TORTURE = Path(__file__).parents[2] / "wire" / "tests" / "torture"
 
@@ -26,8 +26,8 @@ TORTURE = Path(__file__).parents[2] / "wire" / "tests" / "torture"
         ("rfc5118/ipv4-mapped-ipv6", b"user", 488, 488),
     ],
 )
-def test_answers(name: str, user: bytes, other: int, ivr: int) -> None:
-    """As it is, to a user that is no service of ours; and with ivr for its user."""
+def test_torture_invites_get_their_statuses_from_the_media_server(name: str, user: bytes, other: int, ivr: int) -> None:
+    """Each is sent unchanged, to a user that is no service, and with `ivr` as the user."""
     data = (TORTURE / f"{name}.dat").read_bytes()
     for asked, status in ((data, other), (data.replace(b"sip:" + user, b"sip:ivr", 1), ivr)):
         replay = Replay()

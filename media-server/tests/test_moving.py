@@ -1,4 +1,4 @@
-"""Calls moved to another service by a re-INVITE with another service indicator (RFC 5022 section 3), in memory."""
+"""Re-INVITEs that move a call to another service by its service indicator (RFC 5022 section 3), in memory."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ from collections.abc import Callable
 
 import pytest
 
-from lemonade_media.commands import AbortFetch, ChangeStream, CloseMedia, PlayMedia, StartFetch, StopMedia
-from lemonade_media.decode import EncodedMedia
-from lemonade_media.failures import Failure, FailureKind
-from lemonade_media.faults import MoveIgnored
-from lemonade_media.replay import CALLER, Replay
+from lemonade_media.calls.commands import AbortFetch, CloseMedia, ModifyStream, PlayMedia, StartFetch, StopMedia
+from lemonade_media.calls.failures import Failure, FailureKind
+from lemonade_media.faults.calls import MOVE_IGNORED
+from lemonade_media.fetch.decode import EncodedMedia
+from lemonade_media.testing import CALLER, Replay
 from lemonade_wire.faults import Fault
 from lemonade_wire.mscml.document import CONTENT_TYPE, parse_document, write_document
-from lemonade_wire.mscml.request import Audio, Play, Prompt
-from lemonade_wire.mscml.response import Response as MscmlResponse
+from lemonade_wire.mscml.messages import Audio, MscmlResponse, PlayRequest, Prompt
 from lemonade_wire.sdp.codec import PCMA, PCMU, Codec
 from lemonade_wire.sdp.offer import make_offer
 from lemonade_wire.sip.event import ByeReceived, CallEnded, InfoReceived, ReinviteAnswered, RequestAnswered
-from lemonade_wire.sip.message import Response
+from lemonade_wire.sip.message import SipResponse
 from lemonade_wire.sip.netann import AnnouncementUri
 from lemonade_wire.sip.uri import SipUri
 
@@ -32,20 +31,15 @@ GONE = Failure(FailureKind.NOT_FOUND, "gone")
 
 
 class Talk:
-    """A confirmed call. What SECOND brings, waits for `brought` where `waits`."""
+    """A confirmed call. With `waits`, the fetch of SECOND waits for `brought`."""
 
     def __init__(
         self, uri: SipUri, second: Failure | None = None, *, waits: bool = False, fault: Fault | None = None
     ) -> None:
         self.second, self.waits = second, waits
-        self.sent: list[bytes] = []
-        self.replay = Replay(fetch=self._fetch, deliver=self._deliver, fault=fault)
+        self.replay = Replay(fetch=self._fetch, fault=fault)
         self.call = self.replay.invite(uri, bytes(make_offer("192.0.2.3", 20000, [PCMU, PCMA])))
         self.jobs: list[StartFetch] = []
-
-    def _deliver(self, data: bytes) -> bool:
-        self.sent.append(data)
-        return True
 
     def _fetch(self, command: StartFetch) -> EncodedMedia | Failure | None:
         media = EncodedMedia(command.law, bytes(96000), command.plan.url)
@@ -56,15 +50,15 @@ class Talk:
             return None
         return self.second or media
 
-    def move(self, uri: SipUri, port: int = 20000, codecs: tuple[Codec, ...] = (PCMU, PCMA)) -> Response | None:
-        """Send a re-INVITE to a service; returns its answer, None where there is none yet."""
+    def move(self, uri: SipUri, port: int = 20000, codecs: tuple[Codec, ...] = (PCMU, PCMA)) -> SipResponse | None:
+        """Send a re-INVITE to a service; returns its status, None if there is no answer yet."""
         offer = make_offer("192.0.2.3", port, codecs, version=2)
         self.replay.caller.reinvite(self.call, bytes(offer), now=self.replay.now, uri=uri)
         self.replay.settle()
         return self.answer
 
     @property
-    def answer(self) -> Response | None:
+    def answer(self) -> SipResponse | None:
         answers = [event.response for event in self.replay.heard if isinstance(event, ReinviteAnswered)]
         return answers[-1] if answers else None
 
@@ -73,8 +67,8 @@ class Talk:
         return self.answer.status if self.answer else None
 
     def play(self, url: str = FIRST) -> int:
-        """Have something played by MSCML; returns the status of the INFO."""
-        body = write_document(Play(Prompt((Audio(url),)), id="1"))
+        """Send `<play>` by INFO; returns the status of the INFO."""
+        body = write_document(PlayRequest(Prompt((Audio(url),)), id="1"))
         self.replay.caller.info(self.call, body, CONTENT_TYPE, now=self.replay.now)
         self.replay.settle()
         answered = [event for event in self.replay.heard if isinstance(event, RequestAnswered)][-1]
@@ -82,20 +76,20 @@ class Talk:
         return answered.response.status
 
     def brought(self) -> None:
-        """Bring what is waited for."""
+        """Complete the fetch that waits."""
         for command in self.jobs:
             media = EncodedMedia(command.law, bytes(96000), command.plan.url)
             self.replay.server.fetched(command.job, media, self.replay.now)
         self.replay.settle()
 
     def stopped(self) -> None:
-        """The player says that it stopped."""
+        """Report that the player stopped."""
         (call,) = {command.call for command in self.replay.commands if isinstance(command, PlayMedia)}
         self.replay.server.playing_ended(call, 1000, 1000, self.replay.now)
         self.replay.settle()
 
     def responses(self) -> list[tuple[str, str | None]]:
-        """Answer the INFOs that came; returns what they told."""
+        """Answer the INFO requests that came; returns the MSCML responses in them."""
         told = [event for event in self.replay.heard if isinstance(event, InfoReceived)]
         for event in told:
             self.replay.caller.respond(event.transaction, 200, now=self.replay.now)
@@ -106,7 +100,7 @@ class Talk:
     @property
     def did(self) -> list[str]:
         """What was commanded that is heard."""
-        kinds = (PlayMedia, StopMedia, ChangeStream, AbortFetch, CloseMedia)
+        kinds = (PlayMedia, StopMedia, ModifyStream, AbortFetch, CloseMedia)
         return [
             f"play {command.media[0].key.partition(';UID=')[2][0]}"
             if isinstance(command, PlayMedia)
@@ -116,7 +110,7 @@ class Talk:
         ]
 
 
-def test_from_ivr_to_an_announcement() -> None:
+def test_a_call_moves_from_ivr_to_an_announcement() -> None:
     talk = Talk(IVR)
     answer = talk.move(ANNC)
     assert answer is not None
@@ -129,7 +123,7 @@ def test_from_ivr_to_an_announcement() -> None:
     assert talk.replay.server.idle
 
 
-def test_from_an_announcement_to_ivr() -> None:
+def test_a_call_moves_from_an_announcement_to_ivr() -> None:
     talk = Talk(ANNC)
     assert talk.play(SECOND) == 488
     answer = talk.move(IVR)
@@ -144,13 +138,13 @@ def test_from_an_announcement_to_ivr() -> None:
     assert talk.responses() == [("play", "EOF")]
 
 
-def test_the_fault_that_ignores_a_move_says_otherwise() -> None:
-    talk = Talk(ANNC, fault=MoveIgnored())
+def test_fault_move_ignored() -> None:
+    talk = Talk(ANNC, fault=MOVE_IGNORED)
     assert [talk.move(IVR), talk.status] == [talk.answer, 200]
     assert (talk.did, talk.play(SECOND)) == (["play 1"], 488)
 
 
-def test_to_another_announcement_and_back() -> None:
+def test_a_call_moves_to_another_announcement_and_back() -> None:
     talk = Talk(ANNC)
     assert [talk.move(OTHER), talk.status] == [talk.answer, 200]
     assert talk.did == ["play 1", "StopMedia", "play 2"]
@@ -169,7 +163,7 @@ def test_a_reinvite_to_the_same_service_moves_nothing(uri: SipUri) -> None:
     assert talk.replay.log.count("StartFetch") == 1
 
 
-def test_ivr_stays_ivr() -> None:
+def test_a_reinvite_to_ivr_leaves_an_ivr_call_as_it_is() -> None:
     talk = Talk(IVR)
     talk.play()
     talk.move(SipUri.parse("sip:IVR@192.0.2.2"))
@@ -177,7 +171,7 @@ def test_ivr_stays_ivr() -> None:
     assert talk.did == ["play 1"]
 
 
-def test_the_response_to_what_ran_comes_before_the_answer() -> None:
+def test_the_response_to_the_running_request_comes_before_the_answer() -> None:
     talk = Talk(IVR)
     talk.play()
     assert talk.move(OTHER) is None
@@ -213,7 +207,7 @@ def test_a_move_that_is_refused_leaves_everything_as_it_was(start: SipUri, uri: 
     assert talk.responses() == ([] if start is ANNC else [("play", "EOF")])
 
 
-def test_a_codec_that_is_not_there_refuses_the_move_before_anything_is_fetched() -> None:
+def test_no_common_codec_refuses_the_move_before_any_fetch() -> None:
     talk = Talk(IVR)
     talk.move(ANNC, codecs=(Codec("G729", 8000),))
     assert talk.status == 488
@@ -224,7 +218,7 @@ def test_media_go_where_the_offer_that_moves_says_in_its_codec() -> None:
     talk = Talk(ANNC)
     talk.move(OTHER, port=20010, codecs=(PCMA,))
     assert talk.status == 200
-    change = next(command for command in talk.replay.commands if isinstance(command, ChangeStream))
+    change = next(command for command in talk.replay.commands if isinstance(command, ModifyStream))
     assert (change.port, change.payload_type) == (20010, 8)
     played = [command for command in talk.replay.commands if isinstance(command, PlayMedia)][-1]
     assert played.media[0].law == "PCMA"
@@ -232,7 +226,7 @@ def test_media_go_where_the_offer_that_moves_says_in_its_codec() -> None:
 
 def test_without_an_offer_the_answer_comes_with_the_ack() -> None:
     talk = Talk(IVR)
-    ack = next(data for data in talk.sent if data.startswith(b"ACK")).decode().partition("Content-Length")[0]
+    ack = next(data for data in talk.replay.sent if data.startswith(b"ACK")).decode().partition("Content-Length")[0]
     head = ack.replace("branch=z9hG4bK", "branch=z9hG4bKx").replace("CSeq: 1 ACK", "CSeq: 2 {}")
     head = head.replace("ACK sip:ivr@192.0.2.2:5060", f"{{}} {ANNC}")
     answer = bytes(make_offer("192.0.2.3", 20020, [PCMA], version=3))
@@ -241,10 +235,10 @@ def test_without_an_offer_the_answer_comes_with_the_ack() -> None:
         octets = f"{head.format(method, method)}{more}Content-Length: {len(body)}\r\n\r\n".encode() + body
         talk.replay.callee.datagram_received(octets, CALLER, talk.replay.now)
         talk.replay.settle()
-        assert talk.did == ([] if method == "INVITE" else ["ChangeStream", "play 1"])
+        assert talk.did == ([] if method == "INVITE" else ["ModifyStream", "play 1"])
 
 
-def test_what_is_asked_of_the_former_service_meanwhile_is_stopped_too() -> None:
+def test_a_request_to_the_former_service_during_a_move_is_stopped_too() -> None:
     talk = Talk(IVR, waits=True)
     talk.move(OTHER)
     talk.play()
@@ -257,7 +251,7 @@ def test_what_is_asked_of_the_former_service_meanwhile_is_stopped_too() -> None:
 
 
 def cancelled(talk: Talk) -> None:
-    invite = [data for data in talk.sent if data.startswith(b"INVITE")][-1]
+    invite = [data for data in talk.replay.sent if data.startswith(b"INVITE")][-1]
     head = invite.partition(b"\r\nContent-Type")[0].replace(b"INVITE", b"CANCEL")
     talk.replay.callee.datagram_received(head + b"\r\nContent-Length: 0\r\n\r\n", CALLER, talk.replay.now)
     talk.replay.settle()
@@ -274,7 +268,7 @@ def shut_down(talk: Talk) -> None:
 
 
 @pytest.mark.parametrize("end", [cancelled, hung_up, shut_down, Talk.stopped])
-def test_what_ends_before_the_move_aborts_its_fetch(end: Callable[[Talk], None]) -> None:
+def test_the_end_of_a_call_or_reinvite_aborts_the_fetch_of_the_move(end: Callable[[Talk], None]) -> None:
     talk = Talk(ANNC, waits=True)
     talk.move(OTHER)
     end(talk)
@@ -288,7 +282,7 @@ def test_what_ends_before_the_move_aborts_its_fetch(end: Callable[[Talk], None])
         assert talk.replay.server.idle, "it was as it had been, and hangs up"
 
 
-def test_moves_make_no_call_longer() -> None:
+def test_a_move_does_not_extend_the_longest_duration_of_a_call() -> None:
     talk = Talk(IVR)
     for number in range(1, 5):
         talk.replay.advance(3600 - (number == 4))

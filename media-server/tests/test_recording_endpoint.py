@@ -1,4 +1,4 @@
-"""Recordings with real files and the real thread: told once, kept when the call ends, an error without a disk."""
+"""Recordings with real files and the real thread: each is reported once and kept when its call ends; disk errors."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock, deferLater
 from twisted.trial.unittest import TestCase
 
-from lemonade_media.caller import Caller
-from lemonade_media.commands import RecordMedia
-from lemonade_media.faults import LosesSpeech
-from lemonade_media.recording_endpoint import RecordingEndpoint
-from lemonade_media.service import RecordingEnd
-from lemonade_wire.redact import Redactor
+from lemonade_media.calls.commands import RecordMedia
+from lemonade_media.faults.rtp import LOSES_SPEECH
+from lemonade_media.recording.endpoint import RecordingEndpoint
+from lemonade_media.rtp.receiver import RtpReceiver
+from lemonade_media.services.service import RecordingEnd
+from lemonade_wire.redaction import Redactor
 from lemonade_wire.sdp.codec import PCMU, Codec
 from lemonade_wire.trace import Trace
 
@@ -36,10 +36,10 @@ def packet(number: int) -> bytes:
 
 
 class Timed(Clock):
-    """A clock of the test's own beside the reactor's threads."""
+    """A clock that the test moves, with the threads of the real reactor."""
 
     def callFromThread(self, *call: Any, **more: Any) -> None:  # noqa: N802, ANN401  Twisted's name
-        reactor.callFromThread(*call, **more)  # type: ignore[attr-defined]
+        reactor.callFromThread(*call, **more)
 
 
 class TestRecordingEndpoint(TestCase):
@@ -51,7 +51,7 @@ class TestRecordingEndpoint(TestCase):
     def setUp(self) -> None:
         self.sink = io.StringIO()
         self.told: Deferred[tuple[Any, ...]] = Deferred()
-        self.caller = Caller("a@caller", PEER[0], CODECS)
+        self.caller = RtpReceiver("a@caller", PEER[0], CODECS)
         self.clock = Timed()
         self.endpoint = RecordingEndpoint(self.clock, Trace("media", self.sink, Redactor("s")), self.note)
         self.addCleanup(lambda: Deferred.fromCoroutine(self.endpoint.finish()))
@@ -72,7 +72,7 @@ class TestRecordingEndpoint(TestCase):
         events = [json.loads(line) for line in self.sink.getvalue().splitlines()]
         return [(event["state"], event["call"], event.get("why")) for event in events]
 
-    async def test_a_limit_ends_it_with_what_was_said(self) -> None:
+    async def test_a_limit_ends_a_recording_and_keeps_it(self) -> None:
         self.start(limit_ms=60)
         self.say(2)
         self.clock.advance(0.4)
@@ -81,7 +81,7 @@ class TestRecordingEndpoint(TestCase):
         assert self.caller.recorder is None
         assert self.states == [("recording", "a@caller", None), ("recorded", "a@caller", "limit")]
 
-    async def test_a_stop_ends_it_at_once(self) -> None:
+    async def test_a_stop_ends_a_recording_at_once(self) -> None:
         self.start()
         self.say(3)
         self.clock.advance(1)
@@ -93,7 +93,7 @@ class TestRecordingEndpoint(TestCase):
         self.endpoint.stop("a")  # nothing runs
 
     async def test_speech_that_a_fault_loses_is_silence(self) -> None:
-        self.endpoint = RecordingEndpoint(self.clock, Trace("media", None, Redactor("s")), self.note, LosesSpeech())
+        self.endpoint = RecordingEndpoint(self.clock, Trace("media", None, Redactor("s")), self.note, LOSES_SPEECH)
         self.start(limit_ms=240)
         self.say(12)
         self.clock.advance(0.6)
@@ -109,11 +109,11 @@ class TestRecordingEndpoint(TestCase):
         assert os.listdir(self.folder) == ["a.wav"]
         assert self.path.read_bytes() == b"old"
 
-    async def test_an_immediate_end_is_told_too(self) -> None:
+    async def test_an_immediate_end_is_reported_too(self) -> None:
         self.start(limit_ms=0)
         assert await self.told == ("a", 0.0, HEAD, "limit")
 
-    async def test_what_is_recorded_when_a_call_ends_is_kept_and_told_to_nobody(self) -> None:
+    async def test_a_recording_at_the_end_of_a_call_is_kept_and_not_reported(self) -> None:
         self.start()
         self.say(3)
         self.endpoint.close("a")
@@ -122,13 +122,13 @@ class TestRecordingEndpoint(TestCase):
         assert not self.told.called
         assert self.states[-1] == ("recorded", "a@caller", "stopped")
 
-    async def test_the_end_of_the_server_waits_for_what_is_to_be_written(self) -> None:
+    async def test_the_end_of_the_server_waits_for_unfinished_writes(self) -> None:
         self.start()
         self.say(3)
         await self.endpoint.finish()
         assert LOUD * 3 in self.path.read_bytes()
 
-    async def test_where_nothing_can_be_written_it_is_an_error(self) -> None:
+    async def test_a_file_that_cannot_be_created_ends_the_recording_with_an_error(self) -> None:
         self.start(path=self.folder / "none" / "a.wav")
         assert await self.told == ("a", 0.0, 0, "error")
         assert self.caller.recorder is None
@@ -138,7 +138,7 @@ class TestRecordingEndpoint(TestCase):
         self.endpoint.stop("a")
         assert await self.told == ("a", 0.0, 0, "error")
 
-    async def test_appending(self) -> None:
+    async def test_a_recording_is_appended_to_an_existing_file(self) -> None:
         for size in (HEAD + 480, HEAD + 960):
             self.told = Deferred()
             self.start(limit_ms=60, append=True)
@@ -146,8 +146,8 @@ class TestRecordingEndpoint(TestCase):
             self.clock.advance(0.4)
             assert await self.told == ("a", 60.0, size, "limit")
 
-    async def test_a_stuck_disk_ends_recordings_and_lets_none_begin(self) -> None:
-        os.mkfifo(self.path)  # to read it, which appending does, is to wait until somebody writes
+    async def test_a_stuck_disk_ends_recordings_and_fails_new_ones(self) -> None:
+        os.mkfifo(self.path)  # appending reads the file first, which blocks for a pipe until it is written to
         self.start(append=True)
         for _ in range(100):
             self.clock.advance(0.1)
@@ -158,7 +158,7 @@ class TestRecordingEndpoint(TestCase):
         assert self.caller.recorder is None
         self.told = Deferred()
         self.start(path=self.folder / "b.wav")
-        assert not self.told.called  # whoever began it is not waiting yet
+        assert not self.told.called  # the error is reported after `start` has returned
         self.clock.advance(0)
         assert await self.told == ("a", 0.0, 0, "error")
         assert not self.clock.getDelayedCalls()
@@ -167,7 +167,7 @@ class TestRecordingEndpoint(TestCase):
         assert os.listdir(self.folder) == ["a.wav"]
         assert self.caller.recorder is None
 
-    async def test_the_end_of_the_server_waits_for_no_stuck_disk(self) -> None:
+    async def test_the_end_of_the_server_does_not_wait_for_a_stuck_disk(self) -> None:
         os.mkfifo(self.path)
         self.start(append=True)
         ending = Deferred.fromCoroutine(self.endpoint.finish())
@@ -178,7 +178,7 @@ class TestRecordingEndpoint(TestCase):
         assert [thread.daemon for thread in threading.enumerate() if "recordings" in thread.name] == [True]
         self.path.open("wb").close()  # the disk goes on
 
-    async def test_when_the_disk_goes_on_recordings_do(self) -> None:
+    async def test_recordings_work_again_when_the_disk_does(self) -> None:
         os.mkfifo(self.path)
         self.start(append=True)
         self.clock.advance(20)
@@ -186,7 +186,7 @@ class TestRecordingEndpoint(TestCase):
         assert (await self.told)[3] == "error"
         self.path.open("wb").close()
         while self.endpoint.busy:
-            await deferLater(reactor, 0.01)  # type: ignore[arg-type]  a reactor of the running kind
+            await deferLater(reactor, 0.01)
         self.told = Deferred()
         self.start(path=self.folder / "b.wav", limit_ms=0)
         assert await self.told == ("a", 0.0, HEAD, "limit")

@@ -1,4 +1,4 @@
-"""The file of a recording, read by Python's and FFmpeg's readers of WAV; whole, or not there."""
+"""The files of recordings by their URLs, and the URLs that are refused."""
 
 from __future__ import annotations
 
@@ -12,9 +12,86 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from lemonade_media.recording_file import RecordingFile, sweep
+from lemonade_media.recording.file import RecordingFile, RecordingRefusedError, recording_path, sweep
+from lemonade_wire.mscml.messages import PlayRecordRequest
 from lemonade_wire.rtp.g711 import decode_ulaw
+
+FOLDER = Path("/srv/recordings")
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("file:///a.wav", "a.wav"),
+        ("file:///rec/a.WAV", "rec/a.WAV"),
+        ("FILE://localhost/a.wav", "a.wav"),
+        ("file:/a.wav", "a.wav"),
+        ("file:////nfs.example.com/rec/name.wav", "nfs.example.com/rec/name.wav"),  # RFC 5022, figure 19
+        ("file:///a%2Db.wav", "a-b.wav"),
+        ("file:///greeting", "greeting"),
+    ],
+)
+def test_a_file_below_the_folder(url: str, name: str) -> None:
+    assert recording_path(FOLDER, PlayRecordRequest(url)) == FOLDER / name
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [
+        ("http://host/a.wav", 400),
+        ("a.wav", 400),
+        ("file:a.wav", 400),
+        ("file://host/a.wav", 400),
+        ("file:///", 400),
+        ("", 400),
+        ("file:///../a.wav", 403),
+        ("file:///x/../../a.wav", 403),
+        ("file:///%2e%2e/a.wav", 403),
+        ("file:///x%2f..%2fa.wav", 403),
+        ("file:///..%5ca.wav", 403),
+        ("file:///.hidden.wav", 403),
+        ("file:///-rf.wav", 403),
+        ("file:///a b.wav", 403),
+        ("file:///a\n.wav", 403),
+        ("file:///a%00.wav", 403),
+        ("file:///%252e.wav", 403),
+        ("file:///" + "x/" * 9 + "a.wav", 403),
+        ("file:///" + "x" * 101, 403),
+        ("file:///a.ulaw", 415),
+        ("file:///a.3gp", 415),
+    ],
+)
+def test_urls_that_are_refused_and_their_codes(url: str, code: int) -> None:
+    with pytest.raises(RecordingRefusedError) as caught:
+        recording_path(FOLDER, PlayRecordRequest(url))
+    assert caught.value.code == code
+
+
+def test_without_a_folder_every_recording_is_refused() -> None:
+    with pytest.raises(RecordingRefusedError, match="403 Forbidden"):
+        recording_path(None, PlayRecordRequest("file:///a.wav"))
+
+
+@pytest.mark.parametrize("encoding", ["alaw", "msgsm"])
+def test_other_encodings_are_refused(encoding: str) -> None:
+    with pytest.raises(RecordingRefusedError, match="415 Unsupported Media"):
+        recording_path(FOLDER, PlayRecordRequest("file:///a.wav", encoding=encoding))
+    assert recording_path(FOLDER, PlayRecordRequest("file:///a.wav", encoding="ulaw"))
+
+
+@given(st.text("a./%2eEfF5cC\\:", max_size=30) | st.text(max_size=30))
+def test_every_path_is_below_the_folder(text: str) -> None:
+    try:
+        path = recording_path(FOLDER, PlayRecordRequest(f"file:///{text}"))
+    except RecordingRefusedError:
+        return
+    assert path.is_relative_to(FOLDER)
+    assert ".." not in path.parts
+    assert path != FOLDER
+
 
 SOUND = bytes(range(256)) * 20
 
@@ -43,10 +120,11 @@ def heard(path: Path) -> np.ndarray:
     with av.open(str(path)) as container:
         frames = [frame.to_ndarray() for frame in container.decode(audio=0)]
         assert container.streams.audio[0].rate == 8000
-    return np.concatenate(frames, axis=1)[0]
+    samples: np.ndarray = np.concatenate(frames, axis=1)[0]
+    return samples
 
 
-def test_every_octet_of_the_file(tmp_path: Path) -> None:
+def test_the_file_is_wav_octet_by_octet(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     assert write(path, SOUND[:5]) == 64
     assert path.read_bytes() == head(5) + SOUND[:5] + b"\0"
@@ -58,7 +136,7 @@ def test_ffmpeg_reads_it(tmp_path: Path) -> None:
     assert (heard(tmp_path / "a.wav") == decode_ulaw(SOUND)).all()
 
 
-def test_an_end_that_is_not_wanted_is_cut_off(tmp_path: Path) -> None:
+def test_finish_cuts_the_sound_to_its_length(tmp_path: Path) -> None:
     assert write(tmp_path / "a.wav", SOUND, count=100) == 158
     assert (tmp_path / "a.wav").read_bytes() == head(100) + SOUND[:100]
 
@@ -96,7 +174,7 @@ def test_appending_goes_on_where_the_file_ended(tmp_path: Path) -> None:
         b"RIFF\0\0\0\0WAVEfmt " + struct.pack("<IHHIIHH", 16, 7, 2, 8000, 16000, 2, 8) + b"data\4\0\0\0abcd",
     ],
 )
-def test_what_is_no_recording_is_not_appended_to_and_stays(tmp_path: Path, there: bytes) -> None:
+def test_a_file_that_is_no_mu_law_wav_is_not_appended_to_and_stays(tmp_path: Path, there: bytes) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(there)
     with pytest.raises(OSError, match=r"a\.wav"):
@@ -112,7 +190,7 @@ def test_a_discarded_recording_leaves_nothing(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+def test_a_missing_folder_raises_os_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file"):
         RecordingFile(tmp_path / "none" / "a.wav")
 
@@ -121,7 +199,7 @@ def test_a_killed_writer_leaves_the_old_file_whole(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     write(path, SOUND)
     program = (
-        "import sys, time; from pathlib import Path; from lemonade_media.recording_file import RecordingFile\n"
+        "import sys, time; from pathlib import Path; from lemonade_media.recording.file import RecordingFile\n"
         "file = RecordingFile(Path(sys.argv[1])); file.write(bytes(100000))\n"
         "print('written', flush=True); time.sleep(60)"
     )
@@ -132,10 +210,10 @@ def test_a_killed_writer_leaves_the_old_file_whole(tmp_path: Path) -> None:
     assert path.read_bytes() == head(len(SOUND)) + SOUND
 
 
-def test_what_a_kill_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
+def test_sweep_removes_files_of_killed_servers_and_no_others(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     code = (
-        "import os, signal, sys\nfrom pathlib import Path\nfrom lemonade_media.recording_file import RecordingFile\n"
+        "import os, signal, sys\nfrom pathlib import Path\nfrom lemonade_media.recording.file import RecordingFile\n"
         "file = RecordingFile(Path(sys.argv[1]))\nfile.write(b'x' * 70000)\nos.kill(os.getpid(), signal.SIGKILL)\n"
     )
     for name in ("a.wav", "deep/b.wav"):

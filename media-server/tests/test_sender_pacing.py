@@ -1,35 +1,26 @@
-"""The sender's packets against the clock: no burst, none early, and one timeline, with explicit times."""
+"""The times of the sender's packets: no burst, none early, and timestamps that follow the time."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lemonade_media.sender.protocol import Finished, Stopped
-from lemonade_wire.rtp.packet import RtpPacket
-
-if TYPE_CHECKING:
-    from tests.conftest import Bench
-
-
-def steps(packets: list[RtpPacket]) -> list[tuple[int, int]]:
-    return [((b.sequence - a.sequence) % 2**16, (b.timestamp - a.timestamp) % 2**32) for a, b in pairwise(packets)]
+from lemonade_media.rtp.sender.protocol import ContentFinished, ContentStopped
+from lemonade_media.testing.sender_bench import Bench, steps
 
 
 def burst(times: list[float]) -> int:
-    """The greatest number of packets within 5 ms."""
+    """Return the greatest number of packets within 5 ms."""
     return max(sum(0 <= other - time <= 0.005 for other in times) for time in times)
 
 
 @pytest.mark.parametrize("stall", [0.03, 0.1, 0.5, 0.999, 1.5])
-def test_no_burst_after_a_stall_and_none_early(make_bench: type[Bench], stall: float) -> None:
-    bench = make_bench()
+def test_no_burst_after_a_stall_and_none_early(stall: float) -> None:
+    bench = Bench()
     bench.play()
     bench.run(1.0)
     bench.stall(stall)
@@ -54,8 +45,8 @@ def test_no_burst_after_a_stall_and_none_early(make_bench: type[Bench], stall: f
         assert sum(packet.marker for packet in bench.packets()) == 2
 
 
-def test_the_mean_rate_holds_under_jittery_waking(make_bench: type[Bench]) -> None:
-    bench = make_bench(start=77.7777)
+def test_the_mean_rate_holds_under_jittery_waking() -> None:
+    bench = Bench(start=77.7777)
     bench.play()
     rng = np.random.default_rng(1)
     while bench.now < 77.7777 + 9:
@@ -66,8 +57,8 @@ def test_the_mean_rate_holds_under_jittery_waking(make_bench: type[Bench]) -> No
     assert burst(bench.times()) <= 2
 
 
-def test_five_hundred_streams_are_spread_over_the_milliseconds(make_bench: type[Bench]) -> None:
-    bench = make_bench(streams=500)
+def test_five_hundred_streams_are_spread_over_the_milliseconds() -> None:
+    bench = Bench(streams=500)
     for stream in range(500):
         bench.play(stream)
     bench.run(0.0999)
@@ -81,8 +72,8 @@ def test_five_hundred_streams_are_spread_over_the_milliseconds(make_bench: type[
 
 
 @pytest.mark.parametrize("ptime", [10, 30, 40, 60])
-def test_other_packet_times(make_bench: type[Bench], ptime: int) -> None:
-    bench = make_bench(ptime_ms=ptime)
+def test_other_packet_times(ptime: int) -> None:
+    bench = Bench(ptime_ms=ptime)
     bench.play(limit_ms=1200)
     bench.run(2)
     assert len(bench.sent) == 1200 // ptime
@@ -90,8 +81,8 @@ def test_other_packet_times(make_bench: type[Bench], ptime: int) -> None:
     assert np.allclose(np.diff(bench.times()), ptime / 1000)
 
 
-def test_the_faults_reset_the_timestamp_and_burst(make_bench: type[Bench]) -> None:
-    bench = make_bench(reset_on_seek=1)
+def test_the_faults_reset_the_timestamp_and_burst() -> None:
+    bench = Bench(reset_on_seek=1)
     bench.play()
     bench.run(1)
     first = bench.packets()[0].timestamp
@@ -100,7 +91,7 @@ def test_the_faults_reset_the_timestamp_and_burst(make_bench: type[Bench]) -> No
     bench.run(0.1)
     assert bench.packets()[sent].timestamp == first
     assert {sequence for sequence, _ in steps(bench.packets())} == {1}
-    bench = make_bench(burst=5)
+    bench = Bench(burst=5)
     bench.play(limit_ms=1000)
     bench.run(2)
     assert burst(bench.times()) == 5
@@ -123,8 +114,8 @@ ACTIONS = st.lists(
 @settings(max_examples=60, deadline=None)
 @given(ACTIONS)
 @example([("play", 0), ("stall", 0.1875), ("run", 0.25)])  # woken within a millisecond
-def test_whatever_happens_the_timeline_is_the_clock(make_bench: type[Bench], actions: list[tuple[str, float]]) -> None:
-    bench = make_bench()
+def test_whatever_happens_the_timeline_is_the_clock(actions: list[tuple[str, float]]) -> None:
+    bench = Bench()
     plays = 0
     for name, value in actions:
         if name == "play":
@@ -140,7 +131,7 @@ def test_whatever_happens_the_timeline_is_the_clock(make_bench: type[Bench], act
             bench.run(value)
     bench.stop()
     bench.run(0.1)
-    assert sum(isinstance(event, Finished | Stopped) for event in bench.events) == plays
+    assert sum(isinstance(event, ContentFinished | ContentStopped) for event in bench.events) == plays
     if not bench.sent:
         return
     start, first = bench.times()[0], bench.packets()[0]

@@ -1,1 +1,1 @@
-"""The testbed proper: scenarios, runtimes, evidence, ladder, judge and reports."""
+"""The testbed: runs scenarios in a runtime, collects the evidence, judges it, and writes the reports."""

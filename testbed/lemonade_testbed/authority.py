@@ -1,8 +1,9 @@
-"""A test authority, and the certificates that it vouches for (RFC 5280; SIP names: RFC 5922).
+"""A certificate authority for tests, and the certificates that it issues (RFC 5280; SIP names: RFC 5922).
 
-Its key is never written: when its program ends nobody can issue in its name any more.
+The authority's private key stays in memory: after its program ends, no further certificate can be issued with it.
 
-Those of nodes are for TLS; those of users are for S/MIME (RFC 3261 section 23.1) and have RSA keys, for key transport.
+A node's certificate is for TLS and has an elliptic curve key. A user's certificate is for S/MIME (RFC 3261 section
+23.1) and has an RSA key, because bodies are encrypted with key transport.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 AUTHORITY = "ca.pem"
 LIFE = timedelta(days=3)
-_SKEW = timedelta(minutes=5)  # clocks of nodes differ
+_SKEW = timedelta(minutes=5)  # the clocks of nodes differ, so a certificate is valid from before its issue
 _LONGEST_NAME = 253
 _RSA_BITS = 2048
 _PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
@@ -31,7 +32,7 @@ _PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
 @dataclass(frozen=True)
 class Issued:
-    """A certificate and its key, in PEM."""
+    """A certificate and its private key, both in PEM."""
 
     certificate: bytes
     key: bytes
@@ -41,7 +42,7 @@ class Issued:
 
 
 class Authority:
-    """A certificate authority that lives as long as this object; `now` has a zone."""
+    """A certificate authority that exists as long as this object. Each `now` is a datetime with a time zone."""
 
     def __init__(self, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
         self._certificate = certificate
@@ -49,7 +50,7 @@ class Authority:
 
     @classmethod
     def make(cls, now: datetime) -> Self:
-        """Make an authority under a name that no other one has."""
+        """Make an authority with a new key and a common name with a random suffix, so that two never share a name."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = _common_name(f"lemonade test CA {secrets.token_hex(4)}")
         made = (
@@ -61,11 +62,15 @@ class Authority:
 
     @property
     def pem(self) -> bytes:
-        """The authority's certificate: what those who trust it are given."""
+        """The authority's own certificate in PEM, for the trust stores of the nodes."""
         return self._certificate.public_bytes(serialization.Encoding.PEM)
 
     def issue(self, names: Sequence[str], now: datetime) -> Issued:
-        """Vouch for a node under host names, addresses and `sip:` URIs; raises ValueError."""
+        """Issue a TLS certificate for a node.
+
+        `names` are host names, IP addresses and `sip:DOMAIN` URIs (RFC 5922); the first is the common name too. Raises
+        ValueError for any other name.
+        """
         alternatives = [_general_name(name) for name in names]
         key = ec.generate_private_key(ec.SECP256R1())
         made = self._builder(names[0], alternatives, key.public_key(), now)
@@ -73,7 +78,10 @@ class Authority:
         return self._sign(_for(made, _usage(signs=True), purposes), key)
 
     def issue_smime(self, users: Sequence[str], now: datetime) -> Issued:
-        """Vouch for a key that bodies are encrypted with, for users, `ivr@media.example.net`; raises ValueError."""
+        """Issue an S/MIME certificate with which SIP bodies are encrypted.
+
+        `users` are SIP users such as `ivr@media.example.net`. Raises ValueError for any other text.
+        """
         alternatives = [_user(name) for name in users]
         key = rsa.generate_private_key(65537, _RSA_BITS)
         made = self._builder(users[0], alternatives, key.public_key(), now)
@@ -98,11 +106,11 @@ class Authority:
 
 
 def keep(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
-    """Write files that their owner alone may read, into a folder that is made; returns them."""
+    """Write files with mode 0600 into a folder, which is made with mode 0700 if it is missing; returns their paths."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name, octets in files.items():
         with open(folder / name, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
-            os.fchmod(file.fileno(), 0o600)  # one that was there keeps its mode otherwise
+            os.fchmod(file.fileno(), 0o600)  # the opener's mode applies to a new file only
             file.write(octets)
     return [folder / name for name in files]
 

@@ -1,4 +1,4 @@
-"""The command `lemonade certs`: certificates for one run, and the test authority that vouches for them."""
+"""The command `lemonade certs`: makes a test authority and the certificates that it issues for one run."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ DEFAULT_NAMES = ("imap.example.com", "media.example.net")
 def write(
     folder: Path, wanted: Sequence[Sequence[str]], now: datetime, smime: Sequence[Sequence[str]] = ()
 ) -> list[Path]:
-    """Make an authority and a certificate for each list of names; returns the files, the authority's first.
+    """Make an authority and write it with one TLS certificate for each list of names in `wanted`.
 
-    `smime` are lists of users, for each of which a certificate for S/MIME is made. The first of its names is a
-    certificate's file name: `NAME.pem` and `NAME.key`. Raises UsageError where a name is wrong or an authority is there
-    already; then nothing is written.
+    `smime` holds lists of users; an S/MIME certificate is made for each list. The first name of a list is the name of
+    the certificate's files: `NAME.pem` and `NAME.key`. Returns the paths of the files, the authority's first. Raises
+    UsageError and writes nothing if a name is not valid, if two lists begin with the same name, or if the folder holds
+    an authority already.
     """
     if (folder / AUTHORITY).exists():
         raise UsageError(f"{folder / AUTHORITY} is there already: --out takes a folder without one")
@@ -41,7 +42,7 @@ def write(
 
 
 def add_command(command: Callable[..., argparse.ArgumentParser]) -> None:
-    """Add `lemonade certs`; `command` makes a sub-parser of a name, a function and a text."""
+    """Add `lemonade certs` to the command line; `command` makes a sub-parser of a name, a function and a help text."""
     added = command("certs", _certs, "make a test CA, and certificates that it vouches for")
     added.add_argument("--out", type=Path, required=True, metavar="DIR", help="a folder without a CA")
     added.add_argument(

@@ -1,4 +1,7 @@
-"""The clauses of both drafts, as `scenarios/clauses.yaml` lists them."""
+"""Reads the clauses: numbered requirements of the specifications, which arrows, checks and faults refer to.
+
+`scenarios/clauses.yaml` has those of the two drafts, `scenarios/rfc-clauses.yaml` those of the RFCs that they build on.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,23 @@ from lemonade_wire.script.yamltext import ListNode, MapNode, Node, TextNode, loa
 
 SHOULDS = frozenset({"SHOULD", "SHOULD NOT", "RECOMMENDED"})
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
-"""The folder of the project's own scenarios, beside the testbed."""
+"""The folder of the project's own scenarios."""
+DIAGRAMS = ("LS-2.9-1", "LS-2.9-2")
+"""The clauses on the order of messages: of the announcement service and of the IVR service.
+
+An arrow that names no clause observes one of these, and a message that no arrow expects breaks one of them.
+"""
 
 
 @dataclass(frozen=True)
 class Clause:
-    """One requirement: its section, the roles it binds, its level as the draft writes it, what it says in our words,
-    and how it is observed.
+    """One requirement of a specification.
+
+    `section` is where the document states it, and `roles` are the roles that it binds. `level` is its keyword as the
+    document writes it (`MUST`, `should`), or `text`, `example` or `diagram` for a description without a keyword. `says`
+    is the requirement in the project's own words, and `observed` says how a run shows whether it is met. `unobservable`
+    is the reason why no run can show that, and `planned` is what the testbed still lacks to judge it; both are empty
+    for a clause that is judged.
     """
 
     id: str
@@ -26,16 +39,23 @@ class Clause:
     level: str
     says: str
     observed: str
+    unobservable: str = ""
+    planned: str = ""
 
     @property
     def is_should(self) -> bool:
-        """Whether breaking it is `nonstrict` and not `fail`."""
+        """Whether the level is a SHOULD or RECOMMENDED: a breach is then `nonstrict` instead of `fail`."""
         return self.level in SHOULDS
 
 
 def load_clauses(path: Path | None = None) -> Mapping[str, Clause]:
-    """Read a file of clauses, by default the project's; raises ScriptError."""
-    return _load(path or SCENARIOS / "clauses.yaml")
+    """Read a file of clauses, or the project's two files if `path` is None; returns clauses by id.
+
+    Raises ScriptError if a file is not valid.
+    """
+    if path is not None:
+        return _load(path)
+    return {**_load(SCENARIOS / "clauses.yaml"), **_load(SCENARIOS / "rfc-clauses.yaml")}
 
 
 @lru_cache(maxsize=4)
@@ -53,6 +73,7 @@ def _clause(name: str, node: Node) -> Clause:
     if not isinstance(roles, ListNode):
         raise node.places["roles"].error(f"{name}: a list of roles is expected")
     texts = {key: _text(node, key) for key in ("section", "level", "says", "observed")}
+    texts |= {key: _text(node, key) for key in ("unobservable", "planned") if key in node.entries}
     return Clause(name, roles=tuple(role.text for role in roles.items if isinstance(role, TextNode)), **texts)
 
 

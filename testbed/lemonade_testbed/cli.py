@@ -1,8 +1,13 @@
-"""The `lemonade` command: 0 as expected, 1 a scenario failed, 2 usage, 3 environment, 4 contract, 5 nothing ran."""
+"""The `lemonade` command line: parses the arguments and carries out one sub-command.
+
+Exit codes: 0 every scenario ended as expected, 1 a scenario failed, 2 wrong usage, 3 the environment is broken, 4 a
+node broke the testbed's contract with nodes, 5 nothing ran; 128 and the signal's number after a signal.
+"""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,11 +17,13 @@ from rich.console import Console
 from lemonade_testbed import listing, playground
 from lemonade_testbed.capture.store import VIEWS
 from lemonade_testbed.certs import add_command as add_certs
+from lemonade_testbed.errors import ContractBroken, EnvironmentBroken
 from lemonade_testbed.evidence import EvidenceError
 from lemonade_testbed.faults import UnknownFaultError, known_faults, read_fault
-from lemonade_testbed.output import Output, judge_again, print_proofs
+from lemonade_testbed.output import Output, judge_again, print_proof_tally, print_proofs
 from lemonade_testbed.ownmail import why_unheard
-from lemonade_testbed.places import Places, UsageError
+from lemonade_testbed.places import Places, UsageError, tools_folder
+from lemonade_testbed.progress import tell, watched
 from lemonade_testbed.prove import prove, unnamed
 from lemonade_testbed.repeat import add_command as add_repeat
 from lemonade_testbed.run import (
@@ -33,23 +40,21 @@ from lemonade_testbed.run import (
     Job,
     overall,
 )
-from lemonade_testbed.runtime.base import ContractBroken, EnvironmentBroken
 from lemonade_testbed.runtime.choice import make_images, ready
 from lemonade_testbed.runtime.local import installed_programs
-from lemonade_testbed.runtime.world import ROLES
+from lemonade_testbed.scenario.model import Scenario
+from lemonade_testbed.scenario.world import ROLES
 from lemonade_testbed.signals import Interrupted
-from lemonade_testbed.speed.command import add_command as add_bench
+from lemonade_testbed.vendor_check.command import add_commands
 from lemonade_testbed.vendors.catalogue import MAIL_WAYS, chosen_vendors
-from lemonade_testbed.vendors.command import add_commands
 from lemonade_testbed.vendors.expected import see_expected
 from lemonade_testbed.vendors.prepare import ready_for_vendors
-from lemonade_testbed.watched import tell, watched
-from lemonade_wire.profile import PROFILES
+from lemonade_wire.profile import DRAFT_07, PROFILES
 from lemonade_wire.script import ScriptError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Carry out one command; returns its exit code."""
+    """Carry out the command of `argv` (by default of the process's arguments); returns its exit code."""
     options = _parser().parse_args(argv)
     try:
         code: int = options.command(options)
@@ -64,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _say(problem, EXIT_ENVIRONMENT)
     except ContractBroken as problem:
         return _say("\n    ".join((str(problem), *problem.log)), EXIT_CONTRACT)
-    except BrokenPipeError:  # who read the output has had enough
+    except BrokenPipeError:  # the reader of the output closed the pipe, as `head` does
         return EXIT_OK
     except OSError as problem:
         return _say(f"{problem}; is there room, and may you write there?", EXIT_ENVIRONMENT)
@@ -72,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _say(problem: object, code: int) -> int:
-    print(f"lemonade: {problem}", file=sys.stderr)  # noqa: T201  a command line tool speaks
+    print(f"lemonade: {problem}", file=sys.stderr)  # noqa: T201  a command line tool prints
     return code
 
 
@@ -111,8 +116,9 @@ def _parser() -> argparse.ArgumentParser:
     prover.add_argument("--runtime", choices=("auto", *sorted(RUNTIMES)), default="local", help="default: local")
     run.add_argument("--all", action="store_true", help="run every scenario")
     run.add_argument("--message", type=Path, metavar="FILE", help="a mail of your own in place of the scenario's")
-    run.add_argument("--fault", action="append", default=[], metavar="ROLE=NAME", help="make a node wrong in one way")
-    run.add_argument("--profile", choices=sorted(PROFILES), default="draft-07", help="default: draft-07")
+    run.add_argument("--fault", action="append", default=[], metavar="NODE=NAME", help="make a node wrong in one way")
+    profile_text = "of scenarios that name none (default: draft-07)"
+    run.add_argument("--profile", choices=sorted(PROFILES), default=DRAFT_07.name, help=profile_text)
     for role in ROLES:
         run.add_argument(f"--{role}", metavar="NAME", help=f"another {role} node: a name of vendors.yaml, or an image")
     mail_text = "who stores the message where --imap names a peer (default: what vendors.yaml says, else append)"
@@ -126,11 +132,19 @@ def _parser() -> argparse.ArgumentParser:
     judge.add_argument("--from", dest="view", choices=VIEWS, default="both", help=f"{from_text} (default)")
     add_repeat(command, _count, runs, where)
     add_commands(command, runs, where)
-    add_bench(command, runs)
+    bench_text = "measure the reference IMAP server beside those of other makers, in containers; for a clone alone"
+    command("bench", _bench, bench_text, runs).add_argument(
+        "names", nargs="*", metavar="MEASURE", help="some of the measures (default: all)"
+    )
     add_certs(command)
     command("verbs", lambda _: listing.verbs(Console()), "list the verbs of a client's script, with their arguments")
     command("checks", lambda _: listing.checks(Console()), "list the checks of a scenario")
-    command("clauses", lambda _: listing.clauses(Console()), "list the clauses of both drafts")
+    clauses = command("clauses", _clauses, "list the clauses, or what judges each of them", where)
+    coverage_text = (
+        "per clause what judges it, per scenario and check what they judge; exit code 1 where one lacks a proof"
+    )
+    clauses.add_argument("--coverage", action="store_true", help=coverage_text)
+    clauses.add_argument("--page", type=Path, metavar="FILE", help="with --coverage: write the page of docs")
     images = command(
         "images", _images, "build the images of the nodes and of the capture, where they are not up to date"
     )
@@ -155,9 +169,23 @@ def _down(options: argparse.Namespace) -> int:
     return playground.down(Places.find(runs=options.runs).runs, Console())
 
 
+def _bench(options: argparse.Namespace) -> int:
+    sys.path.insert(0, str(tools_folder()))
+    code: int = importlib.import_module("speed.command").run_bench(options.names, options.runs)
+    return code
+
+
 def _images(options: argparse.Namespace) -> int:
     make_images(tell, base=options.base)
     return EXIT_OK
+
+
+def _clauses(options: argparse.Namespace) -> int:
+    if not options.coverage:
+        return listing.clauses(Console())
+    known = known_faults(installed_programs())
+    scenarios = Places.find(options.scenarios).load(known_faults=known)
+    return listing.coverage(scenarios, known, Console(), options.page)
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -176,9 +204,9 @@ def _run(options: argparse.Namespace) -> int:
         raise UsageError(f"{options.message}: no such file; --message takes a mail as it is stored (RFC 5322)")
     if options.message is not None and (why := why_unheard(options.message)):
         raise UsageError(f"{options.message}: {why}; --message takes a mail with an audio part")
-    faults = _faults(options.fault)
-    vendors = chosen_vendors(vars(options), faults)
     scenarios = places.load(options.names)
+    faults = _faults(options.fault, scenarios)
+    vendors = chosen_vendors(vars(options), faults)
     if not scenarios:
         return _say("there is no scenario to run", EXIT_NOTHING)
     see_expected(scenarios, vendors)
@@ -201,11 +229,12 @@ def _run(options: argparse.Namespace) -> int:
     return overall(ended)
 
 
-def _faults(texts: Sequence[str]) -> Mapping[str, str]:
+def _faults(texts: Sequence[str], scenarios: Sequence[Scenario]) -> Mapping[str, str]:
     if not texts:
         return {}
     known = known_faults(installed_programs())
-    return dict(read_fault(text, known) for text in texts)
+    kinds = {name: kind for scenario in scenarios for name, kind in scenario.given.kinds.items()}
+    return dict(read_fault(text, known, kinds) for text in texts)
 
 
 def _walk(
@@ -234,9 +263,7 @@ def _prove(options: argparse.Namespace) -> int:
     if not options.names:
         proofs += unnamed(known, scenarios)
     print_proofs(proofs, console)
-    wrong = sum(not proof.ok for proof in proofs)
-    console.print(f"{len(proofs) - wrong} shown, {wrong} not; evidence: {running.folder}", soft_wrap=True)
-    return EXIT_FAILED if wrong else EXIT_OK
+    return EXIT_OK if print_proof_tally(proofs, running.folder, console) else EXIT_FAILED
 
 
 if __name__ == "__main__":

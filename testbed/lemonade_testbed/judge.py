@@ -1,59 +1,47 @@
-"""The judge: a pure function of a scenario and the evidence of a run."""
+"""The judge: a pure function of a scenario and the evidence of a run.
+
+Every breach is charged to one node. The earliest one that fails is the root cause. What other nodes did after it may be
+its consequence, and is `not reached`, unless a message shows its breach by itself.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 
-from lemonade_testbed.capture.ticket import ticket_lines
-from lemonade_testbed.checks.facts import answer_to, signals
-from lemonade_testbed.checks.registry import find_check
+from lemonade_testbed.checks.registry import checks_of
+from lemonade_testbed.checks.ticket_path import ticket_lines
 from lemonade_testbed.checks.timing import measure
-from lemonade_testbed.clauses import Clause, load_clauses
-from lemonade_testbed.evidence import Event, Evidence
-from lemonade_testbed.ladder.imaptext import capabilities
-from lemonade_testbed.ladder.matcher import match_ladder
-from lemonade_testbed.ladder.model import Arrow, Observed
+from lemonade_testbed.clauses import load_clauses
+from lemonade_testbed.evidence import Evidence
+from lemonade_testbed.ladder.matcher import Matcher
+from lemonade_testbed.ladder.model import Observed
 from lemonade_testbed.ladder.observe import observe
-from lemonade_testbed.relay.told import relay_summary, relay_trouble
+from lemonade_testbed.reasons import Judged, find_reasons, find_trouble
+from lemonade_testbed.relay.evidence import relay_summary
 from lemonade_testbed.scenario.model import Scenario
-from lemonade_testbed.verdict import (
-    CheckVerdict,
-    ClauseVerdict,
-    LadderResult,
-    Mismatch,
-    Outcome,
-    Place,
-    Reason,
-    Verdict,
-)
+from lemonade_testbed.verdict import CheckVerdict, ClauseVerdict, Outcome, Place, Reason, Verdict
 
-UNSUPPORTED_VERB = 127
-_LOG_LINES = 8
+_WORST = (Outcome.ERROR, Outcome.FAIL, Outcome.UNSUPPORTED, Outcome.NONSTRICT)
+"""The outcomes other than `pass`; the first one that occurs is the verdict."""
 
 
 def judge(scenario: Scenario, evidence: Evidence, observed: Observed | None = None) -> Verdict:
-    """Judge a run; `observed` replaces the ladder read from the evidence (a proof drops and swaps its arrows)."""
-    known = load_clauses()
-    observed = observe(evidence, scenario.ladder.imap_commands) if observed is None else observed
-    ladder = match_ladder(scenario.ladder, observed, evidence.world.media_length)
-    checks = tuple(_run_check(scenario, evidence, words) for words in scenario.checks)
-    reasons = (
-        *_trouble(scenario, evidence),
-        *_findings(evidence),
-        *_unsupported(scenario, evidence),
-        *_ladder_reason(scenario, evidence, ladder),
-        *_check_reasons(scenario, checks, known),
-        *_step_reasons(scenario, evidence),
-    )
-    clauses = tuple(_clause(name, scenario, ladder, checks, known) for name in scenario.clauses)
+    """Judge a run; `observed` replaces the ladder of the evidence (a proof drops and swaps its arrows)."""
+    observed = observe(evidence, scenario.ladder.named) if observed is None else observed
+    matcher = Matcher(scenario.ladder, evidence.world.media_length)
+    results = {words: check.run(scenario, evidence, file) for words, check, file in checks_of(scenario)}
+    judged = Judged(scenario, evidence, matcher, observed, matcher.match(observed), results, load_clauses())
+    reasons = (*find_trouble(scenario, evidence), *keep_root_causes(find_reasons(judged)))
+    checks = tuple(_check_verdict(judged, words, check.clauses, reasons) for words, check, _ in checks_of(scenario))
+    outcome = _outcome(reasons)
     return Verdict(
         scenario.name,
-        _outcome(reasons),
+        outcome,
         reasons,
         observed,
-        ladder,
+        judged.ladder,
         checks,
-        clauses,
+        tuple(_clauses(judged, outcome, checks, reasons)),
         (*observed.remarks, *evidence.remarks),
         measure(evidence),
         observed.ignored,
@@ -62,162 +50,75 @@ def judge(scenario: Scenario, evidence: Evidence, observed: Observed | None = No
     )
 
 
-def _outcome(reasons: tuple[Reason, ...]) -> Outcome:
-    """Return the verdict of all reasons: whole evidence first, then what the peer declares, then the worst."""
+def keep_root_causes(found: Iterable[Reason]) -> list[Reason]:
+    """Return the reasons that are not consequences of earlier ones, the earliest first.
+
+    The root cause is the first reason that fails or that is unsupported, or a mismatch of the ladder, even if it breaks
+    a SHOULD alone. After it, reasons of the same node are kept, and another node is charged only for messages that show
+    their breach by themselves. A failed step of the client is a consequence of any root cause, even of one that is
+    found only at the end of the run.
+    """
+    kept: list[Reason] = []
+    root: Reason | None = None
+    for reason in sorted(found, key=_when):
+        if reason.place is not None and reason.place.kind == "step" and root is not None:
+            continue
+        same = root is not None and reason.node == root.node and root.outcome is not Outcome.UNSUPPORTED
+        if root is None or same or reason.alone:
+            kept.append(reason)
+        if root is None and (reason.ends or reason.outcome is not Outcome.NONSTRICT):
+            root = reason
+    return kept
+
+
+def _when(reason: Reason) -> tuple[bool, float, bool]:
+    """Order reasons by time, failed steps last; at the same time checks come before the ladder, which says less."""
+    kind = reason.place.kind if reason.place else ""
+    return (kind == "step", reason.t, kind == "arrow")
+
+
+def _outcome(reasons: Sequence[Reason]) -> Outcome:
+    """Return the outcome of all reasons: the worst one."""
     found = {reason.outcome for reason in reasons}
-    order = (Outcome.ERROR, Outcome.UNSUPPORTED, Outcome.FAIL, Outcome.NONSTRICT)
-    return next((outcome for outcome in order if outcome in found), Outcome.PASS)
+    return next((outcome for outcome in _WORST if outcome in found), Outcome.PASS)
 
 
-def _run_check(scenario: Scenario, evidence: Evidence, words: str) -> CheckVerdict:
-    check, file = find_check(words)
-    return CheckVerdict(words, check.clauses, check.run(scenario, evidence, file))
-
-
-def _trouble(scenario: Scenario, evidence: Evidence) -> Iterator[Reason]:
-    for problem in (*evidence.problems, *relay_trouble(scenario.relay, evidence)):
-        expected = "every line of every trace, every packet of the capture"
-        yield Reason(None, "The evidence is whole", expected, problem, (), Outcome.ERROR)
-
-
-def _findings(evidence: Evidence) -> Iterator[Reason]:
-    """Yield what the second reader cannot read or calls an error; the testbed's own packets blame nobody."""
-    requirement = "The second reader finds no packet malformed and no error by its experts"
-    for finding in evidence.findings:
-        ours = finding.source == "testbed"
-        place = Place("packet", f"{finding.packet} {finding.source}->{finding.target}")
-        outcome = Outcome.ERROR if ours else Outcome.FAIL
-        yield Reason(None if ours else place, requirement, f"readable {finding.protocol}", str(finding), (), outcome)
-
-
-def _unsupported(scenario: Scenario, evidence: Evidence) -> Iterator[Reason]:
-    """Yield what the scenario needs and a peer itself declares that it does not have."""
-    listed = [listing for event in evidence.of("imap") if (listing := _listing(event))]
-    for name in scenario.needs.get("imap", ()) if listed else ():
-        if not any(name.upper() in listing for listing in listed):
-            place = Place("needs", f"imap {name}")
-            yield _undeclared(place, f"CAPABILITY with {name}", " ".join(sorted(listed[-1])))
-    told = signals(evidence)
-    for name in scenario.needs.get("media", ()):
-        for invite in told:
-            if invite.message.method != "INVITE" or invite.message.is_response or invite.message.service() != name:
-                continue
-            refusal = answer_to(invite, told, "488") or answer_to(invite, told, "501")
-            if refusal is not None and not refusal.message.header("warning"):
-                yield _undeclared(Place("needs", f"media {name}"), f"the service {name}", refusal.message.start)
-                break
-    if evidence.world.exits.get("client") == UNSUPPORTED_VERB:
-        yield _undeclared(Place("needs", "client"), "every verb of the script", "the client supports one of them not")
-
-
-def _undeclared(place: Place, expected: str, seen: str) -> Reason:
-    return Reason(place, "The peer has what the scenario needs", expected, seen, (), Outcome.UNSUPPORTED)
-
-
-def _listing(event: Event) -> frozenset[str]:
-    """Return the capabilities that the IMAP server lists in an event's response, if any."""
-    from_server = (event.text("way") == "sent") == (event.text("side") == "server")
-    return capabilities(event.text("text")) if from_server else frozenset()
-
-
-def _ladder_reason(scenario: Scenario, evidence: Evidence, ladder: LadderResult) -> Iterator[Reason]:
-    mismatch = ladder.mismatch
-    died = tuple(_death(node, fate, evidence) for node, fate in evidence.world.died.items())
-    if mismatch is None:
-        for death in died:
-            yield Reason(Place("arrow", "end"), "Every node lives until it is stopped", "a live node", death[0], (),
-                         detail=death[1:])  # fmt: skip
-        return
-    arrows = scenario.ladder.arrows
-    due = arrows[mismatch.index - 1] if mismatch.index <= len(arrows) else None
-    requirement = (
-        f"Arrow {mismatch.index} of the ladder: {due}" if due else "Nothing more after the ladder's last arrow"
-    )
-    seen = f"{_HOW[mismatch.how]}: {mismatch.seen}"
-    yield Reason(
-        Place("arrow", str(due) if due else "end"),
-        requirement,
-        _wanted(mismatch, due, evidence.world.media_length),
-        "; ".join([seen, *(death[0] for death in died)]),
-        due.clauses if due else (),
-        detail=(*mismatch.around, *(line for death in died for line in death[1:])),
-    )
-
-
-_HOW = {
-    "missing": "missing; seen instead",
-    "extra": "one message too many",
-    "out-of-order": "out of order",
-    "changed": "another message",
-}
-
-
-def _wanted(mismatch: Mismatch, due: Arrow | None, media_length: float) -> str:
-    """Name the arrows that could stand here, and in seconds what `media` means in the one that was due."""
-    wanted = " or ".join(mismatch.wanted) or "nothing more"
-    if due is None or due.rtp is None:
-        return wanted
-    low, high = (bound.value(media_length) for bound in (due.rtp.low, due.rtp.high))
-    return f"{wanted} (from {low:.2f} s to {high:.2f} s)"
-
-
-def _death(node: str, fate: object, evidence: Evidence) -> tuple[str, ...]:
-    """Return a sentence on the death of a node, and its last log lines."""
-    told: Mapping[str, object] = fate if isinstance(fate, Mapping) else {}
-    log = told.get("log")
-    lines = [str(line) for line in log] if isinstance(log, list) else evidence.files.get(f"{node}.log", "").splitlines()
-    code = f" with exit code {told['exit']}" if "exit" in told else ""
-    return (f"the {node} node died{code}", f"last lines of {node}.log:", *(f"  {line}" for line in lines[-_LOG_LINES:]))
-
-
-def _check_reasons(
-    scenario: Scenario, checks: tuple[CheckVerdict, ...], known: Mapping[str, Clause]
-) -> Iterator[Reason]:
-    for check in checks:
-        if check.result.ok:
-            continue
-        broken = tuple(name for name in check.clauses if name in scenario.clauses)
-        only_should = bool(broken) and all(known[name].is_should for name in broken)
-        outcome = Outcome.NONSTRICT if only_should else Outcome.FAIL
-        result = check.result
-        yield Reason(Place("check", check.words), result.requirement, result.expected, result.seen, broken, outcome)
-
-
-def _step_reasons(scenario: Scenario, evidence: Evidence) -> Iterator[Reason]:
-    failed = [event for event in evidence.of("step", "client") if event.text("state") == "failed"]
-    for event in failed:
-        verb, why = event.text("verb"), event.text("why")
-        yield Reason(Place("step", verb), f"The client's step {verb!r} succeeds", "done", why or "failed")
-    code = evidence.world.exits.get("client")
-    if failed or code in {0, None, UNSUPPORTED_VERB}:
-        return
-    last = next((event.text("verb") for event in reversed(evidence.of("step", "client"))), "")
-    verb = last or next(iter(scenario.client[0]))
-    seen = "it did not end in its time" if evidence.world.timed_out else f"exit code {code}"
-    tail = tuple(evidence.files.get("client.log", "").splitlines()[-_LOG_LINES:])
-    yield Reason(Place("step", verb), "The client carries out its script", "exit code 0", seen, detail=tail)
-
-
-def _clause(
-    name: str, scenario: Scenario, ladder: LadderResult, checks: tuple[CheckVerdict, ...], known: Mapping[str, Clause]
-) -> ClauseVerdict:
-    """Return the verdict on one clause: of the arrows up to the mismatch that observe it, and of the checks."""
-    level = known[name].level
-    red: list[str] = []
-    green: list[str] = []
-    taken = {index for index in ladder.arrows if index is not None}
-    for arrow in scenario.ladder.arrows:
-        if name not in arrow.clauses:
-            continue
-        if ladder.mismatch is not None and arrow.index == ladder.mismatch.index:
-            red.append(f"arrow {arrow.index}")
-        elif arrow.index in taken:
-            green.append(f"arrow {arrow.index}")
-    for check in checks:
-        if name in check.clauses:
-            (green if check.result.ok else red).append(f"check {check.words}")
+def _check_verdict(judged: Judged, words: str, clauses: tuple[str, ...], reasons: Sequence[Reason]) -> CheckVerdict:
+    place = Place("check", words)
+    red = [reason.outcome for reason in reasons if reason.place == place]
     if red:
-        outcome = Outcome.NONSTRICT if known[name].is_should else Outcome.FAIL
+        outcome = next(one for one in _WORST if one in red)
     else:
-        outcome = Outcome.PASS if green else Outcome.UNSUPPORTED
-    return ClauseVerdict(name, level, outcome, tuple(red or green))
+        outcome = Outcome.PASS if judged.results[words].ok else Outcome.NOT_REACHED
+    return CheckVerdict(words, clauses, judged.results[words], outcome)
+
+
+def _clauses(
+    judged: Judged, outcome: Outcome, checks: Sequence[CheckVerdict], reasons: Sequence[Reason]
+) -> Iterator[ClauseVerdict]:
+    """Yield the verdict on each clause that the scenario names, or that a check or a breach observed."""
+    red: dict[str, list[Reason]] = {}
+    for reason in reasons:
+        for name in reason.clauses:
+            red.setdefault(name, []).append(reason)
+    green: dict[str, list[str]] = {}
+    taken = {index for index in judged.ladder.arrows if index is not None}
+    for arrow in judged.scenario.ladder.arrows:
+        for name in arrow.clauses if arrow.index in taken else ():
+            green.setdefault(name, []).append(f"arrow {arrow.index}")
+    for check in checks:
+        if check.outcome in {Outcome.ERROR, Outcome.NOT_REACHED, Outcome.UNSUPPORTED}:
+            continue
+        for name in check.clauses if check.result.reached is None else check.result.reached:
+            green.setdefault(name, []).append(f"check {check.words}")
+    for name in dict.fromkeys((*judged.scenario.clauses, *red, *green)):
+        level = judged.known[name].level
+        if broken := red.get(name):
+            worst = Outcome.NONSTRICT if judged.known[name].is_should else Outcome.FAIL
+            places = tuple(dict.fromkeys(str(reason.place) for reason in broken))
+            yield ClauseVerdict(name, level, worst, places, tuple(dict.fromkeys(reason.node for reason in broken)))
+        elif name in green:
+            yield ClauseVerdict(name, level, Outcome.PASS, tuple(green[name]))
+        else:
+            none = Outcome.UNSUPPORTED if outcome is Outcome.UNSUPPORTED else Outcome.NOT_REACHED
+            yield ClauseVerdict(name, level, none, ())

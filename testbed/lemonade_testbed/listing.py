@@ -1,8 +1,12 @@
-"""The closed lists that a scenario's author needs: scenarios, verbs, checks, clauses."""
+"""Prints the lists that an author of scenarios needs: scenarios, verbs, checks, clauses and their coverage.
+
+On a terminal a list is a table; elsewhere it is one line per row with tabs between the columns.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -10,6 +14,8 @@ from rich.text import Text
 
 from lemonade_testbed.checks.registry import CHECKS
 from lemonade_testbed.clauses import load_clauses
+from lemonade_testbed.coverage import find_coverage
+from lemonade_testbed.report.coverage_page import coverage_page
 from lemonade_testbed.scenario.model import Scenario
 from lemonade_wire.script import VERBS
 
@@ -50,6 +56,32 @@ def clauses(console: Console) -> int:
     """Print each clause; returns 0."""
     rows = [(one.id, ",".join(one.roles), one.level, one.says) for one in load_clauses().values()]
     return _print(console, ("clause", "roles", "level", "what it says"), rows)
+
+
+def coverage(
+    found: Sequence[Scenario], known: Mapping[str, Mapping[str, str]], console: Console, page: Path | None
+) -> int:
+    """Print what judges each clause, and which clauses each scenario and check judges.
+
+    `known` maps each role to its faults and their summaries. If `page` is given, the coverage page is written to it.
+    Returns 1 if a clause that can be observed, a check or a kind of arrow has no fault that makes it fail, else 0.
+    """
+    covered = find_coverage(found)
+    rows = [
+        (name, one.status, ", ".join((*one.arrows, *one.checks)), " ".join(one.scenarios), " ".join(one.faults))
+        for name, one in covered.clauses.items()
+    ]
+    _print(console, ("clause", "status", "arrows and checks", "scenarios", "faults"), rows)
+    own = [(scenario.name, " ".join(scenario.clauses)) for scenario in found]
+    own += [(f"check {check.words}", " ".join(check.clauses)) for check in CHECKS.values()]
+    _print(console, ("scenario or check", "clauses"), own)
+    if page is not None:
+        summaries = {f"{role}={name}": text for role, names in known.items() for name, text in names.items()}
+        page.write_text(coverage_page(covered, found, summaries), encoding="utf-8")
+    lacking = list(covered.lacking())
+    for sentence in lacking:
+        console.print(Text(sentence, "red"), soft_wrap=True)
+    return 1 if lacking else 0
 
 
 def _print(console: Console, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> int:

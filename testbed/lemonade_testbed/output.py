@@ -1,4 +1,4 @@
-"""What a run leaves for people and machines: reports beside the evidence, and the terminal's text."""
+"""Writes the reports of a run beside its evidence, and prints the verdicts."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ from rich.text import Text
 from lemonade_testbed.capture.store import View, load_run
 from lemonade_testbed.judge import judge
 from lemonade_testbed.places import UsageError, home_folder
-from lemonade_testbed.prove import Proof
+from lemonade_testbed.prove import Proof, too_many_repeated
 from lemonade_testbed.report.junit import junit_xml
 from lemonade_testbed.report.result import Case, run_result
 from lemonade_testbed.report.text import ladder_md, scenario_text, tally
 from lemonade_testbed.run import Ended, Job, exit_code, overall
-from lemonade_testbed.scenario.loader import load_scenario
+from lemonade_testbed.scenario_loader import load_scenario
 from lemonade_testbed.vendors.catalogue import read_vendors
 from lemonade_testbed.vendors.expected import compare
+from lemonade_wire.profile import DRAFT_07
 
 SCENARIO = "scenario.yaml"
 
 
 @dataclass
 class Output:
-    """Writes the reports of one run into its folder, and what a person wants to know to the console."""
+    """Writes the reports of one run into its folder, and prints each scenario's verdict and a tally to the console."""
 
     folder: Path
     console: Console
@@ -39,9 +40,9 @@ class Output:
     _began: float = field(default_factory=time.monotonic, init=False)
 
     def finish(self, ended: Sequence[Ended]) -> str:
-        """Write every report and print each scenario's; returns `result.json`, which holds the run's wall time.
+        """Write every report and print the verdicts; returns the text of `result.json`, with the run's wall time.
 
-        What failed is printed last and a tally after it, since a person or a CI log's reader looks at the end first.
+        Scenarios that failed are printed last, and the tally after them: the end of a log is read first.
         """
         wall = time.monotonic() - self._began
         cases = [_case(one) for one in ended]
@@ -50,8 +51,8 @@ class Output:
             (case.folder / "verdict.txt").write_text(text, encoding="utf-8")
             (case.folder / "ladder.md").write_text(ladder_md(case.scenario, case.verdict), encoding="utf-8")
             self.console.print(Text(text), soft_wrap=True)
-        if len(cases) > 1:
-            verdicts = {case.name: case.verdict for case in cases}
+        verdicts = {case.name: case.verdict for case in cases}
+        if verdicts:
             self.console.print(Text(tally(verdicts, strict=self.strict)), soft_wrap=True)
         result = json.dumps(run_result(cases, wall), indent=1, ensure_ascii=False) + "\n"
         (self.folder / "result.json").write_text(result, encoding="utf-8")
@@ -76,7 +77,7 @@ def _case(one: Ended) -> Case:
 
 
 def repeat(job: Job) -> str:
-    """Return the command that runs a job again."""
+    """Return the shell command that runs a job again."""
     program = Path(sys.argv[0])
     home = Path.cwd()
     words = [str(program.relative_to(home) if program.is_relative_to(home) else program), "run"]
@@ -84,7 +85,7 @@ def repeat(job: Job) -> str:
     words.append(job.scenario.name if ours else str(job.scenario.path))
     if job.message is not None:
         words += ["--message", str(job.message)]
-    if job.profile != "draft-07":
+    if job.profile not in {DRAFT_07.name, job.scenario.profile}:
         words += ["--profile", job.profile]
     for role, name in job.faults.items():
         words += ["--fault", f"{role}={name}"]
@@ -98,9 +99,9 @@ def repeat(job: Job) -> str:
 def judge_again(run: Path, console: Console, *, strict: bool, view: View = "both") -> int:
     """Judge a recorded run, or one scenario of it, and print the verdicts; returns the exit code.
 
-    `view`: from the capture alone, from the traces alone, or from both where there is a capture.
+    `view` chooses the evidence: the capture alone, the traces alone, or both if there is a capture.
 
-    Raises UsageError where there is no run, ScriptError and EvidenceError where it cannot be read.
+    Raises UsageError if the folder holds no run, ScriptError and EvidenceError if it cannot be read.
     """
     folders = [run] if (run / SCENARIO).is_file() else sorted(path.parent for path in run.glob(f"*/{SCENARIO}"))
     if not folders:
@@ -120,15 +121,36 @@ def judge_again(run: Path, console: Console, *, strict: bool, view: View = "both
 
 
 def print_proofs(proofs: Sequence[Proof], console: Console) -> None:
-    """Print the table at the end of `prove`; one line each where the output is no terminal."""
+    """Print the table at the end of `prove`; without a terminal, one line for each proof."""
     if not console.is_terminal:
         for proof in proofs:
-            mark = "shown    " if proof.ok else "NOT SHOWN"
-            what = f"{proof.scenario}, {proof.what}: expected {proof.expected}; seen {proof.seen}"
-            console.file.write(f"{mark}  {what}\n")
+            console.file.write(_proof_line(proof))
         return
     table = Table("", "scenario", "what", "expected", "seen", box=None, pad_edge=False)
     for proof in proofs:
         styled = Text("shown", "green") if proof.ok else Text("NOT SHOWN", "bold red")
         table.add_row(styled, *(Text(text) for text in (proof.scenario, proof.what, proof.expected, proof.seen)))
     console.print(table)
+
+
+def _proof_line(proof: Proof) -> str:
+    mark = "shown    " if proof.ok else "NOT SHOWN"
+    return f"{mark}  {proof.scenario}, {proof.what}: expected {proof.expected}; seen {proof.seen}\n"
+
+
+def print_proof_tally(proofs: Sequence[Proof], folder: Path, console: Console) -> bool:
+    """Print what was shown by a later attempt only, what was not shown, and the tally; returns whether the proof holds.
+
+    A log that keeps its end alone thus tells what is wrong.
+    """
+    repeated = [proof for proof in proofs if proof.ok and proof.before]
+    wrong = [proof for proof in proofs if not proof.ok]
+    for proof in repeated:
+        console.file.write(f"again      {proof.scenario}, {proof.what}: not shown at first; seen {proof.before}\n")
+    for proof in wrong:
+        console.file.write(_proof_line(proof))
+    tally = f"{len(proofs) - len(wrong)} shown, {len(wrong)} not, {len(repeated)} shown by a later attempt only"
+    if many := too_many_repeated(proofs):
+        tally += " (too many: at most one in twenty)"
+    console.print(f"{tally}; evidence: {folder}", soft_wrap=True)
+    return not wrong and not many

@@ -1,4 +1,4 @@
-"""A mail of one's own in a scenario's place: can it be played, and is it long enough for what the scenario does?"""
+"""Tells whether a mail that replaces a scenario's (`--message`) can be played, and is long enough for the scenario."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lemonade_testbed.scenario.model import Scenario
 
 
 def why_unheard(message: Path) -> str | None:
-    """Return why no scenario could play the mail, or None where its part can be heard."""
+    """Return the reason why no scenario can play the mail, or None if it has an audio part that can be decoded."""
     try:
         return None if media_part(message).length else "the part holds no sound"
     except UnheardPartError as problem:
@@ -17,18 +17,22 @@ def why_unheard(message: Path) -> str | None:
 
 
 def shortest(scenario: Scenario) -> float:
-    """Return how many seconds of media the scenario's RTP arrows ask for at least."""
+    """Return the shortest media length, in seconds, with which the scenario's RTP arrows can match."""
     seconds = 0.0
     for arrow in scenario.ladder.arrows:
         if arrow.rtp is not None:
             low = arrow.rtp.low
-            # `media-7.2..` leaves nothing below 7.2 s; a time that does not depend on the media is played in full.
+            # `media-7.2..` has no positive lower bound with media below 7.2 s. A time that does not depend on the
+            # media's length is played in full, so the media must be at least as long.
             seconds = max(seconds, -low.base if low.media else low.base)
     return seconds
 
 
 def why_too_short(scenario: Scenario, length: float | None) -> str | None:
-    """Return why a mail whose media play `length` seconds is too short for a scenario, or None where it will do."""
+    """Return the reason why media of `length` seconds are too short for a scenario, or None if they are long enough.
+
+    A `length` of None (the length is unknown) counts as long enough.
+    """
     needed = shortest(scenario)
     if length is None or length > needed:
         return None

@@ -1,18 +1,62 @@
-"""Where scenarios and runs are: the repository that this package lies in, or the current folder."""
+"""Finds the folders of scenarios and of runs, makes a folder for each run, and removes old runs."""
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
+import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from lemonade_testbed.scenario.loader import ScenarioError, find_scenarios, load_scenario
+from lemonade_testbed.runtime.processes import is_running
 from lemonade_testbed.scenario.model import Scenario
+from lemonade_testbed.scenario_loader import ScenarioError, find_scenarios, load_scenario
+
+KEPT = 20
+LATEST = "latest"
+TOOLS = Path(__file__).resolve().parents[2] / "testbed/tools"
+_RUN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}_[0-9]{2}-[0-9]{2}-[0-9]{2}(\.[0-9]{3})?")
+
+
+def new_run(runs: Path, now: float | None = None) -> Path:
+    """Make the folder of a new run and return it; it is named by the local time, with a count within one second.
+
+    `now` is in seconds since 1970. Raises FileExistsError after 1,000 runs in one second.
+    """
+    began = time.time() if now is None else now
+    base = time.strftime("%Y-%m-%d_%H-%M-%S", time.localtime(began))
+    runs.mkdir(parents=True, exist_ok=True)
+    for name in (base, *(f"{base}.{count:03}" for count in range(1, 1000))):
+        try:
+            (runs / name).mkdir()
+        except FileExistsError:
+            continue
+        return (runs / name).resolve()
+    raise FileExistsError(f"{runs / base}: a thousand runs in one second")
+
+
+def point_latest(run: Path) -> None:
+    """Let the link `latest` point to a run; it is replaced in one step, so that it exists at every moment."""
+    draft = run.parent / f".{LATEST}-{os.getpid()}-{run.name}"
+    draft.unlink(missing_ok=True)
+    draft.symlink_to(run.name)
+    draft.replace(run.parent / LATEST)
+
+
+def prune(runs: Path, keep: int = KEPT) -> list[Path]:
+    """Remove all ended runs but the newest `keep`, and return the removed ones; runs in progress are not counted."""
+    ended = [path for path in runs.iterdir() if _RUN.fullmatch(path.name) and path.is_dir() and not is_running(path)]
+    old = sorted(ended, key=lambda path: path.name, reverse=True)[keep:]
+    for path in old:
+        shutil.rmtree(path, ignore_errors=True)
+    return old
 
 
 class UsageError(Exception):
-    """The command line asks for something that is not there; the message says what is (exit 2)."""
+    """The command line asks for something that does not exist or does not fit; the message says what (exit code 2)."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +68,10 @@ class Places:
 
     @classmethod
     def find(cls, scenarios: Iterable[Path] = (), runs: Path | None = None) -> Places:
-        """Take what is given; else `scenarios` and `runs` of the current folder, or of this package's repository."""
+        """Return the given paths, or `scenarios` and `runs` of the current folder or of this package's repository.
+
+        Raises UsageError if a path of `scenarios` does not exist.
+        """
         home = home_folder()
         given = tuple(scenarios) or (home / "scenarios",)
         for path in given:
@@ -35,10 +82,10 @@ class Places:
     def load(
         self, names: Iterable[str] = (), known_faults: Mapping[str, Collection[str]] | None = None
     ) -> list[Scenario]:
-        """Return the scenarios called `names` (or the files of that path), all of them where no name is given.
+        """Return the scenarios of these names or file paths, or all scenarios if no name is given.
 
-        Raises UsageError for an unknown name, ScenarioError for a file that is wrong: one that nobody asked for is
-        passed over.
+        Raises UsageError for an unknown name, and ScenarioError for a file that is not valid. If names are given, a
+        file that is not valid is ignored unless its name is among them.
         """
         wanted = list(names)
         files = [path for path in wanted if path.endswith((".yaml", ".yml"))]
@@ -80,7 +127,17 @@ def _pick(name: str, found: Mapping[str, Scenario], wrong: Mapping[str, Scenario
 
 
 def home_folder() -> Path:
-    """Return the folder that holds `scenarios`: the current one, else this package's repository."""
+    """Return the folder that holds `scenarios`: the current folder if it does, else this package's repository."""
     repository = Path(__file__).resolve().parents[2]
     here = Path.cwd()
     return here if (here / "scenarios").is_dir() or not (repository / "scenarios").is_dir() else repository
+
+
+def tools_folder() -> Path:
+    """Return `testbed/tools`, the maintainers' programs, which no package installs.
+
+    Raises UsageError if this package is not installed from a clone of the repository (as `make setup` does it).
+    """
+    if not TOOLS.is_dir():
+        raise UsageError("this command needs a clone of the repository: its program is in testbed/tools there")
+    return TOOLS

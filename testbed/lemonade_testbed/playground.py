@@ -1,4 +1,7 @@
-"""The servers for playing by hand: `lemonade up` starts them and leaves, `lemonade down` stops them."""
+"""The playground: IMAP server and media server for use by hand; `lemonade up` starts them, `lemonade down` stops them.
+
+The servers go on after `lemonade up` has ended.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,14 @@ from typing import Protocol
 from rich.console import Console
 
 from lemonade_testbed.clauses import SCENARIOS
+from lemonade_testbed.errors import EnvironmentBroken
 from lemonade_testbed.places import UsageError
-from lemonade_testbed.runtime.base import EnvironmentBroken, Runtime
+from lemonade_testbed.runtime.base import Runtime
 from lemonade_testbed.runtime.choice import AUTO, DOCKER, LOCAL, Say, ready
 from lemonade_testbed.runtime.local import LocalRuntime
 from lemonade_testbed.runtime.processes import ProcessTable, is_running, reap, stop_left
 from lemonade_testbed.runtime.provision import append
-from lemonade_testbed.runtime.world import IMAP_NAME, MEDIA_NAME, SERVERS, Setup, World
+from lemonade_testbed.scenario.world import IMAP_NAME, MEDIA_NAME, SERVERS, Setup, World
 from lemonade_testbed.signals import ignore_signals, interruptible
 
 FOLDER = "playground"
@@ -42,13 +46,13 @@ STEPS: Sequence[Mapping[str, object]] = (
 
 
 class Playable(Runtime, Protocol):
-    """A runtime that can also say what a person does in its world."""
+    """A runtime that can also name the commands with which a person uses its nodes."""
 
     def client_command(self, script: Path) -> list[str]:
-        """Return the command line that runs the client's script, which lies in the world's folder."""
+        """Return the command line that runs the client with a script in the playground's folder."""
 
     def log_command(self, role: str) -> list[str]:
-        """Return the command line that shows the log of a server as it grows."""
+        """Return the command line that shows a server's log and follows it."""
 
 
 def up(
@@ -58,10 +62,11 @@ def up(
     say: Say = lambda _line: None,
     programs: Mapping[str, Sequence[str]] | None = None,
 ) -> int:
-    """Start the servers, put a message into the mailbox, and print how to reach them; returns 0.
+    """Start the servers, store a message in the mailbox, and print how to reach them; returns 0.
 
-    `wanted` is a runtime; `say` is told which one is taken. Raises UsageError where they are up in another one,
-    EnvironmentBroken, ContractBroken.
+    If the servers run already, they are left as they are. `wanted` is the name of a runtime or `auto`; `say` is called
+    with a line that names the chosen one. `programs` replaces the nodes' programs. Raises UsageError if the servers run
+    in another runtime, and EnvironmentBroken or ContractBroken if they cannot be started.
     """
     folder = runs.absolute() / FOLDER
     with _alone(runs), interruptible():
@@ -78,7 +83,7 @@ def up(
 
 @contextmanager
 def _alone(runs: Path) -> Iterator[None]:
-    """Let a second `up` wait for the first, and find what that started."""
+    """Hold a lock, so that a second `up` waits for the first one and then finds its servers."""
     runs.mkdir(parents=True, exist_ok=True)
     with (runs / f".{FOLDER}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -86,12 +91,15 @@ def _alone(runs: Path) -> Iterator[None]:
 
 
 def _found(folder: Path) -> str | None:
-    """Return the runtime that the servers are up in; what an `up` that was killed left half-way does not count."""
+    """Return the runtime in which the servers run, or None.
+
+    `up` writes the file LINES last: servers without it were left by an `up` that was killed, and do not count.
+    """
     if not (folder / LINES).exists():
         return None
     if is_running(folder):
         return LOCAL
-    from lemonade_testbed.runtime.docker_kept import servers_run  # noqa: PLC0415  half a second that others save
+    from lemonade_testbed.runtime.docker_images import servers_run  # noqa: PLC0415  the import takes half a second
 
     with suppress(EnvironmentBroken):
         return DOCKER if servers_run(folder) else None
@@ -115,7 +123,7 @@ def _start(folder: Path, runtime: str, programs: Mapping[str, Sequence[str]] | N
 
 
 def _docker(table: ProcessTable) -> Playable:
-    from lemonade_testbed.runtime.docker_runtime import DockerRuntime  # noqa: PLC0415  half a second that others save
+    from lemonade_testbed.runtime.docker_runtime import DockerRuntime  # noqa: PLC0415  the import takes half a second
 
     return DockerRuntime(table, outlive=True)
 
@@ -177,10 +185,10 @@ Watch the servers (`lemonade down` leaves their logs and traces in {folder}):
 
 
 def down(runs: Path, console: Console) -> int:
-    """Stop the servers of the playground, whatever they run in; returns 0, also where there are none.
+    """Stop the servers of the playground in any runtime; returns 0, also if none runs.
 
-    Logs and traces stay in its folder, the mailbox and its keys do not. Raises EnvironmentBroken where there are
-    containers and the engine does not answer.
+    Logs and traces stay in its folder; the mail store and the secrets are deleted. Raises EnvironmentBroken if the
+    servers run in containers and the container engine does not answer.
     """
     folder = runs.absolute() / FOLDER
     stopped = _stop(folder, sure=True)
@@ -189,8 +197,11 @@ def down(runs: Path, console: Console) -> int:
 
 
 def _stop(folder: Path, *, sure: bool = False) -> bool:
-    """Stop all that carries the playground's marks; with `sure` an engine that has containers of it must answer."""
-    from lemonade_testbed.runtime.docker_kept import bring_down  # noqa: PLC0415
+    """Stop all processes and containers of the playground; returns whether there were any.
+
+    With `sure`, raises EnvironmentBroken if the playground runs in containers and the engine does not answer.
+    """
+    from lemonade_testbed.runtime.docker_images import bring_down  # noqa: PLC0415
 
     stopped = bool(stop_left(folder))
     try:
@@ -205,5 +216,5 @@ def _stop(folder: Path, *, sure: bool = False) -> bool:
 
 
 def _runtime_of(folder: Path) -> object:
-    """Return the runtime that the playground was last started in."""
+    """Return the name of the runtime in which the playground was last started."""
     return json.loads((folder / "world.json").read_text(encoding="utf-8"))["runtime"]

@@ -1,27 +1,27 @@
-"""Shows that a seed says everything: each scenario several times, and what must be the same in all of its runs.
+"""Runs each scenario several times with one seed, and shows that all its runs give the same result.
 
-Compared are the verdict, the outcome of every check, the ladder as far as it matches (which expected arrow each message
-took, in a `par` in whatever order; how much media an RTP arrow held only within its arrow's bounds), and the relay's
-decisions: which rule struck the how-manieth message of which label, from whom, on which leg. Not compared is what the
-peers' clocks decide: times, how often a message was sent again, what met a leg that was cut, and messages beyond those
-that came in every run.
+Compared are the verdict, the outcome of every check, the ladder (which expected arrow each message matched; within a
+`par` in any order; the media of an RTP arrow by the arrow's bounds alone), and the relay's decisions: which rule
+was applied to which message, by the message's identity (`relay/identity.py`). Not compared is what depends on the
+clocks of the nodes: times, what was sent on a leg that the relay had cut, and decisions on messages that came in one
+run alone, such as one more retransmission or the last packets of a stream.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
 from rich.console import Console
 
-from lemonade_testbed.evidence import Event, Evidence, load_evidence
+from lemonade_testbed.evidence import Evidence, load_evidence
 from lemonade_testbed.ladder.model import Ladder, arrows_of, parallels_of
 from lemonade_testbed.output import Output
 from lemonade_testbed.places import Places
-from lemonade_testbed.relay.told import told
+from lemonade_testbed.progress import tell, watched
+from lemonade_testbed.relay.evidence import relay_events
 from lemonade_testbed.run import (
     EXIT_FAILED,
     EXIT_NOTHING,
@@ -33,7 +33,6 @@ from lemonade_testbed.run import (
 )
 from lemonade_testbed.runtime.choice import ready
 from lemonade_testbed.scenario.model import Scenario
-from lemonade_testbed.watched import tell, watched
 
 TIMES = 10
 AddCommand = Callable[..., argparse.ArgumentParser]
@@ -43,17 +42,21 @@ _SEEDED = ("lost", "duplicated", "reordered", "cut", "healed")
 
 @dataclass(frozen=True)
 class Run:
-    """One run: its name, its facts by name, and how many messages of each label came, by `leg from source: label`."""
+    """What is compared of one run: its facts by name, and the relay's decisions.
+
+    `decided` has the messages on which a rule decided, whatever the decision was: `LEG from SOURCE: KIND` maps to the
+    messages' ordinal numbers. `decisions` has the messages that a rule was applied to: the same text, the ordinal
+    number, and what was done.
+    """
 
     name: str
     facts: Facts
-    came: Mapping[str, int]
+    decided: Mapping[str, frozenset[int]]
     decisions: tuple[tuple[str, int, str], ...]
-    """What rules decided on which message: its `leg from source: label`, the how-manieth of those, and what."""
 
 
 def add_command(command: AddCommand, jobs: Callable[[str], int], *parents: argparse.ArgumentParser) -> None:
-    """Add `lemonade repeat`; `command` makes a sub-parser of a name, a function and a text, `jobs` reads `-j`."""
+    """Add `lemonade repeat` to the command line; `command` makes a sub-parser, and `jobs` reads the value of `-j`."""
     text = "run scenarios several times, and show that every run is judged alike (default: those with a relay)"
     added = command("repeat", repeat, text, *parents)
     added.add_argument("names", nargs="*", metavar="NAME", help="scenarios, by name or file")
@@ -63,7 +66,7 @@ def add_command(command: AddCommand, jobs: Callable[[str], int], *parents: argpa
 
 
 def repeat(options: argparse.Namespace) -> int:
-    """Run and compare; exit 1 where runs differ, else as a run of them all."""
+    """Carry out `lemonade repeat`; returns 1 if the runs of a scenario differ, else the exit code of all runs."""
     places = Places.find(options.scenarios, options.runs)
     scenarios = [one for one in places.load(options.names) if options.names or one.relay is not None]
     if not scenarios:
@@ -88,9 +91,9 @@ def repeat(options: argparse.Namespace) -> int:
 
 
 def run_of(scenario: Scenario, ended: Ended) -> Run:
-    """Return what is compared of one run."""
+    """Return what is compared of one run, from its verdict and its evidence."""
     verdict = ended.verdict
-    checks = {f"check {check.words}": ("holds" if check.result.ok else "red",) for check in verdict.checks}
+    checks = {f"check {check.words}": (check.outcome.value,) for check in verdict.checks}
     arrows = {arrow.index: str(arrow) for arrow in scenario.ladder.arrows}
     matched = [
         seen.text(verdict.ladder.bindings) if index is None else arrows[index]
@@ -102,11 +105,11 @@ def run_of(scenario: Scenario, ended: Ended) -> Run:
     if not (ended.folder / "world.json").is_file():
         return Run(ended.job.name, facts, {}, ())
     evidence = load_evidence(ended.folder)
-    return Run(ended.job.name, facts, _came(evidence), _decisions(evidence))
+    return Run(ended.job.name, facts, _decided(evidence), _decisions(evidence))
 
 
 def _as_written(ladder: Ladder, matched: Sequence[int | None]) -> list[int | None]:
-    """Put what matched the arrows of a `par` in the order in which they are written: any order was right."""
+    """Return the matched arrow indices with those of a `par` sorted as written: any order of them was right."""
     order = [*matched]
     for parallel in parallels_of(ladder.tree):
         own = {arrow.index for arrow in arrows_of(parallel)}
@@ -117,7 +120,7 @@ def _as_written(ladder: Ladder, matched: Sequence[int | None]) -> list[int | Non
 
 
 def summary(scenario: Scenario, runs: Sequence[Run], differences: Sequence[str]) -> str:
-    """Return what is printed of one scenario: a line, and one for each difference."""
+    """Return the text that is printed for one scenario: a line, and one more for each difference."""
     outcomes = ", ".join(sorted({run.facts["verdict"][0] for run in runs}))
     decided = ", ".join(sorted({str(len(run.decisions)) for run in runs}))
     line = f"{'DIFFER' if differences else 'equal '}  {scenario.name}, {len(runs)} runs: {outcomes}; "
@@ -128,32 +131,27 @@ def summary(scenario: Scenario, runs: Sequence[Run], differences: Sequence[str])
 def _decisions(evidence: Evidence) -> tuple[tuple[str, int, str], ...]:
     found = []
     for state in _SEEDED:
-        for event in told(evidence, state):
-            did = f"{state} by rule {event.number('rule')}"
-            if state in {"cut", "healed"}:
-                did += f" after {event.number('octets')} octets"
-            found.append((_label(event), event.number("nth"), did))
+        for event in relay_events(evidence, state):
+            of = f" from {event.text('source')}: {event.text('of')}" if event.text("of") else ""
+            found.append((event.text("leg") + of, event.number("nth"), f"{state} by rule {event.number('rule')}"))
     return tuple(sorted(found))
 
 
-def _label(event: Event) -> str:
-    """Name a message as the relay's own counts of what passed do."""
-    return f"{event.text('leg')} from {event.text('source')}: {event.text('message')}"
+def _decided(evidence: Evidence) -> Mapping[str, frozenset[int]]:
+    """Return the messages on which the relay's rules decided: text of `Run.decided` to ordinal numbers.
 
-
-def _came(evidence: Evidence) -> Mapping[str, int]:
-    """Return how many messages reached the relay: those that passed, and those that were lost."""
-    came: Counter[str] = Counter()
-    for event in told(evidence, "stopped"):
-        passed = event.fields.get("passed")
-        came.update({key: int(count) for key, count in passed.items()} if isinstance(passed, Mapping) else {})
-    for event in told(evidence, "lost"):
-        came[_label(event)] += 1
-    return came
+    The relay's last event has them as ranges `[first, last]`.
+    """
+    found: dict[str, frozenset[int]] = {}
+    for event in relay_events(evidence, "stopped"):
+        decided = event.fields.get("decided")
+        for of, places in decided.items() if isinstance(decided, Mapping) else ():
+            found[of] = frozenset(place for first, last in places for place in range(first, last + 1))
+    return found
 
 
 def compare(runs: Sequence[Run]) -> list[str]:
-    """Return a line for each fact, and one for the relay's decisions, in which a run differs from the first."""
+    """Return a line for each fact in which a run differs from the first, and one if the relay's decisions differ."""
     first, *others = runs
     lines = []
     for name, value in first.facts.items():
@@ -163,7 +161,11 @@ def compare(runs: Sequence[Run]) -> list[str]:
                 break
     for other in others:
         mine, theirs = (
-            [f"{what} {nth}: {did}" for what, nth, did in run.decisions if nth <= _common(what, first, other)]
+            [
+                f"{of}, {nth}: {did}" if nth else f"{of}: {did}"
+                for of, nth, did in run.decisions
+                if not _in_one(of, nth, first, other)
+            ]
             for run in (first, other)
         )
         if mine != theirs:
@@ -172,14 +174,13 @@ def compare(runs: Sequence[Run]) -> list[str]:
     return lines
 
 
-def _common(what: str, one: Run, other: Run) -> float:
-    """Return how many messages of a label both runs had; what is no message is in both."""
-    counts = [run.came[what] for run in (one, other) if what in run.came]
-    return min(counts, default=float("inf"))
+def _in_one(of: str, nth: int, first: Run, other: Run) -> bool:
+    """Tell whether rules decided on a message in only one of two runs; a decision on a leg (`nth` 0) is in both."""
+    return bool(nth) and (nth in first.decided.get(of, ())) != (nth in other.decided.get(of, ()))
 
 
 def _parting(first: Run, mine: Sequence[str], other: Run, theirs: Sequence[str]) -> str:
-    """Name the first place where two runs part."""
+    """Return a sentence on the first difference of two runs."""
     mine_first, theirs_first = next(
         (left or "nothing more", right or "nothing more") for left, right in zip_longest(mine, theirs) if left != right
     )

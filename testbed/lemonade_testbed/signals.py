@@ -1,4 +1,4 @@
-"""The signals that ask a command to stop: they raise, so that whatever was started is stopped on the way out."""
+"""Turns the signals that stop a command into an exception, so that all processes are stopped before it ends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asks the command to stop; `number` is the signal's."""
+    """A signal asks the command to stop; `number` is the signal's number."""
 
     def __init__(self, number: int) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}")
@@ -20,7 +20,7 @@ class Interrupted(KeyboardInterrupt):
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Let the signals that end a command raise Interrupted, once; put the handlers back in the end."""
+    """Let SIGINT, SIGTERM and SIGHUP raise Interrupted, once; the old handlers are restored when the block ends."""
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
         ignore_signals()
@@ -35,6 +35,9 @@ def interruptible() -> Iterator[None]:
 
 
 def ignore_signals() -> None:
-    """A second Ctrl-C must not break the stopping of the nodes, which takes a few seconds at most."""
+    """Ignore the signals that stop a command, so that a second Ctrl-C does not interrupt the stopping of the nodes.
+
+    Stopping them takes a few seconds at most.
+    """
     for number in _STOPPING:
         signal.signal(number, signal.SIG_IGN)

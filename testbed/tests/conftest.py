@@ -1,4 +1,4 @@
-"""Fake nodes: tiny programs that speak just enough to be ready, and that misbehave on demand."""
+"""Fixtures for all tests: fake nodes, which are small programs that become ready and can misbehave, and tools."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import docker
 import pytest
 
 from lemonade_testbed.capture.tshark import Tshark, installed_tshark
-from lemonade_testbed.runtime import docker_engine
-from lemonade_testbed.runtime.base import EnvironmentBroken
+from lemonade_testbed.containers import engine as docker_engine
+from lemonade_testbed.errors import EnvironmentBroken
 from lemonade_testbed.runtime.docker_images import ensure_images
 
 FAKE_NODE = """
@@ -90,7 +90,7 @@ while True:
 
 @pytest.fixture
 def fake_programs(tmp_path: Path) -> Callable[..., dict[str, list[str]]]:
-    """Return a maker of commands for the three nodes; a keyword gives a node its way of misbehaving."""
+    """Return a function that makes the commands of the three fake nodes; a keyword says how a node misbehaves."""
     script = tmp_path / "fake_node.py"
     script.write_text(FAKE_NODE, encoding="utf-8")
 
@@ -104,7 +104,7 @@ def fake_programs(tmp_path: Path) -> Callable[..., dict[str, list[str]]]:
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[docker.DockerClient]:
-    """Return this machine's container engine; what is missing is said, and where CI is set it is an error."""
+    """Return a client of this machine's container engine; without one the test is skipped, or fails if CI is set."""
     try:
         client = docker_engine.connect()
     except EnvironmentBroken as problem:
@@ -117,13 +117,13 @@ def engine() -> Iterator[docker.DockerClient]:
 
 @pytest.fixture(scope="session")
 def images(engine: docker.DockerClient) -> None:
-    """Have the images of the nodes and of the capture, built from the sources as they are."""
+    """Build the images of the nodes and of the capture if their sources have changed."""
     ensure_images(engine, print)
 
 
 @pytest.fixture(scope="session")
 def tshark() -> Tshark:
-    """Return the second reader; where there is none that is said, and where CI is set it is an error."""
+    """Return the installed tshark; without one the test is skipped, or fails if CI is set."""
     found = installed_tshark()
     why = "no tshark here: apt-get install tshark"
     if found is None and os.environ.get("CI"):

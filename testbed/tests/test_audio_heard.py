@@ -1,4 +1,4 @@
-"""Packets become a timeline: in order, once each, gaps as silence."""
+"""Rebuilding a received stream: packets in order, each once, gaps as silence."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_whole_stream_gives_its_octets_over_both_wraps() -> None:
 
 
 @given(st.randoms(use_true_random=False))
-def test_order_and_duplicates_do_not_matter(shuffle: random.Random) -> None:
+def test_reordered_and_duplicate_packets_give_the_same_sound(shuffle: random.Random) -> None:
     events = packets(SOUND)
     rest = events[1:] + events[3:6]
     shuffle.shuffle(rest)
@@ -56,7 +56,7 @@ def test_order_and_duplicates_do_not_matter(shuffle: random.Random) -> None:
     assert heard.octets.tobytes() == SOUND
 
 
-def test_what_is_missing_is_silent_and_counted() -> None:
+def test_missing_packets_are_silence_and_are_counted() -> None:
     events = packets(SOUND)
     del events[4:6]
     heard = hear(events)
@@ -66,7 +66,7 @@ def test_what_is_missing_is_silent_and_counted() -> None:
     assert heard.octets[960:].tobytes() == SOUND[960:]
 
 
-def test_the_stranger_with_few_packets_is_not_heard() -> None:
+def test_the_ssrc_with_fewer_packets_is_ignored() -> None:
     heard = hear(packets(b"\x00" * 320, ssrc=9) + packets(SOUND))
     assert heard is not None
     assert heard.octets.tobytes() == SOUND
@@ -82,7 +82,7 @@ def test_other_payload_types_and_events_are_not_sound() -> None:
     assert hear([Event(1.0, "media", 1, "sip", {}), *packets(SOUND, pt=101)]) is None
 
 
-def test_a_time_becomes_a_place() -> None:
+def test_position_at_is_the_sample_of_the_next_packet() -> None:
     heard = hear(packets(SOUND))
     assert heard is not None
     assert heard.position_at(100.0399) == 320

@@ -10,7 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lemonade_testbed.audio.part import RATE, UnheardPartError, media_length, media_part
+from lemonade_testbed.audio.part import (
+    RATE,
+    UnheardPartError,
+    media_length,
+    media_part,
+    part_of_section,
+    part_of_url,
+)
 
 FIXTURES = Path(__file__).parents[2] / "scenarios" / "fixtures"
 
@@ -67,7 +74,7 @@ def test_a_mail_without_sound_has_no_length(tmp_path: Path) -> None:
         media_part(tmp_path / "text.eml")
 
 
-def test_a_broken_part_says_that_it_cannot_be_decoded(tmp_path: Path) -> None:
+def test_a_damaged_part_raises_and_has_no_length(tmp_path: Path) -> None:
     broken = media_part(mail(tmp_path / "broken.eml", b"RIFF but no more"))
     with pytest.raises(UnheardPartError, match="cannot be decoded"):
         _ = broken.samples
@@ -79,3 +86,47 @@ def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     assert media_length(path) == pytest.approx(1.0)
     mail(path, wav(np.ones(16000), 8000))
     assert media_length(path) == pytest.approx(2.0)
+
+
+def nested() -> bytes:
+    """Return a mail with a text, an attached message (a text and `sound`) and an attachment of ten octets."""
+    inner = EmailMessage()
+    inner.set_content("inner")
+    inner.add_attachment(b"sound", maintype="audio", subtype="basic")
+    outer = EmailMessage()
+    outer.set_content("outer")
+    outer.add_attachment(inner)
+    outer.add_attachment(b"0123456789", maintype="audio", subtype="pcmu")
+    return outer.as_bytes()
+
+
+@pytest.mark.parametrize(
+    ("section", "octets"), [("1", b"outer\n"), ("2.1", b"inner\n"), ("2.2", b"sound"), ("3", b"0123456789")]
+)
+def test_a_section_number_names_its_part(section: str, octets: bytes) -> None:
+    assert part_of_section(nested(), section).octets == octets
+
+
+def test_the_content_of_a_mail_without_parts_is_part_1() -> None:
+    text = EmailMessage()
+    text.set_content("only words")
+    assert part_of_section(text.as_bytes(), "1").octets == b"only words\n"
+
+
+@pytest.mark.parametrize("section", ["", "0", "4", "2", "1.1.1", "3.1", "3.MIME", "x"])
+def test_a_section_that_names_no_leaf_part_is_refused(section: str) -> None:
+    with pytest.raises(UnheardPartError):
+        part_of_section(nested(), section)
+
+
+@pytest.mark.parametrize(
+    ("tail", "octets"),
+    [
+        ("/;SECTION=3;EXPIRE=2026-11-22T10:00:00Z;URLAUTH=anonymous", b"0123456789"),
+        ("/;section=3/;partial=2.4;URLAUTH=anonymous:INTERNAL:fp-1", b"2345"),
+        ("/;SECTION=3/;PARTIAL=7", b"789"),
+        ("/;SECTION=2%2E2", b"sound"),
+    ],
+)
+def test_a_url_names_a_part_and_its_range(tail: str, octets: bytes) -> None:
+    assert part_of_url(nested(), f"imap://joe@imap.example.com/INBOX/;UID=20{tail}").octets == octets

@@ -1,4 +1,4 @@
-"""Jumps are found where they are, and say how far they went."""
+"""Finding the stretches between the jumps of a sound, and their positions in the recording."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_the_cut_is_found_though_it_is_known_only_roughly(pieces: tuple[tuple[fl
     assert len(splice(SPEECH, found)) == len(heard)
 
 
-def test_a_cut_may_be_known_as_a_span() -> None:
+def test_a_cut_within_a_span_of_samples_is_found() -> None:
     heard, cuts = played((0, 3.7), (7.7, 12.2))
     found = find_stretches(SPEECH, heard, [(cuts[0] - 6000, cuts[0] + 3000)])
     assert (found[1].start, found[1].content) == pytest.approx((cuts[0], 7.7 * RATE), abs=160)
@@ -52,5 +52,5 @@ def test_without_a_cut_there_is_one_stretch() -> None:
     assert find_stretches(SPEECH, SPEECH, []) == [Stretch(0, len(SPEECH), 0)]
 
 
-def test_a_stretch_too_short_to_know_is_left_out() -> None:
+def test_a_stretch_too_short_to_align_is_left_out() -> None:
     assert len(find_stretches(SPEECH, SPEECH[:24000], [(23900, 23900)])) == 1

@@ -1,4 +1,4 @@
-"""tshark's words, as recorded from 4.0 and 4.4, and a tshark that fails."""
+"""Reading tshark's output, as recorded from versions 4.0 and 4.4, and the errors of tshark."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from pathlib import Path
 import docker
 import pytest
 
+from lemonade_testbed.capture.bodies import FIELDS
 from lemonade_testbed.capture.tshark import (
     Chunk,
-    Stream,
+    TcpStream,
     Tshark,
     TsharkError,
     command_runner,
     installed_tshark,
     run_of,
 )
-from lemonade_testbed.runtime.docker_engine import LABEL, labels, reap
+from lemonade_testbed.containers.engine import LABEL, labels, reap
 
 FOLLOWED = """\
 peers:
@@ -59,6 +60,7 @@ packets:
       WzMyIGJ5dGVzIG1pc3NpbmcgaW4gY2FwdHVyZSBmaWxlXQ==
 """
 COLUMNS = 29
+"""The number of columns before those of bodies."""
 
 
 def tshark(output: str) -> Tshark:
@@ -72,7 +74,7 @@ def line(**fields: str) -> str:
         "hello", "random", "malformed", "severity", "message",
     ]  # fmt: skip
     assert len(names) == COLUMNS
-    return "\t".join(fields.get(name, "") for name in names) + "\n"
+    return "\t".join([*(fields.get(name, "") for name in names), *(fields.get(name, "") for name in FIELDS)]) + "\n"
 
 
 UDP = {"number": "7", "t": "1795321124.5", "source": "10.0.0.1", "target": "10.0.0.2", "udp_from": "5060",
@@ -105,7 +107,7 @@ def test_errors_alone_are_errors(fields: dict[str, str], errors: tuple[str, ...]
     assert frame.errors == errors
 
 
-def test_the_packet_that_an_icmp_message_repeats_is_none() -> None:
+def test_an_icmp_message_is_no_frame() -> None:
     assert tshark(line(**UDP | {"protocols": "ip:icmp:ip:udp:sip"})).frames(Path()) == []
 
 
@@ -124,7 +126,7 @@ def test_connections_are_put_together() -> None:
     first, second = tshark(FOLLOWED).streams(Path(), [101, 102])
     client, server = "127.64.2.2:48647", "127.64.2.1:1143"
     greeting = b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN AUTH=ANONYMOUS SASL-IR LITERAL+] imap.example.com ready\r\n"
-    assert first == Stream(
+    assert first == TcpStream(
         (client, server),
         (
             Chunk(358, 1795321124.516289949, server, client, greeting),
@@ -168,7 +170,7 @@ def test_what_is_inside_tls_has_its_ends_from_the_packets(end: tuple[str, int]) 
     ("old", "new"),
     [("KiBP", "!!!!"), ("timestamp", "time"), ("  - peer: 1\n    host: 127.64.2.1\n    port: 1143\n", "")],
 )
-def test_words_that_are_not_understood_are_an_error(old: str, new: str) -> None:
+def test_unknown_output_for_a_connection_is_an_error(old: str, new: str) -> None:
     with pytest.raises(TsharkError):
         tshark(FOLLOWED.replace(old, new)).streams(Path(), [101])
 

@@ -16,7 +16,7 @@ from lemonade_testbed.authority import LIFE, Authority
 from lemonade_testbed.certs import write
 from lemonade_testbed.places import UsageError
 from lemonade_wire.sip.keyring import Keyring
-from lemonade_wire.sip.smime import Identity
+from lemonade_wire.sip.smime import SmimeIdentity
 from lemonade_wire.sip.uri import SipUri
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -34,7 +34,7 @@ def test_a_certificate_names_hosts_addresses_and_sip_domains() -> None:
     certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(authority.pem))
 
 
-def test_it_is_valid_for_days_and_issues_nothing() -> None:
+def test_a_certificate_is_valid_for_days_and_is_no_authority() -> None:
     authority = Authority.make(NOW)
     for pem, is_authority in ((authority.pem, True), (authority.issue(NAMES, NOW).certificate, False)):
         certificate = x509.load_pem_x509_certificate(pem)
@@ -44,7 +44,7 @@ def test_it_is_valid_for_days_and_issues_nothing() -> None:
         assert certificate.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign is is_authority
 
 
-def test_two_authorities_do_not_vouch_for_each_other() -> None:
+def test_a_certificate_is_not_valid_under_another_authority() -> None:
     first, second = Authority.make(NOW), Authority.make(NOW)
     certificate = x509.load_pem_x509_certificate(first.issue(NAMES, NOW).certificate)
     with pytest.raises(ValueError, match=r"[Ii]ssuer"):
@@ -74,7 +74,7 @@ def test_only_the_owner_reads_the_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "a b", "-a", "a..b", "x" * 64, "a.b:143", "../x", "sip:joe@example.com", "a/b"])
-def test_a_name_that_is_none_is_refused_and_nothing_written(name: str, tmp_path: Path) -> None:
+def test_an_invalid_name_is_refused_and_no_file_is_written(name: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no host name, address or sip:DOMAIN"):
         write(tmp_path / "c", [[name]], NOW)
     assert not (tmp_path / "c").exists()
@@ -96,20 +96,20 @@ def test_a_certificate_for_s_mime_names_users_and_enciphers_keys() -> None:
 
 
 @pytest.mark.parametrize("user", ["", "ivr", "@media.example.net", "ivr@", "i/r@media.example.net", "../x@a", "a@b@c"])
-def test_a_user_that_is_none_is_refused(user: str, tmp_path: Path) -> None:
+def test_an_invalid_user_is_refused(user: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no USER@DOMAIN"):
         write(tmp_path / "c", [], NOW, [[user]])
     assert not (tmp_path / "c").exists()
 
 
-def test_the_command_makes_what_s_mime_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_commands_smime_files_can_be_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "certs"
     command = ["certs", "--out", str(folder), "--name", "a.example", "--smime", "ivr@a.example,annc@a.example"]
     assert cli.main([*command, "--smime", "joe@b.example"]) == 0
     made = [folder / f"{name}.{kind}" for name in ("ivr@a.example", "joe@b.example") for kind in ("pem", "key")]
     said = capsys.readouterr().out
     assert all(f"{path}\n" in said for path in made)
-    Identity.read(made[0].read_bytes(), made[1].read_bytes())
+    SmimeIdentity.read(made[0].read_bytes(), made[1].read_bytes())
     ring = Keyring.of([made[0].read_bytes(), made[2].read_bytes()], datetime.now(UTC))
     assert ring.find(SipUri.parse("sip:annc@a.example")) == ring.certificates[0]
 
@@ -122,7 +122,7 @@ def test_an_authority_is_not_replaced(tmp_path: Path) -> None:
         write(tmp_path / "other", [NAMES, NAMES], NOW)
 
 
-def test_the_command_makes_what_tls_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_commands_tls_files_can_be_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "certs"
     assert cli.main(["certs", "--out", str(folder), "--name", "imap.example.com,127.0.0.1"]) == 0
     said = capsys.readouterr()

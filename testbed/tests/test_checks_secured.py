@@ -1,4 +1,4 @@
-"""The checks of encrypted MSCML: what a reader on the way is told, and in which form it went."""
+"""The checks of encrypted MSCML: which texts and which transfer encodings in SIP messages are red."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from cryptography import x509
 from lemonade_testbed.authority import Issued
 from lemonade_testbed.checks.registry import find_check
 from lemonade_testbed.clauses import SCENARIOS
-from lemonade_testbed.evidence import Event, Evidence, Role, World
-from lemonade_testbed.scenario.loader import load_scenario
+from lemonade_testbed.evidence import Event, Evidence, NodeAddress, RecordedWorld
+from lemonade_testbed.scenario_loader import load_scenario
 from lemonade_testbed.verdict import CheckResult
 from lemonade_wire.sip.smime import seal
 
@@ -49,7 +49,7 @@ def told(
 
 def check(words: str, *messages: tuple[str, str]) -> CheckResult:
     """Run a check on messages, each with its sender."""
-    world = World({name: Role(address.rpartition(":")[0], 5060) for name, address in ADDRESSES.items()})
+    world = RecordedWorld({name: NodeAddress(address.rpartition(":")[0], 5060) for name, address in ADDRESSES.items()})
     events = []
     for number, (sender, text) in enumerate(messages, 1):
         target = "media" if sender == "client" else "client"
@@ -61,7 +61,7 @@ def check(words: str, *messages: tuple[str, str]) -> CheckResult:
     return found.run(SCENARIO, Evidence(world, tuple(events)), file)
 
 
-ENCRYPTED, BINARY = "mscml is encrypted", "encrypted bodies are binary"
+ENCRYPTED, BINARY = "mscml is encrypted", "bodies are binary"
 
 
 def test_encrypted_bodies_alone_are_green(encrypted: bytes) -> None:
@@ -86,9 +86,9 @@ def test_encrypted_bodies_alone_are_green(encrypted: bytes) -> None:
 )
 def test_what_a_reader_can_read_is_red(encrypted: bytes, sender: str, body: bytes, kind: str) -> None:
     good = ("client", told(encrypted, "application/pkcs7-mime"))
-    result = check(ENCRYPTED, good, (sender, told(body, kind, "")))
-    assert not result.ok
-    assert "in SIP INFO" in result.seen
+    (breach,) = check(ENCRYPTED, good, (sender, told(body, kind, ""))).breaches
+    assert "in SIP INFO" in breach.seen
+    assert (breach.node, breach.clauses) == (sender, ("LS-2.4-4", "LS-3-5"))
 
 
 def test_a_url_in_a_request_uri_is_red(encrypted: bytes) -> None:
@@ -97,13 +97,12 @@ def test_a_url_in_a_request_uri_is_red(encrypted: bytes) -> None:
     assert not check(ENCRYPTED, good, ("client", told(b"", "application/sdp", "", start=start))).ok
 
 
-def test_nothing_encrypted_is_red(smime: Callable[[str], Issued]) -> None:
-    assert not check(ENCRYPTED, ("client", told(b"Signal=5", "application/dtmf-relay"))).ok
-    assert not check(ENCRYPTED, ("client", told(b"0 nothing at all", "application/pkcs7-mime"))).ok
-    assert not check(BINARY, ("client", told(b"Signal=5", "application/dtmf-relay"))).ok
+def test_where_nothing_is_encrypted_nothing_is_judged(smime: Callable[[str], Issued]) -> None:
+    assert check(ENCRYPTED, ("client", told(b"Signal=5", "application/dtmf-relay"))).reached == ()
+    assert check(ENCRYPTED, ("client", told(b"0 nothing at all", "application/pkcs7-mime"))).reached == ()
     # what a 493 shows is no encrypted body
     shown = smime("ivr@media.example.net").certificate
-    assert not check(ENCRYPTED, ("media", told(shown, "application/pkcs7-mime", start="SIP/2.0 493 No"))).ok
+    assert check(ENCRYPTED, ("media", told(shown, "application/pkcs7-mime", start="SIP/2.0 493 No"))).reached == ()
 
 
 def test_base64_is_red(encrypted: bytes) -> None:
@@ -112,3 +111,20 @@ def test_base64_is_red(encrypted: bytes) -> None:
         assert not check(BINARY, ("client", told(coded, "application/pkcs7-mime", encoding))).ok
     assert not check(BINARY, ("client", told(encrypted, "application/pkcs7-mime", "quoted-printable"))).ok
     assert check(ENCRYPTED, ("client", told(coded, "application/pkcs7-mime", "base64"))).ok
+
+
+def test_any_body_and_any_part_in_base64_is_its_senders_breach() -> None:
+    part = b"--b\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: %s\r\n\r\neA==\r\n--b--"
+    for body, kind, encoding in (
+        (base64.encodebytes(XML.encode()), KIND, "base64"),
+        (XML.encode(), KIND, "base64; decoded"),
+        (part % b"BASE64", "multipart/mixed; boundary=b", "binary"),
+        (part % b"quoted-printable; decoded", "multipart/mixed; boundary=b", ""),
+    ):
+        (breach,) = check(
+            BINARY, ("client", told(b"v=0", "application/sdp")), ("media", told(body, kind, encoding))
+        ).breaches
+        assert (breach.node, breach.clauses) == ("media", ("SM-4-1",))
+    for encoding in ("", "8bit"):
+        assert check(BINARY, ("client", told(XML.encode(), KIND, encoding))).ok
+    assert check(BINARY, ("client", told(b"", KIND))).reached == ()

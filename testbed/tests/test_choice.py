@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lemonade_testbed.runtime.base import EnvironmentBroken
+from lemonade_testbed.errors import EnvironmentBroken
 from lemonade_testbed.runtime.choice import make_images, ready
 
 
@@ -22,7 +22,7 @@ def test_local_asks_no_engine(said: list[str]) -> None:
     assert said == []
 
 
-def test_containers_that_cannot_be_had_are_the_machine_s_trouble(said: list[str]) -> None:
+def test_docker_without_an_engine_is_a_broken_environment(said: list[str]) -> None:
     for wanted in (lambda: ready("docker", said.append), lambda: make_images(said.append)):
         with pytest.raises(EnvironmentBroken, match="no container engine answers"):
             wanted()

@@ -2,16 +2,18 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from lemonade_testbed import cli
-from lemonade_testbed.ladder.model import Observed
+from lemonade_testbed import cli, places
+from lemonade_testbed.ladder.model import LadderResult, Observed
+from lemonade_testbed.run import RUNTIMES
 from lemonade_testbed.runtime.local import LocalRuntime
-from lemonade_testbed.verdict import LadderResult, Outcome, Place, Reason, Verdict
+from lemonade_testbed.verdict import Outcome, Place, Reason, Verdict
 
 SCENARIO = """\
 scenario: one
@@ -34,7 +36,7 @@ VOICE = Path(__file__).parents[2] / "scenarios" / "fixtures" / "voicemail.eml"
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with one scenario, as the current one."""
+    """Make a folder with one scenario the current folder, and return it."""
     folder = tmp_path / "scenarios"
     folder.mkdir()
     (folder / "one.yaml").write_text(SCENARIO)
@@ -47,7 +49,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def nodes(fake_programs: Callable[..., dict[str, list[str]]], monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def use(**modes: str) -> None:
         programs = fake_programs(**modes)
-        monkeypatch.setitem(cli.RUNTIMES, "local", partial(LocalRuntime, programs=programs, patience=5))  # type: ignore[arg-type]
+        monkeypatch.setitem(RUNTIMES, "local", partial(LocalRuntime, programs=programs, patience=5))
         monkeypatch.setattr(cli, "installed_programs", lambda: programs)
         monkeypatch.setattr(cli, "ready", lambda _name, _say: "local")
 
@@ -57,7 +59,7 @@ def nodes(fake_programs: Callable[..., dict[str, list[str]]], monkeypatch: pytes
 
 @pytest.fixture
 def judged(monkeypatch: pytest.MonkeyPatch) -> Callable[[Outcome], None]:
-    """Let the judge say one thing."""
+    """Let the judge return the same verdict for every run."""
 
     def say(outcome: Outcome) -> None:
         place = Place("arrow", "client->>imap: IMAP FETCH BODYSTRUCTURE")
@@ -103,7 +105,7 @@ def test_a_verdict_has_its_exit_code(
         ({"media": "taken"}, 3, "is taken; stop what listens there"),
     ],
 )
-def test_trouble_has_its_exit_code_and_says_what_to_do(
+def test_a_failed_start_has_its_exit_code_and_message(
     nodes: Callable[..., None], capsys: pytest.CaptureFixture[str], modes: dict[str, str], code: int, said: str
 ) -> None:
     nodes(**modes)
@@ -124,7 +126,7 @@ def test_trouble_has_its_exit_code_and_says_what_to_do(
         (["judge", "nowhere"], "nowhere is no run"),
     ],
 )
-def test_bad_usage_is_2_and_says_what_is_allowed(
+def test_bad_usage_exits_with_2_and_says_what_is_allowed(
     home: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
 ) -> None:
     assert cli.main(arguments) == 2
@@ -132,31 +134,50 @@ def test_bad_usage_is_2_and_says_what_is_allowed(
     assert not (home / "runs").exists()
 
 
+def test_bench_runs_the_program_of_the_clone(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    assert cli.main(["bench", "nothing"]) == 2
+    assert "there is no measure 'nothing': known are urlfetch-big," in capsys.readouterr().err
+    assert not (home / "runs").exists()
+
+
+def test_bench_needs_a_clone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "TOOLS", tmp_path / "testbed/tools")
+    assert cli.main(["bench", "nothing"]) == 2
+    assert "needs a clone of the repository" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "arguments", [[], ["runn"], ["run", "--al"], ["run", "-j", "0"], ["run", "--runtime", "vagrant"]]
 )
-def test_unknown_words_are_2(arguments: list[str]) -> None:
+def test_invalid_arguments_exit_with_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main(arguments)
     assert ended.value.code == 2
 
 
 @pytest.mark.usefixtures("nodes", "judged")
-def test_a_bad_scenario_is_2_with_file_and_line(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_scenario_exits_with_2_and_names_file_and_line(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (home / "scenarios" / "one.yaml").write_text(SCENARIO.replace("find-part", "find-prat"))
     assert cli.main(["run", "--all"]) == 2
     assert "one.yaml:9: unknown verb 'find-prat'" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("nodes", "judged")
-def test_nothing_to_run_is_5(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_scenario_to_run_exits_with_5(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (home / "scenarios" / "one.yaml").unlink()
     assert cli.main(["run", "--all"]) == 5
     assert "no scenario" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("home", "nodes", "judged")
-def test_no_free_network_is_3(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_free_network_exits_with_3(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lemonade_testbed.runtime.network.prefixes", lambda: iter(["127.98.7"]))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
         other.bind("\0lemonade-testbed-127.98.7")
@@ -165,7 +186,7 @@ def test_no_free_network_is_3(capsys: pytest.CaptureFixture[str], monkeypatch: p
 
 
 @pytest.mark.usefixtures("home", "nodes", "judged")
-def test_json_is_all_that_stdout_holds(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_is_the_whole_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["run", "one", "--json", "--fault", "media=no-bye"]) == 0
     said = capsys.readouterr()
     assert json.loads(said.out) == json.loads(Path("runs/latest/result.json").read_text())
@@ -185,7 +206,7 @@ def test_a_failure_shows_the_command_that_repeats_it(
 
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize("command", ["list", "verbs", "checks", "clauses"])
-def test_the_closed_lists_are_printed(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_scenarios_verbs_checks_and_clauses_are_listed(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([command]) == 0
     said = capsys.readouterr().out
     wanted = {"list": "one\tA part is found", "verbs": "find-part", "checks": "audio heard", "clauses": "LS-2.1-1\t"}

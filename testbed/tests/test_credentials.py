@@ -1,4 +1,4 @@
-"""The keys and certificates of a world: who gets which, and that they are its owner's alone."""
+"""The keys and certificates of a world: which node gets which, and that only their owner can read the files."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from cryptography.exceptions import InvalidSignature
 from lemonade_testbed.runtime.credentials import make_credentials
 from lemonade_testbed.runtime.docker_compose import environment
 from lemonade_testbed.runtime.local import node_options
-from lemonade_testbed.runtime.tls import Shown, Tls
-from lemonade_testbed.runtime.world import Place, Setup, Smime, World
+from lemonade_testbed.scenario.world import HostAddress, Setup, Shown, Smime, Tls, World
 from lemonade_wire.sip.keyring import named
-from lemonade_wire.sip.smime import Identity
+from lemonade_wire.sip.smime import SmimeIdentity
 
 PLACES = {
-    "imap": Place("127.9.8.2", 1143, "imap.example.com"),
-    "media": Place("127.9.8.3", 5060, "media.example.net"),
-    "client": Place("127.9.8.4", 5060, "client"),
+    "imap": HostAddress("127.9.8.2", 1143, "imap.example.com"),
+    "media": HostAddress("127.9.8.3", 5060, "media.example.net"),
+    "client": HostAddress("127.9.8.4", 5060, "client"),
 }
 
 
@@ -33,7 +32,7 @@ def subject(path: Path) -> str:
     return named(x509.load_pem_x509_certificate(path.read_bytes()))
 
 
-def test_in_the_clear_there_are_none(tmp_path: Path) -> None:
+def test_without_smime_and_tls_no_files_are_made(tmp_path: Path) -> None:
     assert world(tmp_path).credentials == {}
     assert not (tmp_path / "secret").exists()
 
@@ -47,7 +46,7 @@ def test_each_has_its_own_key_and_the_other_s_certificate(tmp_path: Path) -> Non
     assert subject(made["media"]["smime-cert"]) == "ivr@media.example.net"
     for role, peer in (("client", "media"), ("media", "client")):
         own = made[role]
-        Identity.read(own["smime-cert"].read_bytes(), own["smime-key"].read_bytes())
+        SmimeIdentity.read(own["smime-cert"].read_bytes(), own["smime-key"].read_bytes())
         assert own["smime-peer"].read_bytes() == made[peer]["smime-cert"].read_bytes()
     assert {path.stat().st_mode & 0o777 for files in made.values() for path in files.values()} == {0o600}
     assert {path.parent for files in made.values() for path in files.values()} == {tmp_path / "secret"}
@@ -59,7 +58,7 @@ def test_the_media_server_may_have_none(tmp_path: Path) -> None:
     assert subject(made["client"]["smime-peer"]) == "ivr@media.example.net"
 
 
-def test_the_client_may_believe_in_another_key(tmp_path: Path) -> None:
+def test_wrong_key_gives_the_client_a_certificate_of_another_key(tmp_path: Path) -> None:
     made = world(tmp_path, "wrong-key").credentials
     assert subject(made["client"]["smime-peer"]) == "ivr@media.example.net"
     assert made["client"]["smime-peer"].read_bytes() != made["media"]["smime-cert"].read_bytes()
@@ -100,14 +99,14 @@ def test_an_imap_server_without_a_certificate_leaves_the_others_their_authority(
     assert {role: set(files) for role, files in made.items()} == {"media": {"imap-ca"}, "client": {"imap-ca"}}
 
 
-def test_both_kinds_lie_side_by_side(tmp_path: Path) -> None:
+def test_smime_and_tls_files_can_be_made_together(tmp_path: Path) -> None:
     made = world(tmp_path, "yes", Tls("required")).credentials
     assert set(made["media"]) == {"smime-cert", "smime-key", "smime-peer", "imap-ca"}
     assert len(list((tmp_path / "secret").iterdir())) == sum(map(len, made.values()))
 
 
 @pytest.mark.parametrize("role", ["client", "media"])
-def test_nodes_are_told_where_they_lie(tmp_path: Path, role: str) -> None:
+def test_nodes_get_the_paths_of_their_files(tmp_path: Path, role: str) -> None:
     made = world(tmp_path, "yes")
     words = node_options(made, role)
     for option, path in made.credentials[role].items():
@@ -117,7 +116,7 @@ def test_nodes_are_told_where_they_lie(tmp_path: Path, role: str) -> None:
     assert not any("smime" in word for word in node_options(made, "imap"))
 
 
-def test_what_is_written_of_the_world_holds_none(tmp_path: Path) -> None:
+def test_world_json_has_no_credentials(tmp_path: Path) -> None:
     made = world(tmp_path, "yes")
     made.write()
     assert "smime" not in (tmp_path / "world.json").read_text()

@@ -4,14 +4,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lemonade_testbed.differential.facts import Seen, facts, shown
-from lemonade_wire.imap.framing import LineFramer, LineReceived, LogicalLine, Role
+from differential.facts import ToldFacts, facts, shown
+from lemonade_wire.imap.framing import FramerRole, LineFramer, LineReceived, LogicalLine
 
 NOW = datetime(2026, 11, 17, 12, 0, tzinfo=UTC)
 
 
 def lines(text: bytes) -> list[LogicalLine]:
-    framer = LineFramer(Role.CLIENT)
+    framer = LineFramer(FramerRole.CLIENT)
     framer.receive_data(text.replace(b"\n", b"\r\n"))
     found = []
     while isinstance(event := framer.next_event(), LineReceived):
@@ -71,18 +71,18 @@ OTHER = {
 
 
 @pytest.mark.parametrize("name", SAME)
-def test_what_may_differ_by_nature_does_not(name: str) -> None:
+def test_answers_that_may_differ_have_equal_facts(name: str) -> None:
     one, other = SAME[name]
     assert told(one) == told(other)
 
 
 @pytest.mark.parametrize("name", OTHER)
-def test_what_differs_is_seen(name: str) -> None:
+def test_answers_that_must_not_differ_have_other_facts(name: str) -> None:
     one, other = OTHER[name]
     assert told(one) != told(other)
 
 
-def test_names_have_one_separator() -> None:
+def test_mailbox_names_have_a_slash_as_separator() -> None:
     assert told(b'* LIST () "." a.b\n', ".") == told(b'* LIST () "/" a/b\n') == ["LIST a/b ()"]
     assert told(b"* STATUS a.b (MESSAGES 2 UIDVALIDITY 9)\n", ".") == ["STATUS a/b MESSAGES 2 UIDVALIDITY n"]
 
@@ -115,8 +115,8 @@ def test_an_envelope_is_told_field_by_field() -> None:
     assert "unreadable" in told(b"* 1 FETCH (ENVELOPE (NIL NIL))\n")[0]
 
 
-def test_what_a_server_tells_in_passing_is_kept() -> None:
-    seen = Seen({})
+def test_the_last_modseq_and_url_are_kept_as_variables() -> None:
+    seen = ToldFacts({})
     seen.learn(lines(b"* 1 FETCH (MODSEQ (12))\n* GENURLAUTH imap://x/:internal:00\nt1 OK [HIGHESTMODSEQ 14] x\n"))
     assert seen.values == {"modseq": "14", "url": "imap://x/:internal:00"}
 

@@ -1,4 +1,4 @@
-"""A connection that says what it is told, against a server that answers by a list."""
+"""The IMAP client of the differential tests, against a server that answers from a list."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from lemonade_testbed.differential.talk import Talk
-from lemonade_wire.imap.framing import Literal, LogicalLine
+from differential.talk import Talk
+from lemonade_wire.imap.framing import ImapLiteral, LogicalLine
 
 Exchange = list[tuple[bytes, bytes]]
 
@@ -43,13 +43,13 @@ def texts(lines: list[LogicalLine]) -> list[bytes]:
     return [line.text for line in lines]
 
 
-def test_a_literal_waits_for_its_turn() -> None:
+def test_a_literal_is_sent_after_the_continuation_request() -> None:
     with (
         server((b"{3}\r\n", b"+ go\r\n"), (b"abc\r\n", b"* 1 EXISTS\r\nt1 OK done\r\n")) as (address, heard),
         Talk(address) as talk,
     ):
         assert texts(talk.greeting()) == [b"* OK hello"]
-        tag, lines = talk.command(LogicalLine.of(b"APPEND a ", Literal.of(b"abc"), b""))
+        tag, lines = talk.command(LogicalLine.of(b"APPEND a ", ImapLiteral.of(b"abc"), b""))
         assert (tag, texts(lines)) == ("t1", [b"* 1 EXISTS", b"t1 OK done"])
     assert heard == [b"t1 APPEND a {3}\r\n", b"abc\r\n"]
 
@@ -60,12 +60,12 @@ def test_a_literal_that_is_refused_is_not_sent() -> None:
         Talk(address) as talk,
     ):
         talk.greeting()
-        assert texts(talk.command(LogicalLine.of(b"A ", Literal.of(b"abc"), b""))[1]) == [b"t1 NO too big"]
+        assert texts(talk.command(LogicalLine.of(b"A ", ImapLiteral.of(b"abc"), b""))[1]) == [b"t1 NO too big"]
         talk.command(LogicalLine.of(b"NOOP"))
     assert heard[1] == b"t2 NOOP\r\n"
 
 
-def test_a_line_goes_on_with_what_waits() -> None:
+def test_a_raw_line_continues_the_waiting_command() -> None:
     with (
         server((b"IDLE\r\n", b"+ idling\r\n"), (b"DONE\r\n", b"* 2 EXISTS\r\nt1 OK\r\n")) as (address, heard),
         Talk(address) as talk,
@@ -84,14 +84,14 @@ def test_a_line_without_a_tag_is_followed_by_one_that_has_an_answer() -> None:
     assert heard == [b"nonsense\r\nt1 NOOP\r\n"]
 
 
-def test_the_end_of_a_connection_is_noted() -> None:
+def test_a_closed_connection_is_noted() -> None:
     with server((b"NOOP\r\n", b"* BYE gone\r\n")) as (address, _), Talk(address) as talk:
         talk.greeting()
         assert texts(talk.command(LogicalLine.of(b"NOOP"))[1]) == [b"* BYE gone"]
         assert (talk.closed, talk.silent) == (True, False)
 
 
-def test_silence_is_noted() -> None:
+def test_a_server_that_does_not_answer_in_time_is_noted_as_silent() -> None:
     with server((b"NOOP\r\n", b""), (b"bye", b"")) as (address, _), Talk(address, patience=0.2) as talk:
         talk.greeting()
         assert talk.command(LogicalLine.of(b"NOOP"))[1] == []

@@ -6,15 +6,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lemonade_testbed.containers.tools import ROOT
+from lemonade_testbed.errors import EnvironmentBroken
 from lemonade_testbed.relay.rules import Plan
-from lemonade_testbed.runtime.base import EnvironmentBroken
 from lemonade_testbed.runtime.credentials import make_credentials
-from lemonade_testbed.runtime.docker_compose import Project, environment, run_file
-from lemonade_testbed.runtime.docker_network import FRONTS, Bridge, claim
-from lemonade_testbed.runtime.docker_tools import ROOT
+from lemonade_testbed.runtime.docker_compose import Project, environment, run_file, services
+from lemonade_testbed.runtime.docker_network import Bridge, claim
 from lemonade_testbed.runtime.relay import with_fronts
-from lemonade_testbed.runtime.tls import Tls
-from lemonade_testbed.runtime.world import Setup, World
+from lemonade_testbed.scenario.world import ServerSetup, Setup, Tls, World
 
 
 @pytest.fixture
@@ -26,7 +25,7 @@ def bridge() -> Bridge:
 
 def world(folder: Path, bridge: Bridge, **more: object) -> World:
     users = {"joe": "secret", "mediaserver": "s$cret"}
-    setup = Setup(folder=folder, users=users, salt="00", **more)  # type: ignore[arg-type]
+    setup = Setup(folder=folder, users=users, salt="00", **more)  # type: ignore[arg-type]  # the fields of Setup
     return World(setup, bridge.places(), runtime="docker")
 
 
@@ -95,7 +94,7 @@ def test_a_scenario_with_tls_gives_files_and_asks_for_keys(tmp_path: Path, bridg
 def test_a_relay_stands_on_the_bridge_where_the_scenario_has_one(tmp_path: Path, bridge: Bridge) -> None:
     assert "relay" not in run_file(world(tmp_path, bridge), bridge, {})["services"]
     setup = Setup(folder=tmp_path, users={"joe": "secret"}, relay=Plan(7, ()), faults={"relay": "passes-all"})
-    made = World(setup, with_fronts(bridge.places(), FRONTS))
+    made = World(setup, with_fronts(bridge.places()))
     relay = run_file(made, bridge, {})["services"]["relay"]
     prefix = str(bridge.subnet).rpartition(".")[0]
     assert relay["networks"]["lemonade"]["ipv4_address"] == f"{prefix}.20"
@@ -105,7 +104,7 @@ def test_a_relay_stands_on_the_bridge_where_the_scenario_has_one(tmp_path: Path,
     assert f"imap.example.com={prefix}.21:143" in environment(made, "client")["LEMONADE_RESOLVE"].split()
 
 
-def test_what_is_not_given_is_not_said(tmp_path: Path, bridge: Bridge) -> None:
+def test_an_option_that_is_not_set_is_not_in_the_environment(tmp_path: Path, bridge: Bridge) -> None:
     made = world(tmp_path, bridge)
     assert not {"LEMONADE_MEDIA_SERVERS", "LEMONADE_SCENARIO"} & set(environment(made, "imap"))
     assert "LEMONADE_IMAP_USER" not in environment(made, "media")
@@ -155,3 +154,25 @@ def test_the_three_nodes_share_their_first_layers() -> None:
     heads.add(heads.copy().pop().partition("\n")[0] + "\n" + relay.partition("\n")[2])
     assert len(heads) == 1
     assert "FROM debian:trixie-slim" in heads.pop()
+
+
+def test_named_nodes_are_services_of_their_own(tmp_path: Path, bridge: Bridge) -> None:
+    servers = (
+        ServerSetup("imap", "imap"),
+        ServerSetup("ms1", "media", "dead"),
+        ServerSetup("ms2", "media", options={"services": ("annc",)}),
+    )
+    setup = Setup(folder=tmp_path, users={"joe": "secret"}, servers=servers, faults={"ms2": "no-bye"})
+    made = World(setup, bridge.places(servers))
+    found = run_file(made, bridge, {})["services"]
+    assert services(made) == ["imap", "ms1", "ms2", "client"]
+    assert "extends" not in found["imap"]
+    second, dead = found["ms2"], found["ms1"]
+    assert second["extends"]["service"] == "media"
+    assert second["environment"]["LEMONADE_SERVICE"] == "annc"
+    assert second["environment"]["LEMONADE_FAULT"] == "no-bye"
+    assert second["environment"]["LEMONADE_TRACE"] == "/evidence/trace-ms2.jsonl"
+    assert second["networks"]["lemonade"]["ipv4_address"] == made.roles["ms2"].address
+    assert dead["command"] == ["dead", f"{made.roles['ms1'].address}:5060"]
+    assert dead["networks"]["lemonade"]["ipv4_address"] == made.roles["ms1"].address
+    assert not {"LEMONADE_USER", "LEMONADE_TRACE_SALT"} & set(dead["environment"])

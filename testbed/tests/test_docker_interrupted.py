@@ -1,4 +1,4 @@
-"""Runs in containers that are stopped half-way, by the command as a person gives it: nothing is left behind.
+"""Runs in containers that are stopped half-way: no process, container or network is left.
 
 Where the tests run as root the command runs as nobody, who may open every file and makes none of root's.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from lemonade_testbed.runtime.docker_engine import LABEL, remove
+from lemonade_testbed.containers.engine import LABEL, remove
 from lemonade_testbed.runtime.processes import marked, members
 
 LEMONADE = Path(sys.executable).parent / "lemonade"
@@ -45,7 +45,7 @@ def runs(tmp_path: Path, engine: docker.DockerClient) -> Iterator[Path]:
 
 @pytest.fixture
 def left(engine: docker.DockerClient, runs: Path) -> Left:
-    """Return a look at what is there of any run in `runs`: the roles of containers, the names of the rest."""
+    """Return a function that lists what exists of any run in `runs`: roles of containers, names of other things."""
 
     def look() -> list[str]:
         filters = {"label": LABEL}
@@ -65,7 +65,15 @@ def label(thing: docker.models.resource.Model) -> str:
 
 def begin(runs: Path, *words: str) -> subprocess.Popen[str]:
     """Start the command in a process group of its own, as a shell does."""
-    command = [*([] if os.getuid() else AS_USER), LEMONADE, *words, "--runtime", "docker", "--runs", runs]
+    command: list[str | Path] = [
+        *([] if os.getuid() else AS_USER),
+        LEMONADE,
+        *words,
+        "--runtime",
+        "docker",
+        "--runs",
+        runs,
+    ]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )
@@ -128,6 +136,6 @@ def test_the_next_start_reaps_what_a_killed_run_left(engine: docker.DockerClient
     following = begin(runs, "run", "expired-ticket")
     said, _ = following.communicate(timeout=2 * PATIENCE)
     assert following.returncode == 0, said
-    assert left() == []  # another test's start may have been faster: it is a next start just as well
+    assert left() == []  # the start of another test may have removed it already
     assert members(process.pid) == members(following.pid) == []
     assert {path.lstat().st_uid for path in runs.rglob("*")} == {UID}

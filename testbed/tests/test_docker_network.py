@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lemonade_testbed.runtime.base import EnvironmentBroken
+from lemonade_testbed.errors import EnvironmentBroken
 from lemonade_testbed.runtime.docker_network import claim, routes, subnets
 
 A, B, C = (IPv4Network(f"10.213.{number}.0/24") for number in (201, 202, 203))
@@ -22,7 +22,7 @@ def test_the_routes_of_this_machine_without_the_default(tmp_path: Path) -> None:
     assert routes(table) == [IPv4Network("192.168.0.0/24"), IPv4Network("10.0.0.0/8")]
 
 
-def test_taken_subnets_and_those_of_other_runs_are_passed_over() -> None:
+def test_taken_subnets_and_those_of_other_runs_are_skipped() -> None:
     first = claim([A], [A, B, C])
     second = claim([A], [A, B, C])
     try:
@@ -49,11 +49,12 @@ def test_roles_have_fixed_addresses_and_the_bridge_a_name_that_the_kernel_takes(
         "port": 143,
         "name": "imap.example.com",
         "aliases": (),
+        "kind": "",
     }
     assert (places["media"].port, places["client"].port) == (5060, 5060)
     assert len(bridge.name) <= 15
     assert bridge.token in bridge.project
 
 
-def test_there_is_somewhere_else_to_go_where_one_block_is_routed() -> None:
+def test_subnets_are_of_all_three_private_blocks() -> None:
     assert {str(subnet).split(".")[0] for subnet in subnets()} == {"10", "172", "192"}

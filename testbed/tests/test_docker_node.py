@@ -7,7 +7,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from lemonade_testbed.runtime.docker_engine import labels, remove
+from lemonade_testbed.containers.engine import labels, remove
 from lemonade_testbed.runtime.docker_images import BASE, ensure_base
 from lemonade_testbed.runtime.docker_node import DockerNode, exit_code
 
@@ -15,7 +15,7 @@ from lemonade_testbed.runtime.docker_node import DockerNode, exit_code
 @pytest.mark.parametrize(
     ("status", "code"), [(0, 0), (1, 1), (127, 127), (128, 128), (137, -9), (143, -15), (255, 255)]
 )
-def test_exit_codes_are_told_as_those_of_local_processes(status: int, code: int) -> None:
+def test_exit_codes_have_the_form_of_the_local_runtime(status: int, code: int) -> None:
     assert exit_code(status) == code
 
 
@@ -34,7 +34,7 @@ def make(engine: docker.DockerClient, tmp_path: Path) -> Iterator[Callable[[str]
     assert not engine.containers.list(all=True, filters={"label": f"lemonade.run={tmp_path}"})
 
 
-def test_a_node_s_end_its_log_and_its_files(make: Callable[[str], DockerNode], tmp_path: Path) -> None:
+def test_exit_code_log_and_files_of_a_node_can_be_read(make: Callable[[str], DockerNode], tmp_path: Path) -> None:
     node = make("cat /evidence/script.json; echo said >&2; id -u >/evidence/trace-imap.jsonl; exit 7")
     node.put("/evidence", {"script.json": b"the script\n"})
     assert node.ended() is None
@@ -48,7 +48,7 @@ def test_a_node_s_end_its_log_and_its_files(make: Callable[[str], DockerNode], t
     node.stop()
 
 
-def test_what_may_be_done_to_a_node(make: Callable[[str], DockerNode]) -> None:
+def test_a_node_can_be_paused_restarted_disconnected_and_killed(make: Callable[[str], DockerNode]) -> None:
     node = make("trap 'echo asked; exit 0' TERM; echo up; while :; do sleep 0.1; done")
     node.start()
     node.pause()

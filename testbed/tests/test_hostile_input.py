@@ -1,4 +1,4 @@
-"""Nodes that are shouted at: whatever comes in, they answer by protocol or drop it, and go on serving.
+"""Invalid input to the nodes: they answer by their protocol or ignore it, and go on serving.
 
 The programs run as they are; every datagram and line below is sent to them, then mutations of valid ones, and in the
 end each node still greets, answers and stops by itself, without a traceback in its log.
@@ -55,7 +55,8 @@ def start(folder: Path, program: str, *options: str) -> Node:
 
 @pytest.fixture
 def imap(tmp_path: Path) -> Iterator[Node]:
-    node = start(tmp_path, "lemonade-imap", "--data", str(tmp_path / "data"), "--name", "h", "--user", "joe:secret")
+    options = ("--name", "h", "--user", "joe:secret", "--unlimited", "127.0.0.0/8")
+    node = start(tmp_path, "lemonade-imap", "--data", str(tmp_path / "data"), *options)
     yield node
     node.process.kill()
     node.process.wait()
@@ -119,7 +120,7 @@ ANSWER = re.compile(rb"^(\S+ (BAD|NO|OK URLFETCH)|\* BAD|\* BYE|\+ |z OK)", re.M
 
 
 def converse(node: Node, octets: bytes, until: re.Pattern[bytes] = ANSWER) -> bytes:
-    """Say something to the IMAP server and hear it until an answer is there or it hangs up."""
+    """Send octets to the IMAP server, and return what it sends until it has answered or closes the connection."""
     with socket.create_connection(node.address, PATIENCE) as connection:
         heard = b""
         connection.sendall(octets)

@@ -1,7 +1,7 @@
 """The media server and the IMAP server as processes, with TLS between them and certificates of `lemonade certs`.
 
-Beside the scenarios of TLS: which commands exactly are sent, and what the log says, whether the media server gets in or
-turns away. The options that a run gives the nodes are overruled, and the nodes' own traces are judged.
+These tests show more than the scenarios of TLS: exactly which commands are sent, and what the log says if the media
+server logs in or refuses to. They replace options that a run gives the nodes; the nodes' own traces are judged.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 
 from lemonade_testbed.certs import write
-from lemonade_testbed.run import Ended, Job, Runner
+from lemonade_testbed.run import Ended, Job, ScenarioRunner
 from lemonade_testbed.runtime.local import LocalRuntime
-from lemonade_testbed.scenario.loader import load_scenario
+from lemonade_testbed.scenario_loader import load_scenario
 from lemonade_testbed.verdict import Outcome
 
 HOST = "imap.example.com"
@@ -78,11 +78,11 @@ def certs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(folder: Path, scenario: str, imap: str, media: str) -> Ended:
-    """Run a scenario, each server with more options at the end of its command line, where they overrule others."""
+    """Run a scenario, with more options at the end of each server's command line, where they replace earlier ones."""
     (folder / "private.yaml").write_text(scenario)
     (folder / "short.eml").write_bytes(mail())
     programs = {role: [*more(role, options)] for role, options in (("imap", imap), ("media", media))}
-    with Runner(folder / "runs", make_runtime=partial(LocalRuntime, programs=programs)).open() as running:
+    with ScenarioRunner(folder / "runs", make_runtime=partial(LocalRuntime, programs=programs)).open() as running:
         [ended] = running.run([Job(load_scenario(folder / "private.yaml"), "private")])
     return ended
 
@@ -162,7 +162,7 @@ def test_a_part_is_fetched_over_tls(tmp_path: Path, certs: Path, identity: str, 
     ],
     ids=["stripped", "another-authority", "another-host", "an-authority-that-the-system-does-not-trust"],
 )
-def test_nothing_is_fetched_from_who_is_not_trusted(
+def test_without_starttls_or_a_trusted_certificate_nothing_is_fetched(
     tmp_path: Path, certs: Path, options: tuple[str, str], why: str, sent: list[str]
 ) -> None:
     scenario = SCENARIO.format(identity="mediaserver:secret", access="submit+", steps=TURNED_AWAY, rest=REFUSED)
@@ -174,7 +174,7 @@ def test_nothing_is_fetched_from_who_is_not_trusted(
     assert said(ended) == sent
 
 
-def test_a_password_is_not_shown_in_the_clear_by_default(tmp_path: Path) -> None:
+def test_no_password_is_sent_in_clear_text_by_default(tmp_path: Path) -> None:
     scenario = SCENARIO.format(identity="mediaserver:secret", access="submit+", steps=LISTENED, rest=FETCHED + PLAYED)
     ended = run(tmp_path, scenario, "", "--imap-tls preferred --imap-cleartext-login never")
     assert ended.verdict.outcome is Outcome.PASS, log(ended)

@@ -1,21 +1,26 @@
-"""Keys in RTP as arrows of a ladder, and as what the ear is told: from the sender's trace, or from a capture."""
+"""Keys in RTP as arrows of a ladder and as jumps of the expected sound, in the sender's trace or in a capture."""
 
 from __future__ import annotations
 
 import base64
+from dataclasses import astuple
 
 import pytest
 
 from lemonade_testbed.audio.heard import hear
-from lemonade_testbed.audio.played import Call, Jump
-from lemonade_testbed.checks.audio import playings
+from lemonade_testbed.audio.played import ExpectedSound
+from lemonade_testbed.checks.playing import playings
 from lemonade_testbed.checks.timing import measure
-from lemonade_testbed.evidence import Event, Evidence, Role, World
+from lemonade_testbed.evidence import Event, Evidence, NodeAddress, RecordedWorld
 from lemonade_testbed.ladder.observe import observe
 from lemonade_testbed.ladder.parser import LadderError, parse_ladder
 
-WORLD = World(
-    {"imap": Role("127.9.9.1"), "media": Role("127.9.9.2"), "client": Role("127.9.9.3", aliases=("127.9.9.13",))}
+WORLD = RecordedWorld(
+    {
+        "imap": NodeAddress("127.9.9.1"),
+        "media": NodeAddress("127.9.9.2"),
+        "client": NodeAddress("127.9.9.3", aliases=("127.9.9.13",)),
+    }
 )
 OFFER = (
     "INVITE sip:ivr@127.9.9.2 SIP/2.0\r\nVia: SIP/2.0/UDP 127.9.9.3;branch=z9hG4bK1\r\nCSeq: 1 INVITE\r\n"
@@ -42,7 +47,7 @@ def sip(t: float, text: str) -> Event:
 
 
 def packet(t: float, seq: int, ts: int, payload: str, *, captured: bool = False, pt: int = 101) -> Event:
-    """Return a packet from the client to the media server, as its sender or a capture tells it."""
+    """Return a packet from the client to the media server, as the sender's trace or a capture has it."""
     ends = ("127.9.9.3:20000", "127.9.9.2:16384")
     way = {"way": "received", "local": ends[1], "remote": ends[0]} if captured else {}
     fields = {"way": "sent", "local": ends[0], "remote": ends[1], "ssrc": 7, "seq": seq, "ts": ts, "pt": pt} | way
@@ -68,8 +73,8 @@ def lines(told: Evidence) -> list[str]:
     return [seen.text() for seen in observe(told).messages if seen.words[0] == "RTP"]
 
 
-def heard_call(told: Evidence) -> Call:
-    """Return what the only playing should let hear."""
+def heard_call(told: Evidence) -> ExpectedSound:
+    """Return the sound that the only playing of a run asks for."""
     (playing,) = playings(told)
     return playing.call
 
@@ -100,12 +105,12 @@ def test_sound_of_the_client_is_an_arrow_and_not_what_it_hears() -> None:
 def test_keys_in_rtp_move_what_should_be_heard() -> None:
     told = evidence(sip(99, OFFER), sip(99.5, COLLECT), *press(103, "6", 1), *press(105, "4", 5), *press(106, "1", 9))
     first, second = heard_call(told).jumps
-    assert first == Jump(103.05, pytest.approx(103.15), 4.0)
-    assert second == Jump(105.05, pytest.approx(105.15), -4.0)
+    assert astuple(first) == (103.05, pytest.approx(103.15), 4.0)
+    assert astuple(second) == (105.05, pytest.approx(105.15), -4.0)
 
 
 def test_a_key_before_the_request_moves_nothing() -> None:
-    assert heard_call(evidence(sip(99, OFFER), *press(99.1, "6", 1), sip(99.5, COLLECT))) == Call()
+    assert heard_call(evidence(sip(99, OFFER), *press(99.1, "6", 1), sip(99.5, COLLECT))) == ExpectedSound()
 
 
 @pytest.mark.parametrize(

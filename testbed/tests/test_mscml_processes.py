@@ -28,7 +28,7 @@ steps:
 
 
 class Pair:
-    """A media server that is up, and a client that runs scripts against it."""
+    """A running media server, and a client that runs scripts with it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -50,7 +50,7 @@ class Pair:
                     run.terminate()
 
     def run(self, steps: str) -> list[str]:
-        """Run a script to its end; returns what its steps said."""
+        """Run a script to its end; returns the results of its steps."""
         (self.folder / "script.yaml").write_text(HEAD + steps)
         where = ["--listen", f"{self.net}.3:5060", "--rtp-ports", "24200-24298", "--trace", self.path("client.jsonl")]
         rule = ["--resolve", f"media.example.net={self.net}.2:5060", "--script", self.path("script.yaml")]
@@ -101,7 +101,7 @@ def test_a_recording_is_made_below_the_folder_and_nowhere_else(pair: Pair) -> No
     assert f'reclength=\\"{len(octets)}\\"' in pair.read("media.jsonl")
 
 
-def test_what_is_said_is_what_is_recorded(pair: Pair) -> None:
+def test_the_recording_equals_the_sound_that_was_sent(pair: Pair) -> None:
     folder = pair.folder / "recordings"
     folder.mkdir()
     said = np.random.default_rng(3).normal(0, 3000, 8000).clip(-32000, 32000).astype("<i2")

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from lemonade_testbed.evidence import Event, Evidence, Role, World
+from lemonade_testbed.evidence import Event, Evidence, NodeAddress, RecordedWorld
 from lemonade_testbed.ladder.matcher import match_ladder
 from lemonade_testbed.ladder.observe import observe
 from lemonade_testbed.ladder.parser import parse_ladder
-from lemonade_testbed.mutate import NotGreenError, try_mutations
+from lemonade_testbed.mutate import Matched, NotGreenError, try_mutations
 from lemonade_testbed.scenario.model import Given, Scenario
-from lemonade_testbed.verdict import Outcome, Verdict
 
 IMAP, MEDIA, CLIENT = "127.9.9.1:1143", "127.9.9.2:5060", "127.9.9.3:5060"
 URL = "imap://joe@imap.example.com/INBOX/;UID=1/;SECTION=2;URLAUTH=anonymous"
@@ -136,11 +135,11 @@ def evidence() -> Evidence:
     wire.sip("media", "INFO", 200, body=ended, kind=mscml)
     wire.sip("client", "BYE", 200)
     roles = {
-        name: Role(address.rpartition(":")[0])
+        name: NodeAddress(address.rpartition(":")[0])
         for name, address in (("imap", IMAP), ("media", MEDIA), ("client", CLIENT))
     }
     events = tuple(sorted(wire.events, key=lambda event: event.t))
-    return Evidence(World(roles, started=999.0, ended=wire.t + 1, media_length=7.0), events)
+    return Evidence(RecordedWorld(roles, started=999.0, ended=wire.t + 1, media_length=7.0), events)
 
 
 @pytest.fixture
@@ -149,16 +148,16 @@ def scenario(tmp_path: Path) -> Scenario:
     return Scenario("ivr", "", "", (), {}, given, (), parse_ladder(LADDER), (), (), tmp_path)
 
 
-def ladder_alone(scenario: Scenario, evidence: Evidence) -> Verdict:
+def ladder_alone(scenario: Scenario, evidence: Evidence) -> Matched:
     observed = observe(evidence)
-    return Verdict(scenario.name, Outcome.PASS, (), observed, match_ladder(scenario.ladder, observed, 7.0))
+    return observed, match_ladder(scenario.ladder, observed, 7.0)
 
 
 def test_every_drop_and_every_swap_is_noticed_at_the_arrow_that_follows_from_the_rules(
     scenario: Scenario, evidence: Evidence
 ) -> None:
-    green = ladder_alone(scenario, evidence)
-    assert green.ladder.mismatch is None, green.ladder.mismatch
+    _, ladder = ladder_alone(scenario, evidence)
+    assert ladder.mismatch is None, ladder.mismatch
     results = try_mutations(scenario, evidence, ladder_alone)
     assert [result for result in results if not result.ok] == []
     assert len(results) == 18 + 17
@@ -183,17 +182,56 @@ def test_messages_of_two_branches_may_change_places(scenario: Scenario, evidence
     assert swaps[7:10] == [None, 9, 10]  # 200 and URLFETCH; URLFETCH and its answer; that and RTP
 
 
-def test_an_arrow_that_the_judge_misses_is_seen(scenario: Scenario, evidence: Evidence) -> None:
-    def blind(scenario: Scenario, evidence: Evidence) -> Verdict:
-        verdict = ladder_alone(scenario, evidence)
-        return Verdict(scenario.name, Outcome.PASS, (), verdict.observed, first.ladder)
+def test_an_imap_response_changes_places_together_with_its_data(scenario: Scenario, evidence: Evidence) -> None:
+    """The 200 to INFO comes between URLFETCH and its data; the tagged OK that takes its place brings the data along."""
+    fetch = "media->>imap: IMAP URLFETCH $url\nimap-->>media: IMAP OK URLFETCH data\n"
+    ladder = parse_ladder(
+        LADDER.replace(
+            f"media-->>client: SIP 200 INFO\n{fetch}", f"par\nmedia-->>client: SIP 200 INFO\nand\n{fetch}end\n"
+        )
+    )
+    asked = next(event.t for event in evidence.events if event.text("text").startswith("b1 URLFETCH"))
+    accepted = next(
+        event.t for event in evidence.events if event.text("text").startswith("SIP/2.0 200") and event.t > asked - 0.015
+    )
+    late = asked + 0.005 - accepted
+    events = [replace(event, t=event.t + late) if accepted <= event.t < asked else event for event in evidence.events]
+    moved = replace(evidence, events=tuple(sorted(events, key=lambda event: event.t)))
+    results = try_mutations(replace(scenario, ladder=ladder), moved, ladder_alone)
+    assert [result for result in results if not result.ok] == []
+    touched = [result.touched for result in results if result.kind == "swap" and result.expected is None]
+    assert "media-->>client: SIP 200 INFO <-> imap-->>media: IMAP OK URLFETCH data" in touched
 
-    first = ladder_alone(scenario, evidence)
+
+def test_a_message_that_may_be_missing_in_one_of_two_ways_may_be_dropped(
+    scenario: Scenario, evidence: Evidence
+) -> None:
+    called = "client->>media: SIP INVITE ivr\nopt\nmedia-->>client: SIP 100 INVITE\nend\n"
+    assert called in LADDER
+    either = f"alt\n{called}else\nclient->>media: SIP INVITE annc $url\nend\n"
+    ladder = parse_ladder(LADDER.replace(called, either))
+    results = try_mutations(replace(scenario, ladder=ladder), evidence, ladder_alone)
+    assert [result for result in results if not result.ok] == []
+
+
+def test_without_the_first_arrow_of_an_opt_the_one_behind_it_is_due(scenario: Scenario, evidence: Evidence) -> None:
+    authorised = "client->>imap: IMAP GENURLAUTH $url\nimap-->>client: IMAP OK GENURLAUTH\n"
+    ladder = parse_ladder(LADDER.replace(authorised, f"opt\n{authorised}end\n"))
+    results = try_mutations(replace(scenario, ladder=ladder), evidence, ladder_alone)
+    assert [result for result in results if not result.ok] == []
+    assert [result.expected for result in results if result.kind == "drop"][:3] == [3, 2, 3]
+
+
+def test_mutations_that_a_judge_does_not_report_are_counted(scenario: Scenario, evidence: Evidence) -> None:
+    def blind(scenario: Scenario, evidence: Evidence) -> Matched:
+        return ladder_alone(scenario, evidence)[0], first
+
+    _, first = ladder_alone(scenario, evidence)
     wrong = [result for result in try_mutations(scenario, evidence, blind) if not result.ok]
     assert len(wrong) == 18 + 17 - 1  # all but the 100, which may be missing
 
 
-def test_evidence_that_is_not_green_shows_nothing(scenario: Scenario, evidence: Evidence) -> None:
+def test_evidence_that_does_not_match_its_ladder_is_refused(scenario: Scenario, evidence: Evidence) -> None:
     def without_bye() -> Iterator[Event]:
         return (event for event in evidence.events if "BYE" not in str(event.fields.get("text")))
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from lemonade_testbed.runtime.base import EnvironmentBroken
+from lemonade_testbed.errors import EnvironmentBroken
 from lemonade_testbed.runtime.network import claim, prefixes
 
 FREE = ["127.99.1", "127.99.2"]
 
 
-def test_two_worlds_have_two_networks_and_give_them_back() -> None:
+def test_two_worlds_have_two_networks_and_release_them() -> None:
     first = claim(FREE)
     second = claim(FREE)
     assert [first.prefix, second.prefix] == FREE
@@ -39,7 +39,7 @@ def test_roles_have_the_addresses_of_the_contract() -> None:
     ]
 
 
-def test_a_killed_process_gives_its_network_back() -> None:
+def test_the_network_of_a_killed_process_is_free_again() -> None:
     code = (
         "import time; from lemonade_testbed.runtime.network import claim; n = claim(['127.99.4'])\n"
         "print('ok', flush=True); time.sleep(600)"
@@ -72,7 +72,7 @@ def test_a_taken_port_means_another_network_or_a_clear_error(occupied: str) -> N
     network.release()
 
 
-def test_the_candidates_are_loopback_networks_and_no_common_one() -> None:
+def test_the_candidates_are_loopback_networks_without_127_0_0() -> None:
     candidates = list(prefixes())
     assert len(set(candidates)) == len(candidates) == 32 * 254
     assert all(candidate.startswith("127.") for candidate in candidates)

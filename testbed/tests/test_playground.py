@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from lemonade_testbed.errors import ContractBroken, EnvironmentBroken
+from lemonade_testbed.places import prune
 from lemonade_testbed.playground import FOLDER, LINES, down, up
-from lemonade_testbed.prune import prune
-from lemonade_testbed.runtime.base import ContractBroken, EnvironmentBroken
 from lemonade_testbed.runtime.choice import LOCAL
 from lemonade_testbed.runtime.network import claim
 from lemonade_testbed.runtime.processes import is_running, marked, reap
@@ -29,7 +29,9 @@ def said(console: Console) -> str:
     return console.file.getvalue()
 
 
-def test_up_and_down(tmp_path: Path, fake_programs: Programs, console: Console) -> None:
+def test_up_starts_the_servers_once_and_down_stops_them(
+    tmp_path: Path, fake_programs: Programs, console: Console
+) -> None:
     assert up(tmp_path, console, LOCAL, programs=fake_programs()) == 0
     folder = tmp_path / FOLDER
     try:
@@ -40,7 +42,7 @@ def test_up_and_down(tmp_path: Path, fake_programs: Programs, console: Console) 
         assert f"nc -C {place['address']} 1143\n" in said(console)
         assert "joe:secret" in said(console)
         assert "--script" in (folder / LINES).read_text()
-        # the runs that follow leave it alone, and its network too
+        # later runs neither stop it nor use its network
         assert is_running(folder)
         assert reap(tmp_path) == []
         assert prune(tmp_path, keep=0) == []
@@ -80,9 +82,7 @@ def test_containers_that_cannot_be_reached_are_not_said_to_be_down(
     assert said(console) == "The playground was not up.\n"
 
 
-def test_what_a_killed_start_left_half_way_is_started_again(
-    tmp_path: Path, fake_programs: Programs, console: Console
-) -> None:
+def test_servers_of_a_killed_up_are_started_again(tmp_path: Path, fake_programs: Programs, console: Console) -> None:
     folder = tmp_path / FOLDER
     up(tmp_path, console, LOCAL, programs=fake_programs())
     try:

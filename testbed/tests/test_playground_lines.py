@@ -1,4 +1,4 @@
-"""The playground as a person has it, in both runtimes: every line that it prints is pasted, beside a run."""
+"""The commands that the playground prints: each works in a shell, in both runtimes, while a run goes on."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pathlib import Path
 import docker
 import pytest
 
+from lemonade_testbed.containers.engine import LABEL
 from lemonade_testbed.playground import FOLDER, LINES
-from lemonade_testbed.runtime.docker_engine import LABEL
 from lemonade_testbed.runtime.processes import marked
 
 LEMONADE = Path(sys.executable).parent / "lemonade"
@@ -38,7 +38,7 @@ def command(runs: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def paste(line: str) -> str:
-    """Give a line to a shell that knows nothing of this project; returns what it prints."""
+    """Run a line in a shell without this project's environment; returns its output."""
     done = subprocess.run(
         ["/bin/bash", "-c", line],
         stdout=subprocess.PIPE,
@@ -54,7 +54,7 @@ def paste(line: str) -> str:
 
 
 def first_line(line: str) -> str:
-    """Give a line that never ends to a shell; returns the first line that it prints."""
+    """Run a line that does not end by itself in a shell; returns the first line of its output."""
     with subprocess.Popen(
         ["/bin/bash", "-c", f"exec {line}"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd="/"
     ) as shell:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from lemonade_testbed.runtime.base import EnvironmentBroken, Stopped
-from lemonade_testbed.runtime.processes import PIDS, ProcessTable, is_running, marked, members, reap, start_time
+from lemonade_testbed.errors import EnvironmentBroken, RunStopped
+from lemonade_testbed.procfs import start_time
+from lemonade_testbed.runtime.processes import PIDS, ProcessTable, is_running, marked, members, reap
 
 SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
 DEAF = [
@@ -35,7 +36,7 @@ def said(log: Path, word: str) -> Callable[[], bool]:
     return lambda: log.exists() and word in log.read_text()
 
 
-def test_start_time_tells_the_living_from_the_gone() -> None:
+def test_only_a_running_process_has_a_start_time() -> None:
     assert start_time(os.getpid()) == start_time(os.getpid())
     assert start_time(os.getpid())
     child = subprocess.Popen([sys.executable, "-c", "pass"])
@@ -59,7 +60,7 @@ def test_a_node_leads_its_own_session_and_carries_the_mark(tmp_path: Path) -> No
     assert not is_running(tmp_path)
 
 
-def test_what_ignores_term_is_killed_with_its_children(tmp_path: Path) -> None:
+def test_a_node_that_ignores_sigterm_is_killed_with_its_children(tmp_path: Path) -> None:
     table = ProcessTable(tmp_path)
     node = table.start("media", DEAF, tmp_path / "media.log")
     until(said(tmp_path / "media.log", "child"))
@@ -86,7 +87,7 @@ def test_a_child_that_outlives_its_leader_is_stopped_too(tmp_path: Path) -> None
 def test_nothing_starts_once_the_run_is_being_stopped(tmp_path: Path) -> None:
     table = ProcessTable(tmp_path)
     table.stop()
-    with pytest.raises(Stopped):
+    with pytest.raises(RunStopped):
         table.start("imap", SLEEPER, tmp_path / "imap.log")
 
 
@@ -136,7 +137,7 @@ def test_the_next_start_reaps_what_a_killed_runner_left_and_nothing_else(tmp_pat
     table.stop()
 
 
-def test_a_number_that_went_to_another_process_is_left_alone(tmp_path: Path) -> None:
+def test_a_process_that_reuses_a_noted_id_is_not_killed(tmp_path: Path) -> None:
     run = tmp_path / "old"
     run.mkdir()
     stranger = subprocess.Popen(SLEEPER, stdout=subprocess.DEVNULL)

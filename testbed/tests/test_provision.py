@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lemonade_testbed.runtime.base import ContractBroken
+from lemonade_testbed.errors import ContractBroken, LoginRefused
 from lemonade_testbed.runtime.provision import append, change_key
-from lemonade_testbed.runtime.world import Place, Setup, World
-from lemonade_wire.redact import Redactor
+from lemonade_testbed.scenario.world import HostAddress, Setup, World
+from lemonade_wire.redaction import Redactor
 from lemonade_wire.trace import Trace
 
 MESSAGE = b"Subject: hello\n\nbody\r\n"
@@ -19,7 +19,7 @@ STORED = b"Subject: hello\r\n\r\nbody\r\n"
 
 
 class Talk:
-    """A server that plays a script: what it says, and what it must then read."""
+    """A server with a script of pairs: what it sends, and what it must receive after that."""
 
     def __init__(self, *script: tuple[bytes, bytes]) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -39,7 +39,10 @@ class Talk:
 
     def world(self, folder: Path) -> World:
         port = self.listener.getsockname()[1]
-        places = {"imap": Place("127.0.0.1", port, "imap.example.com"), "testbed": Place("127.0.0.4", 0, "testbed")}
+        places = {
+            "imap": HostAddress("127.0.0.1", port, "imap.example.com"),
+            "testbed": HostAddress("127.0.0.4", 0, "testbed"),
+        }
         return World(Setup(folder, {"joe": "secret"}, salt="00"), places)
 
 
@@ -102,7 +105,7 @@ ANNOUNCED = (b"t1 OK in\r\n", b't2 APPEND "INBOX" {%d}\r\n' % len(STORED))
         ([IN], "imap: closed the connection before its answer"),
     ],
 )
-def test_a_server_that_will_not_is_named_with_its_answer(
+def test_a_server_that_refuses_is_named_with_its_answer(
     tmp_path: Path, script: list[tuple[bytes, bytes]], why: str
 ) -> None:
     with pytest.raises(ContractBroken) as caught:
@@ -110,10 +113,20 @@ def test_a_server_that_will_not_is_named_with_its_answer(
     assert str(caught.value).startswith(why)
 
 
-def test_a_server_that_is_gone(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("answer", "refused"), [(b"NO wrong", True), (b"BAD what", False)])
+def test_only_no_is_a_refused_login(tmp_path: Path, answer: bytes, refused: bool) -> None:
+    with pytest.raises(ContractBroken) as caught:
+        fill(Talk(IN, (b"t1 " + answer + b"\r\n", b"")), tmp_path)
+    assert isinstance(caught.value, LoginRefused) is refused
+
+
+def test_a_server_that_cannot_be_reached_breaks_the_contract(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
-    places = {"imap": Place("127.0.0.1", port, "imap.example.com"), "testbed": Place("127.0.0.4", 0, "testbed")}
+    places = {
+        "imap": HostAddress("127.0.0.1", port, "imap.example.com"),
+        "testbed": HostAddress("127.0.0.4", 0, "testbed"),
+    }
     world = World(Setup(tmp_path, {"joe": "secret"}), places)
     (tmp_path / "imap.log").write_text("last words\n")
     with pytest.raises(ContractBroken, match="imap: cannot be reached") as caught:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from lemonade_testbed.runtime.readiness import greeting_seen, options_answered, options_request
-from lemonade_testbed.runtime.world import Place, Setup, World
-from lemonade_wire.redact import Redactor
+from lemonade_testbed.scenario.world import HostAddress, Setup, World
+from lemonade_wire.redaction import Redactor
 from lemonade_wire.trace import Trace
 
 
@@ -26,8 +26,8 @@ def trace(sink: io.StringIO) -> Trace:
 
 
 def world(port: int) -> World:
-    places = {role: Place("127.0.0.1", port, "media.example.net") for role in ("imap", "media")}
-    return World(Setup(Path(), {}), places | {"testbed": Place("127.0.0.4", 0, "testbed")})
+    places = {role: HostAddress("127.0.0.1", port, "media.example.net") for role in ("imap", "media")}
+    return World(Setup(Path(), {}), places | {"testbed": HostAddress("127.0.0.4", 0, "testbed")})
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_an_imap_server_is_ready_when_it_greets(
     assert (event["event"], event["text"]) == ("imap", line.decode().strip())
 
 
-def test_nobody_there_is_not_ready(trace: Trace) -> None:
+def test_a_closed_port_is_not_ready(trace: Trace) -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
     assert not greeting_seen(world(port), trace)
@@ -83,16 +83,20 @@ def test_a_media_server_is_ready_when_it_answers_options_with_200(
         media.bind(("127.0.0.1", 0))
 
         def serve() -> None:
-            data, peer = media.recvfrom(65535)
-            call = next(line for line in data.decode().split("\r\n") if line.startswith("Call-ID"))
-            media.sendto(answer.format(call=call[9:]).encode(), peer)
+            for _ in range(3 if ready else 1):
+                data, peer = media.recvfrom(65535)
+                call = next(line for line in data.decode().split("\r\n") if line.startswith("Call-ID"))
+                media.sendto(answer.format(call=call[9:]).encode(), peer)
 
         thread = threading.Thread(target=serve)
         thread.start()
         assert options_answered(world(media.getsockname()[1]), trace) is ready
         thread.join()
     events = [json.loads(line) for line in sink.getvalue().splitlines()]
-    assert [event["way"] for event in events] == ["sent", "received"]
+    asked = [event["text"].partition(" SIP/2.0")[0] for event in events if event["way"] == "sent"]
+    services = ["OPTIONS sip:annc@media.example.net", "OPTIONS sip:ivr@media.example.net"]
+    assert asked == ["OPTIONS sip:media.example.net", *(services if ready else [])]
+    assert len(events) == 2 * len(asked)
     assert all(event["local"].startswith("127.0.0.4:") for event in events)
 
 

@@ -1,4 +1,4 @@
-"""The engine with explicit times and seeds: what leaves when, and that a seed says everything."""
+"""The relay's engine with explicit times and seeds: what it sends when, and that a seed determines all decisions."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lemonade_testbed.relay.engine import HOLD, EndStream, Flow, RelayEngine, SendDatagram, SendOctets
+from lemonade_testbed.relay.engine import HOLD, EndStream, RelayDatagram, RelayEngine, RelayFlow, SendOctets
 from lemonade_testbed.relay.rules import parse_rule
 
-RTP = Flow("media", "client", 16384, 20000)
-RTCP = Flow("media", "client", 16385, 20001)
-SIP = Flow("client", "media", 5060, 5060)
+RTP = RelayFlow("media", "client", 16384, 20000)
+RTCP = RelayFlow("media", "client", 16385, 20001)
+SIP = RelayFlow("client", "media", 5060, 5060)
 INVITE = b"INVITE sip:x SIP/2.0\r\n\r\n"
 
 
@@ -24,7 +24,7 @@ def packet(number: int) -> bytes:
 
 
 def sent(relay: RelayEngine) -> list[bytes]:
-    return [one.data for one in relay.outputs() if isinstance(one, SendDatagram)]
+    return [one.data for one in relay.outputs() if isinstance(one, RelayDatagram)]
 
 
 def numbers(relay: RelayEngine) -> list[int]:
@@ -32,7 +32,7 @@ def numbers(relay: RelayEngine) -> list[int]:
 
 
 def states(relay: RelayEngine) -> list[tuple[str, str]]:
-    return [(did.state, did.message.label) for did in relay.impaired()]
+    return [(did.state, did.arrival.message.label) for did in relay.impaired()]
 
 
 def play(relay: RelayEngine, count: int, start: float = 0.0) -> None:
@@ -45,25 +45,29 @@ def test_a_message_is_lost_as_often_as_the_rule_says_and_then_passes() -> None:
     for copy in range(3):
         relay.datagram_received(SIP, INVITE, copy * 0.5)
         assert sent(relay) == ([INVITE] if copy == 2 else [])
-    relay.datagram_received(Flow("media", "client", 5060, 5060), INVITE, 2.0)
+    relay.datagram_received(RelayFlow("media", "client", 5060, 5060), INVITE, 2.0)
     assert sent(relay) == [INVITE]
     assert states(relay) == [("lost", "SIP INVITE")] * 2
-    assert relay.passed == {"client-media from client: SIP INVITE": 1, "client-media from media: SIP INVITE": 1}
+    assert relay.decided == {
+        "client-media from client: SIP INVITE 1": {1, 2, 3},
+        "client-media from media: SIP INVITE 1": {1},
+    }
 
 
-def test_what_struck_is_told_by_its_place_among_its_like() -> None:
+def test_a_lost_message_is_reported_by_its_identity() -> None:
     relay = engine({"from": "media", "lose": "RTP 30 %"}, {"from": "client", "lose": "SIP", "times": "1"})
     for number in range(20):
         relay.datagram_received(RTCP, b"\x81\xc8" + bytes(26), number * 0.02)
         relay.datagram_received(RTP, packet(500 + number), number * 0.02)
     relay.datagram_received(SIP, INVITE, 1.0)
-    lost = relay.impaired()
+    lost = [did.arrival for did in relay.impaired()]
     assert len(lost) > 3
-    assert [did.nth for did in lost[:-1]] == [(did.message.sequence or 0) - 499 for did in lost[:-1]]
-    assert (lost[-1].message.label, lost[-1].nth) == ("SIP INVITE", 1)
+    assert {one.of for one in lost[:-1]} == {"RTP 0 stream 1 start 1"}
+    assert [one.nth for one in lost[:-1]] == [(one.message.sequence or 0) - 499 for one in lost[:-1]]
+    assert (lost[-1].of, lost[-1].nth) == ("SIP INVITE 1", 1)
 
 
-def test_delay_and_jitter_make_late_and_keep_the_order() -> None:
+def test_delay_and_jitter_keep_the_order() -> None:
     relay = engine({"delay": "50 ms"}, {"jitter": "RTP 60 ms"})
     times: list[float] = []
     play(relay, 50)
@@ -82,7 +86,7 @@ def test_delay_and_jitter_make_late_and_keep_the_order() -> None:
     assert relay.next_timer() == pytest.approx(10.05)
 
 
-def test_duplicates_leave_twice() -> None:
+def test_a_duplicated_datagram_is_sent_twice() -> None:
     relay = engine({"duplicate": "RTP", "times": "1"})
     play(relay, 2)
     assert numbers(relay) == [0, 0, 1]
@@ -123,7 +127,7 @@ def verdict_of(seed: int) -> tuple[list[int], list[tuple[str, str]]]:
     return numbers(relay), states(relay)
 
 
-def test_one_seed_ten_runs_ten_equal_ends() -> None:
+def test_ten_runs_with_one_seed_are_equal() -> None:
     assert len({str(verdict_of(7)) for _ in range(10)}) == 1
     assert verdict_of(7) != verdict_of(8)
 
@@ -137,9 +141,29 @@ def test_what_is_lost_of_rtp_does_not_depend_on_reports_and_signalling() -> None
                 relay.datagram_received(RTCP, b"\x80\xc8" + bytes(26), number * 0.02)
                 relay.datagram_received(SIP, INVITE, number * 0.02)
             relay.datagram_received(RTP, packet(number), number * 0.02)
-        left.append([one for one in relay.outputs() if isinstance(one, SendDatagram) and one.flow == RTP])
+        left.append([one for one in relay.outputs() if isinstance(one, RelayDatagram) and one.flow == RTP])
     assert left[0] == left[1]
     assert 150 < len(left[0]) < 270
+
+
+def test_a_decision_does_not_depend_on_times_and_earlier_messages() -> None:
+    """Packets come 50 ms apart, so that the next but one after a held packet comes just before or after `HOLD`."""
+    rules = ({"lose": "RTP 40 %"}, {"duplicate": "RTP 40 %"}, {"reorder": "RTP 40 %"})
+    decisions = []
+    for first, step in ((0, 0.0499), (65530, 0.0501)):
+        relay = engine(*rules)
+        for number in range(100):
+            relay.datagram_received(RTP, packet((first + number) % 65536), number * step)
+        decisions.append([(did.state, did.rule, did.arrival.nth) for did in relay.impaired()])
+    assert decisions[0] == decisions[1]
+    assert {state for state, *_ in decisions[0]} == {"lost", "duplicated", "reordered"}
+
+
+def test_each_copy_of_a_sip_message_is_decided_on_separately() -> None:
+    relay = engine({"lose": "SIP 50 %"})
+    for copy in range(40):
+        relay.datagram_received(SIP, INVITE, copy * 0.5)
+    assert 8 < len(sent(relay)) < 32
 
 
 def test_datagrams_are_cut_off_until_the_leg_heals() -> None:
@@ -184,7 +208,7 @@ def test_a_stream_is_cut_at_the_octet_and_refused_until_it_heals() -> None:
     assert [state for state, _ in states(relay)] == ["cut", "refused", "healed"]
 
 
-def test_an_end_comes_behind_late_octets() -> None:
+def test_the_end_of_a_stream_is_sent_behind_delayed_octets() -> None:
     relay = engine({"delay": "1 s"})
     relay.stream_opened(1, "client", "media", 0.0)
     relay.stream_received(1, "client", b"late", 0.0)
@@ -209,9 +233,11 @@ def test_a_sip_message_is_taken_out_of_a_stream_whole() -> None:
     relay = engine({"from": "client", "lose": "SIP INFO", "times": "1"})
     assert through(relay, INFO[:30], INFO[30:] + BYE + INFO, b"\r\n") == [BYE, INFO, b"\r\n"]
     (did,) = relay.impaired()
-    assert (did.state, did.message.label, did.nth, did.octets) == ("lost", "SIP INFO", 1, len(INFO))
-    assert relay.passed["client-media from client: SIP INFO"] == 1
-    assert relay.passed["client-media from client: TCP octets"] == len(BYE + INFO) + 2
+    assert (did.state, did.arrival.message.label, did.arrival.nth, did.octets) == ("lost", "SIP INFO", 1, len(INFO))
+    assert relay.decided == {
+        "client-media from client: SIP INFO 1": {1, 2},
+        "client-media from client: SIP BYE 1": {1},
+    }
 
 
 def test_messages_of_a_stream_come_twice_and_in_another_order() -> None:
@@ -232,7 +258,7 @@ def test_a_rule_for_datagrams_leaves_a_sip_stream_alone(rule: dict[str, str]) ->
     assert through(engine(rule), *pieces) == [*pieces]  # no rule names SIP: octets go on at once
 
 
-def test_what_waits_for_more_of_its_stream_leaves_before_its_end() -> None:
+def test_held_octets_are_sent_before_the_end_of_their_stream() -> None:
     relay = engine({"reorder": "SIP INFO"})
     through(relay, INFO + BYE[:20])
     relay.stream_ended(1, "client", 0.05)
@@ -242,7 +268,7 @@ def test_what_waits_for_more_of_its_stream_leaves_before_its_end() -> None:
     relay = engine({"lose": "SIP INFO"}, {"cut": "TCP after 20 octets"})
     relay.stream_opened(1, "client", "media", 0.0)
     relay.stream_received(1, "client", BYE, 0.1)
-    to_media = [one for one in relay.outputs() if not isinstance(one, SendDatagram) and one.target == "media"]
+    to_media = [one for one in relay.outputs() if not isinstance(one, RelayDatagram) and one.target == "media"]
     assert to_media == [SendOctets(1, "media", BYE[:20]), EndStream(1, "media", cut=True)]
 
 
@@ -268,7 +294,7 @@ PIECES = st.lists(st.tuples(st.sampled_from(["client", "media"]), OCTETS), max_s
 
 @settings(max_examples=100, deadline=None)
 @given(RULES, PIECES, st.integers(0, 3))
-def test_octets_of_a_stream_are_late_or_cut_off_and_nothing_else(
+def test_octets_of_a_stream_can_only_be_delayed_or_cut_off(
     rules: list[dict[str, str]], pieces: list[tuple[str, bytes]], seed: int
 ) -> None:
     relay = engine(*rules, seed=seed)
@@ -297,15 +323,15 @@ def test_octets_of_a_stream_are_late_or_cut_off_and_nothing_else(
 
 @settings(max_examples=50, deadline=None)
 @given(PIECES, st.integers(0, 3))
-def test_with_no_rules_everything_passes_at_once_and_unchanged(pieces: list[tuple[str, bytes]], seed: int) -> None:
+def test_without_rules_all_octets_pass_at_once_and_unchanged(pieces: list[tuple[str, bytes]], seed: int) -> None:
     relay = engine(seed=seed)
     relay.stream_opened(1, "client", "media", 0.0)
     for place, (source, data) in enumerate(pieces):
         target = "media" if source == "client" else "client"
         relay.stream_received(1, source, data, place * 0.02)
         assert relay.outputs() == [SendOctets(1, target, data)]
-        flow = Flow(source, target, 7, 9)
+        flow = RelayFlow(source, target, 7, 9)
         relay.datagram_received(flow, data, place * 0.02)
-        assert relay.outputs() == [SendDatagram(flow, data)]
+        assert relay.outputs() == [RelayDatagram(flow, data)]
     assert relay.impaired() == []
     assert relay.next_timer() is None

@@ -1,4 +1,4 @@
-"""The relay in a local world: fronts for every role, rules that lead there, a process that starts first."""
+"""The relay in the local runtime: every role has a front, host names lead to it, and the relay starts first."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from lemonade_testbed.errors import EnvironmentBroken
 from lemonade_testbed.evidence import load_evidence
 from lemonade_testbed.relay.rules import Plan, parse_rule
-from lemonade_testbed.runtime.base import EnvironmentBroken
 from lemonade_testbed.runtime.local import LocalRuntime
-from lemonade_testbed.runtime.processes import ProcessTable, marked
-from lemonade_testbed.runtime.world import Setup
+from lemonade_testbed.runtime.processes import ProcessTable
+from lemonade_testbed.scenario.world import Setup
+from lemonade_testbed.testing.nodes import process_table
 
 Programs = Callable[..., dict[str, list[str]]]
 PLAN = Plan(7, (parse_rule({"leg": "client-media", "lose": "SIP INVITE", "times": "1"}),))
@@ -22,12 +23,8 @@ PLAN = Plan(7, (parse_rule({"leg": "client-media", "lose": "SIP INVITE", "times"
 
 @pytest.fixture
 def table(tmp_path: Path) -> Iterator[ProcessTable]:
-    run = tmp_path / "run"
-    run.mkdir()
-    table = ProcessTable(run)
-    yield table
-    table.stop()
-    assert marked(run) == []
+    with process_table(tmp_path) as table:
+        yield table
 
 
 def setup(table: ProcessTable) -> Setup:
@@ -36,7 +33,7 @@ def setup(table: ProcessTable) -> Setup:
     return Setup(folder=folder, users={"joe": "secret"}, salt="00", relay=PLAN)
 
 
-def test_a_world_with_a_relay(table: ProcessTable, fake_programs: Programs) -> None:
+def test_with_a_relay_nodes_reach_each_other_by_their_fronts(table: ProcessTable, fake_programs: Programs) -> None:
     wanted = setup(table)
     runtime = LocalRuntime(table, fake_programs())
     world = runtime.prepare(wanted)
@@ -67,7 +64,7 @@ def test_a_world_with_a_relay(table: ProcessTable, fake_programs: Programs) -> N
     assert "relay" in {event["node"] for event in merged}
 
 
-def test_a_relay_that_cannot_start_is_the_machines_trouble(table: ProcessTable, fake_programs: Programs) -> None:
+def test_a_relay_that_cannot_start_is_a_broken_environment(table: ProcessTable, fake_programs: Programs) -> None:
     runtime = LocalRuntime(table, fake_programs())
     world = runtime.prepare(setup(table))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:

@@ -34,7 +34,7 @@ MAIL = {"leg": "media-imap", "from": "imap"}
 
 
 class Running:
-    """A relay that runs."""
+    """A running relay."""
 
     def __init__(self, folder: Path, *rules: Mapping[str, str], options: tuple[str, ...] = ()) -> None:
         config = folder / "relay.json"
@@ -113,7 +113,8 @@ def test_each_side_sees_the_front_of_the_other_by_the_same_port(start: Start, op
     assert media.recvfrom(2000) == (INVITE, (CLIENT_FRONT, 5060))
     media.sendto(b"answer", (CLIENT_FRONT, 5060))
     assert client.recvfrom(2000) == (b"answer", (MEDIA_FRONT, 5060))
-    heard, sender = udp(opened, CLIENT, 20000), udp(opened, MEDIA, 17000)  # a port that nobody told the relay of
+    # port 17000 is not in the relay's configuration
+    heard, sender = udp(opened, CLIENT, 20000), udp(opened, MEDIA, 17000)
     sender.sendto(b"\x80" + bytes(20), (CLIENT_FRONT, 20000))
     assert heard.recvfrom(2000) == (b"\x80" + bytes(20), (MEDIA_FRONT, 17000))
     heard.sendto(b"report", (MEDIA_FRONT, 17000))
@@ -123,11 +124,11 @@ def test_each_side_sees_the_front_of_the_other_by_the_same_port(start: Start, op
         "t": 0, "node": "relay", "n": 1, "event": "relay", "state": "started", "seed": 7,
         "rules": ["leg: client-media, delay: 1 ms"],
     }  # fmt: skip
-    assert told[-1]["passed"] == {
-        "client-media from client: SIP INVITE": 1,
-        "client-media from client: UDP": 1,
-        "client-media from media: RTP": 1,
-        "client-media from media: UDP": 1,
+    assert told[-1]["decided"] == {
+        "client-media from client: SIP INVITE 1": [[1, 1]],
+        "client-media from client: UDP": [[1, 1]],
+        "client-media from media: RTP 0 stream 1 start 1": [[1, 1]],
+        "client-media from media: UDP": [[1, 1]],
     }
     assert told[-1]["struck"] == {"1": 4}
 
@@ -139,10 +140,10 @@ def test_the_first_invite_is_lost_and_told(start: Start, opened: ExitStack) -> N
         client.sendto(data, (MEDIA_FRONT, 5060))
     assert [media.recv(2000) for _ in range(2)] == [b"x", INVITE + b"2"]
     _, lost, _ = relay.stop()
-    told = {name: lost[name] for name in ("state", "rule", "leg", "source", "message", "octets")}
+    told = {name: lost[name] for name in ("state", "rule", "leg", "source", "message", "of", "nth", "octets")}
     assert told == {
         "state": "lost", "rule": 1, "leg": "client-media", "source": "client", "message": "SIP INVITE",
-        "octets": len(INVITE) + 1,
+        "of": "SIP INVITE 1", "nth": 1, "octets": len(INVITE) + 1,
     }  # fmt: skip
 
 
@@ -161,18 +162,20 @@ def test_a_sip_message_over_tcp_is_lost_whole(start: Start, opened: ExitStack) -
     assert read_all(server) == bye + info
     _, lost, stopped = relay.stop()
     assert (lost["state"], lost["message"], lost["octets"]) == ("lost", "SIP INFO", len(info))
-    assert stopped["passed"]["client-media from client: SIP BYE"] == 1
+    assert stopped["decided"] == {
+        "client-media from client: SIP BYE 1": [[1, 1]],
+        "client-media from client: SIP INFO 1": [[1, 2]],
+    }
 
 
-def test_a_stranger_is_not_passed_on(start: Start, opened: ExitStack) -> None:
+def test_traffic_from_an_unknown_address_is_not_passed_on(start: Start, opened: ExitStack) -> None:
     relay = start()
     client, media, stranger = udp(opened, CLIENT, 5060), udp(opened, MEDIA, 5060), udp(opened, f"{NET}.99", 5060)
     stranger.sendto(b"from nobody", (MEDIA_FRONT, 5060))
     client.sendto(b"from the client", (MEDIA_FRONT, 5060))
     assert media.recv(2000) == b"from the client"
-    refused = connection(opened, f"{NET}.99", (IMAP_FRONT, 1143))
-    with pytest.raises(ConnectionResetError):
-        refused.recv(1)
+    with pytest.raises(ConnectionResetError):  # on connecting already, where the relay is fast
+        connection(opened, f"{NET}.99", (IMAP_FRONT, 1143)).recv(1)
     assert f"{NET}.99:5060 is no role's address" in relay.log.read_text()
 
 
@@ -209,9 +212,8 @@ def test_a_stream_is_cut_at_the_octet_and_heals(start: Start, opened: ExitStack)
     assert read_all(media) == b"x" * 1000
     with suppress(ConnectionResetError):  # where the relay had not read all of it
         assert server.recv(1) == b""
-    refused = connection(opened, MEDIA, (IMAP_FRONT, 1143))
     with pytest.raises(ConnectionResetError):
-        refused.recv(1)
+        connection(opened, MEDIA, (IMAP_FRONT, 1143)).recv(1)  # the reset may come while it still connects
     time.sleep(0.3)
     again = connection(opened, MEDIA, (IMAP_FRONT, 1143))
     second, _ = imap.accept()
@@ -222,7 +224,7 @@ def test_a_stream_is_cut_at_the_octet_and_heals(start: Start, opened: ExitStack)
     assert [(event["state"], event["octets"]) for event in told] == [("cut", 1000), ("refused", 0), ("healed", 1000)]
 
 
-def test_where_the_node_does_not_listen_nobody_connects(start: Start, opened: ExitStack) -> None:
+def test_a_connection_to_a_node_that_does_not_listen_is_reset(start: Start, opened: ExitStack) -> None:
     relay = start()
     with pytest.raises(ConnectionResetError):
         connection(opened, MEDIA, (IMAP_FRONT, 1143)).recv(1)  # the reset may come while it still connects
@@ -242,7 +244,7 @@ def test_faults_change_what_is_obeyed(start: Start, opened: ExitStack) -> None:
     assert media.recv(2000) == b"x"
 
 
-def test_wrong_configurations_and_taken_fronts(tmp_path: Path, opened: ExitStack) -> None:
+def test_an_invalid_configuration_and_a_front_in_use_are_errors(tmp_path: Path, opened: ExitStack) -> None:
     config = tmp_path / "relay.json"
     config.write_text('{"seed": "7", "rules": [{"leg": "client-media", "loose": "5 %"}], "ends": {}}')
     command = [sys.executable, "-m", "lemonade_testbed.relay", "--config", str(config)]

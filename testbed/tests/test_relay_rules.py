@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lemonade_testbed.relay.reading import STREAM, Message, read_datagram
+from lemonade_testbed.relay.reading import STREAM, RelayedMessage, read_datagram
 from lemonade_testbed.relay.rules import Rule, RuleError, What, leg_of, parse_rule, parse_seed
 
 
@@ -25,7 +25,7 @@ def rule(**words: str) -> Rule:
         ({"cut": "UDP after 1.5 s"}, {"what": What("UDP"), "seconds": 1.5, "octets": None, "heal": None}),
     ],
 )
-def test_rules_in_the_fields_words(words: dict[str, str], expected: dict[str, object]) -> None:
+def test_each_form_of_a_rule_is_read(words: dict[str, str], expected: dict[str, object]) -> None:
     read = rule(from_="media", **words)
     assert (read.number, read.leg, read.source) == (3, "client-media", "media")
     assert {name: getattr(read, name) for name in expected} == expected
@@ -58,32 +58,32 @@ def test_rules_in_the_fields_words(words: dict[str, str], expected: dict[str, ob
         ({"leg": "media-imap", "delay": "RTP 1 s"}, "delay", "there is no RTP on media-imap, which is TCP alone"),
     ],
 )
-def test_what_is_not_allowed_is_said(words: dict[str, str], key: str, message: str) -> None:
+def test_an_invalid_rule_is_refused_with_key_and_message(words: dict[str, str], key: str, message: str) -> None:
     with pytest.raises(RuleError) as caught:
         rule(**words)
     assert caught.value.key == key
     assert message in str(caught.value)
 
 
-def test_a_rule_without_a_leg() -> None:
+def test_a_rule_without_a_leg_is_refused() -> None:
     with pytest.raises(RuleError, match="'leg' is missing; allowed: client-imap, client-media, media-imap"):
         parse_rule({"lose": "RTP"})
 
 
 def test_what_a_rule_covers() -> None:
-    invite, ok = read_datagram(b"INVITE sip:x SIP/2.0\r\n\r\n"), Message("SIP", "200", "INVITE")
+    invite, ok = read_datagram(b"INVITE sip:x SIP/2.0\r\n\r\n"), RelayedMessage("SIP", "200", "INVITE")
     assert rule(lose="SIP INVITE").covers("client-media", "client", invite)
     assert not rule(lose="SIP INVITE").covers("client-media", "media", ok)
     assert rule(lose="SIP 200 INVITE").covers("client-media", "media", ok)
     assert rule(lose="SIP 200").covers("client-media", "media", ok)
     assert not rule(lose="SIP 200", from_="client").covers("client-media", "media", ok)
-    assert not rule(lose="SIP 200").covers("client-media", "media", Message("SIP", "404", "INVITE"))
+    assert not rule(lose="SIP 200").covers("client-media", "media", RelayedMessage("SIP", "404", "INVITE"))
     assert not rule(lose="SIP INVITE").covers("media-imap", "media", invite)
     assert not rule(lose="5 %").covers("client-media", "media", STREAM)
     assert rule(delay="1 s").covers("client-media", "media", STREAM)
 
 
-def test_legs_and_seeds() -> None:
+def test_a_leg_has_one_name_for_both_orders_and_a_seed_is_a_number() -> None:
     assert leg_of("media", "client") == leg_of("client", "media") == "client-media"
     assert leg_of("imap", "media") == "media-imap"
     assert parse_seed("07") == 7

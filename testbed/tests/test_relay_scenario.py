@@ -1,4 +1,4 @@
-"""`relay:` in a scenario: what is read and refused, and that every scenario of the folder names a fault of it."""
+"""The section `relay` of a scenario: how it is read, what is refused, and that it names a fault of the relay."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lemonade_testbed.relay.rules import What
-from lemonade_testbed.scenario.loader import ScenarioError, find_scenarios, load_scenario
+from lemonade_testbed.scenario_loader import ScenarioError, find_scenarios, load_scenario
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 PLAIN = SCENARIOS / "relay" / "invite-lost.yaml"
@@ -54,7 +54,9 @@ def test_seed_and_rules_are_read() -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, old: str, new: str, line: int, message: str) -> None:
+def test_an_error_in_the_relay_section_is_named_with_its_line(
+    tmp_path: Path, old: str, new: str, line: int, message: str
+) -> None:
     text = PLAIN.read_text()
     assert old in text
     path = tmp_path / "wrong.yaml"
@@ -78,7 +80,8 @@ def test_a_200_over_tcp_is_lost_and_sent_again(tmp_path: Path) -> None:
     long = text.replace("given:\n", f"given:\n  mailbox: {'long' * 180}\n").replace("find-part: {", MAILBOX)
     path = tmp_path / "ok-lost-tcp.yaml"
     path.write_text(long.replace("scenario: ok-lost", "scenario: ok-lost-tcp"))
-    command = [Path(sys.executable).parent / "lemonade", "run", path, "--runtime", "local", "--runs", tmp_path / "runs"]
+    lemonade = Path(sys.executable).parent / "lemonade"
+    command: list[str | Path] = [lemonade, "run", path, "--runtime", "local", "--runs", tmp_path / "runs"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     trace = (tmp_path / "runs" / "latest" / "ok-lost-tcp" / "trace-media.jsonl").read_text()

@@ -12,18 +12,31 @@ from pathlib import Path
 
 import pytest
 
-from lemonade_testbed.ladder.model import Observed
+from lemonade_testbed.clauses import SCENARIOS
+from lemonade_testbed.errors import LoginRefused
+from lemonade_testbed.ladder.model import LadderResult, Observed
 from lemonade_testbed.ladder.parser import parse_ladder
-from lemonade_testbed.run import Ended, Job, Runner, cap, client_script, exit_code, overall
+from lemonade_testbed.run import (
+    Ended,
+    Job,
+    ScenarioRunner,
+    cap,
+    client_script,
+    exit_code,
+    faults_by_name,
+    overall,
+    why_not_swapped,
+)
 from lemonade_testbed.runtime.local import LocalRuntime
 from lemonade_testbed.runtime.processes import PIDS, marked
 from lemonade_testbed.scenario.model import Given, Scenario
+from lemonade_testbed.scenario.world import ServerSetup
 from lemonade_testbed.vendors.catalogue import Vendor
-from lemonade_testbed.verdict import LadderResult, Outcome, Verdict
+from lemonade_testbed.verdict import Outcome, Verdict
 
 Programs = Callable[..., dict[str, list[str]]]
 PATIENCE = 30.0
-"""Seconds that a busy machine may take for what is done at once."""
+"""Seconds that an action may take on a busy machine."""
 
 
 def verdict(outcome: Outcome) -> Verdict:
@@ -41,10 +54,10 @@ def scenario(tmp_path: Path) -> Scenario:
 
 
 @pytest.fixture
-def runner(tmp_path: Path, fake_programs: Programs) -> Callable[..., Runner]:
-    def make(**modes: str) -> Runner:
+def runner(tmp_path: Path, fake_programs: Programs) -> Callable[..., ScenarioRunner]:
+    def make(**modes: str) -> ScenarioRunner:
         runtime = partial(LocalRuntime, programs=fake_programs(**modes), patience=5)
-        return Runner(tmp_path / "runs", make_runtime=runtime)
+        return ScenarioRunner(tmp_path / "runs", make_runtime=runtime)
 
     return make
 
@@ -56,7 +69,7 @@ def green(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("green")
 def test_a_node_that_is_wrong_on_purpose_is_told_so_and_has_no_substitute(
-    scenario: Scenario, runner: Callable[..., Runner]
+    scenario: Scenario, runner: Callable[..., ScenarioRunner]
 ) -> None:
     wrong = replace(scenario, given=replace(scenario.given, wrong={"imap": "short-part", "media": "no-bye"}))
     vendor = Vendor("mine", "imap", "Mine", "mine:1")
@@ -69,7 +82,24 @@ def test_a_node_that_is_wrong_on_purpose_is_told_so_and_has_no_substitute(
 
 
 @pytest.mark.usefixtures("green")
-def test_jobs_run_side_by_side_each_in_its_folder(scenario: Scenario, runner: Callable[..., Runner]) -> None:
+def test_the_jobs_with_the_longest_media_start_first_and_the_results_keep_their_order(
+    scenario: Scenario, runner: Callable[..., ScenarioRunner]
+) -> None:
+    started: list[str] = []
+    fixtures = SCENARIOS / "fixtures"
+    jobs = [
+        Job(scenario, "none"),
+        Job(scenario, "short", message=fixtures / "short.eml"),
+        Job(scenario, "long", message=fixtures / "voicemail.eml"),
+    ]
+    one_at_a_time = replace(runner(), jobs=1, done=lambda ended: started.append(ended.job.name))
+    with one_at_a_time.open() as running:
+        assert [ended.job.name for ended in running.run(jobs)] == ["none", "short", "long"]
+    assert started == ["long", "short", "none"]
+
+
+@pytest.mark.usefixtures("green")
+def test_jobs_run_side_by_side_each_in_its_folder(scenario: Scenario, runner: Callable[..., ScenarioRunner]) -> None:
     said: list[tuple[str, str]] = []
     with runner().open() as running:
         object.__setattr__(running.runner, "say", lambda name, state: said.append((name, state)))
@@ -93,6 +123,20 @@ def test_jobs_run_side_by_side_each_in_its_folder(scenario: Scenario, runner: Ca
     assert not (running.folder / PIDS).exists()
 
 
+def test_a_refused_login_of_the_testbed_is_charged_to_the_imap_server(
+    scenario: Scenario, runner: Callable[..., ScenarioRunner], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise LoginRefused("imap", "answered AUTHENTICATE with NO", ("last words",))
+
+    monkeypatch.setattr("lemonade_testbed.run.append", refuse)
+    with runner().open() as running:
+        (ended,) = running.run([Job(scenario, "one")])
+    (reason,) = ended.verdict.reasons
+    assert (ended.code, ended.verdict.outcome) == (1, Outcome.FAIL)
+    assert (reason.node, reason.clauses, reason.detail) == ("imap", ("RFC3501-6.2",), ("last words",))
+
+
 @pytest.mark.parametrize(
     ("modes", "code", "seen"),
     [
@@ -102,8 +146,8 @@ def test_jobs_run_side_by_side_each_in_its_folder(scenario: Scenario, runner: Ca
         ({"media": "taken"}, 3, "is taken; stop what listens there"),
     ],
 )
-def test_trouble_is_an_error_with_its_exit_code(
-    scenario: Scenario, runner: Callable[..., Runner], modes: dict[str, str], code: int, seen: str
+def test_a_failed_start_or_provisioning_is_an_error_with_its_exit_code(
+    scenario: Scenario, runner: Callable[..., ScenarioRunner], modes: dict[str, str], code: int, seen: str
 ) -> None:
     with runner(**modes).open() as running:
         (ended,) = running.run([Job(scenario, "one")])
@@ -115,8 +159,8 @@ def test_trouble_is_an_error_with_its_exit_code(
     assert marked(running.folder) == []
 
 
-def test_a_bug_of_the_testbed_blames_nobody(
-    scenario: Scenario, runner: Callable[..., Runner], monkeypatch: pytest.MonkeyPatch
+def test_an_exception_of_the_testbed_charges_no_node(
+    scenario: Scenario, runner: Callable[..., ScenarioRunner], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> Verdict:
         raise KeyError("oops")
@@ -131,7 +175,7 @@ def test_a_bug_of_the_testbed_blames_nobody(
 
 @pytest.mark.usefixtures("green")
 def test_two_runs_at_the_same_time_do_not_disturb_each_other(
-    scenario: Scenario, runner: Callable[..., Runner], tmp_path: Path
+    scenario: Scenario, runner: Callable[..., ScenarioRunner], tmp_path: Path
 ) -> None:
     program = RUNNER.format()
     other = subprocess.Popen([sys.executable, "-c", program, str(tmp_path), *commands_of(runner())])
@@ -156,7 +200,8 @@ from lemonade_testbed.ladder.parser import parse_ladder
 from lemonade_testbed.runtime.local import LocalRuntime
 from lemonade_testbed.scenario.model import Given, Scenario
 from lemonade_testbed.signals import Interrupted
-from lemonade_testbed.verdict import LadderResult, Outcome, Verdict
+from lemonade_testbed.ladder.model import LadderResult
+from lemonade_testbed.verdict import Outcome, Verdict
 
 home = Path(sys.argv[1])
 words = sys.argv[2:]
@@ -165,7 +210,7 @@ run.judge = lambda *_: Verdict("one", Outcome.PASS, (), Observed(()), LadderResu
 ladder = parse_ladder("client->>imap: IMAP FETCH BODYSTRUCTURE")
 scenario = Scenario("one", "", "", (), {{}}, Given("mail.eml", {{"joe": "secret"}}), (), ladder, (), (),
                     home / "one.yaml", (home,))
-runner = run.Runner(home / "runs", make_runtime=partial(LocalRuntime, programs=programs),
+runner = run.ScenarioRunner(home / "runs", make_runtime=partial(LocalRuntime, programs=programs),
                     say=lambda name, state: print(state, flush=True))
 try:
     with runner.open() as running:
@@ -176,12 +221,13 @@ except Interrupted as stopped:
 """
 
 
-def commands_of(runner: Runner) -> list[str]:
-    programs = runner.make_runtime.keywords["programs"]  # type: ignore[attr-defined]
+def commands_of(runner: ScenarioRunner) -> list[str]:
+    assert isinstance(runner.make_runtime, partial)
+    programs = runner.make_runtime.keywords["programs"]
     return [word for role in ("imap", "media", "client") for word in programs[role]]
 
 
-def start_hanging(tmp_path: Path, runner: Runner) -> tuple[subprocess.Popen[str], Path]:
+def start_hanging(tmp_path: Path, runner: ScenarioRunner) -> tuple[subprocess.Popen[str], Path]:
     """Start a runner in a process of its own, whose nodes ignore TERM, and wait until its client runs."""
     program = RUNNER.format()
     process = subprocess.Popen(
@@ -200,13 +246,15 @@ def start_hanging(tmp_path: Path, runner: Runner) -> tuple[subprocess.Popen[str]
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.usefixtures("scenario")
-def test_a_signal_stops_everything(tmp_path: Path, runner: Callable[..., Runner], number: signal.Signals) -> None:
+def test_a_signal_stops_everything(
+    tmp_path: Path, runner: Callable[..., ScenarioRunner], number: signal.Signals
+) -> None:
     process, folder = start_hanging(tmp_path, runner(client="hangs", imap="deaf"))
     process.send_signal(number)
     deadline = time.monotonic() + PATIENCE
     while len(marked(folder)) == 4:
         assert time.monotonic() < deadline
-    process.send_signal(signal.SIGINT)  # an impatient second one changes nothing
+    process.send_signal(signal.SIGINT)  # a second signal changes nothing
     process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + number
     assert marked(folder) == []
@@ -214,8 +262,8 @@ def test_a_signal_stops_everything(tmp_path: Path, runner: Callable[..., Runner]
 
 
 @pytest.mark.usefixtures("green")
-def test_what_a_killed_runner_left_is_reaped_by_the_next_start(
-    tmp_path: Path, runner: Callable[..., Runner], scenario: Scenario
+def test_processes_of_a_killed_runner_are_killed_by_the_next_start(
+    tmp_path: Path, runner: Callable[..., ScenarioRunner], scenario: Scenario
 ) -> None:
     process, folder = start_hanging(tmp_path, runner(client="hangs", imap="deaf"))
     process.kill()
@@ -245,7 +293,7 @@ def test_the_cap_grows_with_the_message() -> None:
     assert (cap(None), cap(12.0), cap(30.0), cap(100.0)) == (60, 60, 60, 130)
 
 
-def test_exit_codes(scenario: Scenario) -> None:
+def test_the_exit_code_of_a_run_is_that_of_its_worst_job(scenario: Scenario) -> None:
     def ended(outcome: Outcome, code: int | None = None, strict: bool = False) -> Ended:
         one = verdict(outcome)
         return Ended(Job(scenario, "x"), Path(), one, 1.0, exit_code(one, strict=strict) if code is None else code)
@@ -259,3 +307,40 @@ def test_exit_codes(scenario: Scenario) -> None:
     assert overall([]) == overall([odd]) == 5
     assert overall([ended(Outcome.NONSTRICT)]) == 0
     assert overall([ended(Outcome.NONSTRICT, strict=True)]) == 1
+
+
+def test_a_fault_of_a_role_is_that_of_all_its_nodes_and_a_node_s_own_comes_first(scenario: Scenario) -> None:
+    servers = (
+        ServerSetup("imap", "imap"),
+        ServerSetup("ms1", "media"),
+        ServerSetup("ms2", "media"),
+        ServerSetup("ms3", "media", "dead"),
+    )
+    given = replace(scenario.given, servers=servers, wrong={"media": "burst", "ms2": "no-bye"})
+    assert faults_by_name(given, given.wrong) == {"ms1": "burst", "ms2": "no-bye"}
+    assert faults_by_name(given, {"client": "no-ack", "relay": "passes-all"}) == {
+        "client": "no-ack",
+        "relay": "passes-all",
+    }
+
+
+def test_a_peer_stands_for_no_node_that_is_one_of_several(scenario: Scenario) -> None:
+    peer = Vendor("other", "media", "image", "image", listed=False)
+    several = replace(
+        scenario.given, servers=(ServerSetup("imap", "imap"), ServerSetup("ms1", "media"), ServerSetup("ms2", "media"))
+    )
+    assert why_not_swapped(scenario.given, (peer,)) == ""
+    assert "several media nodes" in why_not_swapped(several, (peer,))
+    assert "wrong on purpose" in why_not_swapped(replace(scenario.given, wrong={"media": "burst"}), (peer,))
+
+
+def test_the_client_is_configured_with_the_first_servers(scenario: Scenario) -> None:
+    servers = (
+        ServerSetup("imap1", "imap"),
+        ServerSetup("imap2", "imap"),
+        ServerSetup("ms1", "media"),
+        ServerSetup("ms2", "media"),
+    )
+    several = replace(scenario, given=replace(scenario.given, servers=servers, account="imap2"))
+    script = json.loads(client_script(several, None))
+    assert (script["account"]["host"], script["media"]) == ("imap2.example.com", "sip:ms1.example.net")

@@ -12,7 +12,7 @@ def asked_twice(number: signal.Signals) -> None:
     try:
         os.kill(os.getpid(), number)
     finally:
-        os.kill(os.getpid(), number)  # an impatient second one, while it cleans up
+        os.kill(os.getpid(), number)  # a second signal, while the command cleans up
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lemonade_testbed.speed.client import Answer, Connection, Reader, ServerFailedError, run_many
+from speed.client import BenchAnswer, BenchConnection, Reader, ServerFailedError, run_many
 
 PLAIN = b"* 1 FETCH (FLAGS ())\r\n* 2 FETCH (FLAGS (\\Seen))\r\ns OK done\r\n"
 LITERALS = b'* URLFETCH "u" (BINARY ~{9}\r\ns OK no\r\n)\r\n* OK {3}\r\nabc {0}\r\n\r\ns NO [LIMIT] enough\r\n'
@@ -22,7 +22,7 @@ CASES = [
 ]
 
 
-def read(pieces: list[bytes]) -> Answer | None:
+def read(pieces: list[bytes]) -> BenchAnswer | None:
     reader = Reader()
     for time, piece in enumerate(pieces, 1):
         if reader.take(memoryview(piece), float(time)):
@@ -30,7 +30,7 @@ def read(pieces: list[bytes]) -> Answer | None:
     return None
 
 
-def told(answer: Answer | None) -> tuple[bytes, int, int] | None:
+def told(answer: BenchAnswer | None) -> tuple[bytes, int, int] | None:
     return None if answer is None else (answer.status, answer.lines, answer.octets)
 
 
@@ -79,13 +79,13 @@ def server() -> Iterator[tuple[str, int]]:
 
     threading.Thread(target=accept, daemon=True).start()
     yield listening.getsockname()
-    # closing a socket does not wake who accepts on it
+    # closing a socket does not end a call of accept on it
     listening.shutdown(socket.SHUT_RDWR)
     listening.close()
 
 
 def test_many_connections_share_the_commands(server: tuple[str, int]) -> None:
-    opened = [Connection(server) for _ in range(3)]
+    opened = [BenchConnection(server) for _ in range(3)]
     sent: list[int] = []
 
     def command(number: int) -> bytes:
@@ -100,16 +100,16 @@ def test_many_connections_share_the_commands(server: tuple[str, int]) -> None:
 
 
 def test_a_refusal_a_wrong_answer_and_an_end_are_failures(server: tuple[str, int]) -> None:
-    with Connection(server) as connection, pytest.raises(ServerFailedError, match="answered no with b's NO said'"):
+    with BenchConnection(server) as connection, pytest.raises(ServerFailedError, match="answered no with b's NO said'"):
         connection.run(b"no")
-    with Connection(server) as connection, pytest.raises(ServerFailedError, match="with 3 octets"):
+    with BenchConnection(server) as connection, pytest.raises(ServerFailedError, match="with 3 octets"):
         run_many([connection], b"do", 1, good=lambda answer: answer.octets == 4)
-    with Connection(server) as connection, pytest.raises(ServerFailedError, match="closed the connection"):
+    with BenchConnection(server) as connection, pytest.raises(ServerFailedError, match="closed the connection"):
         connection.run(b"bye")
 
 
-def test_a_server_that_is_not_there_is_told() -> None:
+def test_a_server_that_cannot_be_reached_is_an_error() -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as gone:
         address = gone.getsockname()
     with pytest.raises(ServerFailedError, match="cannot be reached"):
-        Connection(address)
+        BenchConnection(address)

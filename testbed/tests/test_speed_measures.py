@@ -4,12 +4,12 @@ from typing import cast
 
 import pytest
 
-from lemonade_testbed.speed.client import ServerFailedError
-from lemonade_testbed.speed.command import told
-from lemonade_testbed.speed.measures import IMAP, Line, Measure, Target, measured
-from lemonade_testbed.speed.servers import Server
+from speed.client import ServerFailedError
+from speed.command import told
+from speed.measures import IMAP, BenchFigure, BenchTarget, Measure, measured
+from speed.servers import BenchServer
 
-MORE, TENTH, BOUND = Target("MB/s", "max"), Target("ms", "min", 0.1), Target("MB", limit=100)
+MORE, TENTH, BOUND = BenchTarget("MB/s", "max"), BenchTarget("ms", "min", 0.1), BenchTarget("MB", limit=100)
 
 
 @pytest.mark.parametrize(
@@ -25,12 +25,12 @@ MORE, TENTH, BOUND = Target("MB/s", "max"), Target("ms", "min", 0.1), Target("MB
     ],
 )
 def test_a_target_is_met_against_the_better_peer(
-    target: Target, ours: float, others: list[float], met: bool | None
+    target: BenchTarget, ours: float, others: list[float], met: bool | None
 ) -> None:
     assert target.met(ours, others) is met
 
 
-def test_every_measure_says_what_is_asked() -> None:
+def test_every_measure_has_targets_and_every_target_a_text() -> None:
     assert len({measure.name for measure in IMAP}) == len(IMAP)
     assert all(measure.targets and measure.rounds for measure in IMAP)
     assert [str(target) for target in (MORE, TENTH, BOUND)] == [
@@ -45,15 +45,15 @@ class Named:
         self.name = name
 
 
-def servers(*names: str) -> list[Server]:
-    return [cast("Server", Named(name)) for name in names]
+def servers(*names: str) -> list[BenchServer]:
+    return [cast("BenchServer", Named(name)) for name in names]
 
 
 def test_rounds_are_interleaved_and_their_median_counts() -> None:
     order: list[str] = []
     figures = iter([10.0, 1.0, 30.0, 2.0, 20.0, 3.0])
 
-    def run(server: Server) -> dict[str, float]:
+    def run(server: BenchServer) -> dict[str, float]:
         order.append(server.name)
         return {"speed": next(figures)}
 
@@ -65,7 +65,7 @@ def test_rounds_are_interleaved_and_their_median_counts() -> None:
 
 
 def test_an_absolute_measure_asks_the_reference_alone() -> None:
-    def run(server: Server) -> dict[str, float]:
+    def run(server: BenchServer) -> dict[str, float]:
         assert server.name == "reference"
         return {"memory": 120.0}
 
@@ -74,13 +74,13 @@ def test_an_absolute_measure_asks_the_reference_alone() -> None:
 
 
 def test_a_server_that_fails_is_named() -> None:
-    def run(server: Server) -> dict[str, float]:
+    def run(server: BenchServer) -> dict[str, float]:
         raise ServerFailedError("closed the connection")
 
     with pytest.raises(ServerFailedError, match="m: other closed the connection"):
         measured(Measure("m", "title", {"speed": MORE}, run, 1), servers("other"))
 
 
-def test_a_line_without_a_peer_says_so() -> None:
-    line = Line("m", "title", "speed", MORE, {"reference": 5.0}, {"reference": [5.0]})
+def test_a_figure_without_a_peer_is_marked() -> None:
+    line = BenchFigure("m", "title", "speed", MORE, {"reference": 5.0}, {"reference": [5.0]})
     assert told(line).endswith("no peer")

@@ -1,4 +1,4 @@
-"""The mail half of the clients that only make calls: loaded from the folder of their images."""
+"""The IMAP part of the clients whose programs only make calls; it is loaded from the folder of their images."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def mail() -> ModuleType:
         ("rewind", True, False),
     ],
 )
-def test_which_scenarios_are_for_it(mail: ModuleType, name: str, video: bool, supported: bool) -> None:
+def test_only_announcement_scenarios_are_supported(mail: ModuleType, name: str, video: bool, supported: bool) -> None:
     (scenario,) = Places.find().load([name])
     steps = [dict(step) for step in scenario.client]
     if supported:
@@ -50,12 +50,12 @@ def test_which_scenarios_are_for_it(mail: ModuleType, name: str, video: bool, su
 @pytest.mark.parametrize(
     "step", [{"x-1": {}}, {"announce": {"offer": ["OPUS/48000"]}}, {"announce": {"colour": "red"}}]
 )
-def test_what_it_does_not_know_it_does_not_do(mail: ModuleType, step: dict[str, Any]) -> None:
+def test_an_unknown_step_or_argument_is_unsupported(mail: ModuleType, step: dict[str, Any]) -> None:
     with pytest.raises(mail.UnsupportedError):
         mail.read_steps([{"find-part": {}}, {"authorise": {}}, step], video=True)
 
 
-def test_the_part_is_found_wherever_it_lies(mail: ModuleType) -> None:
+def test_the_part_is_found_at_any_section(mail: ModuleType) -> None:
     answer = [
         b'1 (UID 1 BODYSTRUCTURE (("TEXT" "PLAIN" NIL NIL NIL "7BIT" 78 4)'
         b'(("TEXT" "HTML" NIL NIL NIL "7BIT" 1 1)("AUDIO" "BASIC" NIL NIL NIL "BASE64" 8 NIL) "ALTERNATIVE") "MIXED"))'
@@ -84,7 +84,7 @@ def test_the_url_goes_into_the_call_escaped_once(mail: ModuleType, monkeypatch: 
 @pytest.mark.parametrize(
     ("text", "value"), [("10 min", 600), ("-1 min", -60), ("500 ms", 0.5), ("2 s", 2), ("1h", 3600)]
 )
-def test_durations(mail: ModuleType, text: str, value: float) -> None:
+def test_a_duration_is_read_in_seconds(mail: ModuleType, text: str, value: float) -> None:
     assert mail.seconds(text) == value
 
 

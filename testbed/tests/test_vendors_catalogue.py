@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from lemonade_testbed.errors import EnvironmentBroken
 from lemonade_testbed.places import UsageError
-from lemonade_testbed.runtime.base import EnvironmentBroken
 from lemonade_testbed.vendors.catalogue import (
     COMPOSE,
     choose,
@@ -48,7 +48,7 @@ def test_every_peer_has_its_image_files_and_its_rules() -> None:
         ("- a\n", 1, "a mapping of vendors is expected"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, text: str, line: int, said: str) -> None:
+def test_an_error_in_vendors_yaml_is_named_with_its_line(tmp_path: Path, text: str, line: int, said: str) -> None:
     path = tmp_path / "vendors.yaml"
     path.write_text(text)
     with pytest.raises(ScriptError) as caught:
@@ -57,7 +57,7 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, text: str, line: i
     assert said in str(caught.value)
 
 
-def test_a_name_an_image_and_the_reference() -> None:
+def test_a_peer_is_chosen_by_name_or_image() -> None:
     known = load_vendors()
     chosen = choose({"imap": "dovecot", "client": "example/client:1.0", "media": "reference"}, known)
     assert [(one.role, one.image, one.listed) for one in chosen] == [
@@ -77,7 +77,7 @@ def test_a_name_an_image_and_the_reference() -> None:
         ({"media": "an image"}, "no media 'an image'"),
     ],
 )
-def test_what_is_no_peer_is_refused(wanted: dict[str, str], said: str) -> None:
+def test_a_word_that_names_no_peer_is_refused(wanted: dict[str, str], said: str) -> None:
     with pytest.raises(UsageError, match=said.replace("?", r"\?")):
         choose(wanted, load_vendors())
 
@@ -88,7 +88,7 @@ def test_a_peer_has_no_faults_to_choose() -> None:
     assert chosen_vendors({"imap": None}, {"imap": "short-part"}) == ()
 
 
-def test_peers_are_containers_whatever_the_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_peers_need_containers(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = {"imap": "dovecot", "client": "sipp"}
     with pytest.raises(UsageError, match="--runtime local: dovecot, sipp runs in a container alone"):
         chosen_vendors(chosen | {"runtime": "local"}, {})
@@ -109,7 +109,7 @@ def test_the_command_line_says_how_mail_gets_into_an_imap_server() -> None:
             chosen_vendors(wanted | {"mail": "hook"}, {})
 
 
-def test_a_folder_tells_who_was_there(tmp_path: Path) -> None:
+def test_the_peers_of_a_run_are_written_and_read_again(tmp_path: Path) -> None:
     chosen = choose({"imap": "cyrus", "client": "example/client:1.0"}, load_vendors())
     assert read_vendors(tmp_path) == ()
     write_vendors(tmp_path, chosen)

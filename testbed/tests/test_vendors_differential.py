@@ -1,4 +1,4 @@
-"""The same IMAP sessions on the reference server, Dovecot and Cyrus: whatever they answer differently is explained."""
+"""The same IMAP sessions on the reference server, Dovecot and Cyrus: each difference in the answers is explained."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from pathlib import Path
 import docker
 import pytest
 
-from lemonade_testbed.differential.explained import as_table, compared, differences, read_explanations
-from lemonade_testbed.differential.odd import odd_section
-from lemonade_testbed.differential.running import servers, told_by
-from lemonade_testbed.differential.script import read_sections
+from differential.explained import TABLE, as_table, compared, differences, read_explanations
+from differential.running import servers, told_by
+from differential.script import odd_section, read_sections
 from lemonade_testbed.vendors.catalogue import REFERENCE, load_vendors
 from lemonade_testbed.vendors.images import ensure_vendor_images
 
 pytestmark = pytest.mark.xdist_group("vendors")
-SCRIPTS = Path(__file__).parent / "differential"
+SCRIPTS = TABLE.parent / "sessions"
 ODD = Path(__file__).parents[2] / "imap-server/tests/odd_messages.txt"
 PEERS = ("dovecot", "cyrus")
 
@@ -34,6 +33,6 @@ def test_every_difference_between_the_servers_is_explained(engine: docker.Docker
         for at, facts in told[REFERENCE].items()
         for difference in differences(name, at, facts, told[name][at])
     ]
-    unexplained, gone = compared(found, read_explanations(SCRIPTS / "explained.yaml"))
+    unexplained, gone = compared(found, read_explanations(TABLE))
     assert not unexplained, f"differences that nothing explains:\n{as_table(unexplained)}"
     assert not gone, f"explained, but there no more:\n{as_table(gone)}"

@@ -1,4 +1,4 @@
-"""Peers of other makers in real containers: servers and a client swapped in, and an image that breaks the contract."""
+"""Other makers' nodes in real containers: in the place of reference nodes, and images that break the contract."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 
 from lemonade_testbed.cli import main
 from lemonade_testbed.places import Places
-from lemonade_testbed.run import EXIT_CONTRACT, Ended, Job, Runner
+from lemonade_testbed.run import EXIT_CONTRACT, Ended, Job, ScenarioRunner
+from lemonade_testbed.vendor_check.contract import check
 from lemonade_testbed.vendors.catalogue import Vendor, chosen_vendors, load_vendors
-from lemonade_testbed.vendors.contract import check
 from lemonade_testbed.vendors.images import ensure_vendor_images
 from lemonade_testbed.verdict import Outcome
 
@@ -38,7 +38,7 @@ def ended(peers: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, En
         Job(scenario, scenario.name, vendors=chosen_vendors(SWAPS[scenario.name], {}))
         for scenario in Places.find().load(SWAPS)
     ]
-    with Runner(tmp_path_factory.mktemp("runs"), jobs=2).open() as running:
+    with ScenarioRunner(tmp_path_factory.mktemp("runs"), jobs=2).open() as running:
         return {one.job.name: one for one in running.run(jobs)}
 
 
@@ -52,7 +52,7 @@ def environment(folder: Path, role: str) -> dict[str, str]:
     return dict(services[role]["environment"])
 
 
-def test_a_swapped_server_that_takes_the_message_from_the_folder(ended: dict[str, Ended]) -> None:
+def test_a_peer_that_reads_the_mail_folder_passes(ended: dict[str, Ended]) -> None:
     one = ended["announcement-service"]
     assert (one.verdict.outcome, one.verdict.reasons) == (Outcome.PASS, ())
     assert "imap-login: Info: Logged in: user=<joe>" in (one.folder / "imap.log").read_text()
@@ -70,7 +70,7 @@ def test_a_swapped_server_whose_hook_stores_the_message_and_that_differs_as_expe
     assert not [text for text in told(one.folder, "testbed", "imap") if "APPEND" in text]
 
 
-def test_a_swapped_client_and_what_it_does_not_do(ended: dict[str, Ended]) -> None:
+def test_a_client_of_another_maker_passes_and_its_lacks_are_unsupported(ended: dict[str, Ended]) -> None:
     one = ended["video-rejected"]
     assert (one.verdict.outcome, one.verdict.reasons) == (Outcome.PASS, ())
     assert [text for text in told(one.folder, "testbed", "imap") if "APPEND" in text]
@@ -84,7 +84,7 @@ def findings(folder: Path) -> dict[str, bool | None]:
     return {one["name"]: one["kept"] for one in told["findings"]}
 
 
-def test_a_server_that_breaks_the_contract(peers: None, tmp_path: Path) -> None:
+def test_each_point_that_a_server_breaks_is_reported(peers: None, tmp_path: Path) -> None:
     assert main(["vendor-check", "--role", "imap", "--image", BAD.image, "--runs", str(tmp_path)]) == EXIT_CONTRACT
     (folder,) = tmp_path.glob("vendor-check/*")
     assert findings(folder) == {
@@ -97,12 +97,12 @@ def test_a_server_that_breaks_the_contract(peers: None, tmp_path: Path) -> None:
     }
 
 
-def test_a_client_that_breaks_the_contract(peers: None, tmp_path: Path) -> None:
+def test_each_point_that_a_client_breaks_is_reported(peers: None, tmp_path: Path) -> None:
     assert not check("client", BAD.image, tmp_path).kept
     assert findings(tmp_path) == {"unsupported": False, "stop": True, "ticket": None, "restart": None}
 
 
-def test_a_good_peer_keeps_it_and_tells_who_stores_its_mail(peers: None, tmp_path: Path) -> None:
+def test_a_peer_that_keeps_the_contract_passes_with_its_way_of_mail(peers: None, tmp_path: Path) -> None:
     verdict = check("imap", load_vendors()["dovecot"].image, tmp_path)
     assert verdict.kept
     seen = {one.name: one.seen for one in verdict.findings}

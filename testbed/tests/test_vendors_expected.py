@@ -1,14 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from lemonade_testbed.ladder.model import Observed
+from lemonade_testbed.ladder.model import LadderResult, Mismatch, Observed
 from lemonade_testbed.places import Places
 from lemonade_testbed.vendors.catalogue import load_vendors
-from lemonade_testbed.vendors.expected import FOLDER, Difference, differences_of, load_differences, without
-from lemonade_testbed.verdict import LadderResult, Mismatch, Outcome, Place, Reason, Verdict
+from lemonade_testbed.vendors.expected import FOLDER, ExpectedDifference, differences_of, load_differences, without
+from lemonade_testbed.verdict import CheckResult, CheckVerdict, Outcome, Place, Reason, Verdict
 from lemonade_wire.script import ScriptError
 
 ARROW = Place("arrow", "imap-->>client: IMAP OK GENURLAUTH")
@@ -18,8 +19,8 @@ LACK = Place("needs", "client")
 RED = {Outcome.FAIL, Outcome.ERROR}
 
 
-def difference(place: Place, vendor: str = "dovecot") -> Difference:
-    return Difference(vendor, "expired-ticket", place, "LS-2.3-6", "it refuses", "dovecot.yaml", 2)
+def difference(place: Place, vendor: str = "dovecot") -> ExpectedDifference:
+    return ExpectedDifference(vendor, "expired-ticket", place, "LS-2.3-6", "it refuses", "dovecot.yaml", 2)
 
 
 def verdict(*places: Place | None, outcome: Outcome = Outcome.FAIL) -> Verdict:
@@ -43,7 +44,7 @@ def test_the_files_name_known_peers_scenarios_places_and_clauses() -> None:
 
 
 def test_an_expected_difference_is_no_failure_and_stays_in_the_report() -> None:
-    judged = without(verdict(ARROW, CHECK, STEP), [difference(ARROW)], listed=True)
+    judged = without(verdict(ARROW, STEP), [difference(ARROW)], listed=True)
     assert judged.outcome is Outcome.PASS
     assert judged.reasons == ()
     assert judged.differences == (f"{ARROW} [LS-2.3-6] differs as dovecot is expected to: it refuses",)
@@ -58,7 +59,7 @@ def test_an_expected_difference_that_does_not_happen_fails() -> None:
     assert "out of date" in reason.seen
 
 
-def test_what_nobody_named_fails_as_before() -> None:
+def test_a_difference_that_no_file_names_stays_a_failure() -> None:
     other = Place("arrow", "client->>imap: IMAP FETCH BODYSTRUCTURE")
     judged = without(verdict(other), [], listed=True)
     assert judged == verdict(other)
@@ -67,9 +68,23 @@ def test_what_nobody_named_fails_as_before() -> None:
     assert judged.red() == (Place("check", "rtp is paced"),)
 
 
-def test_a_red_check_drags_no_other_check_but_a_step() -> None:
+def test_an_expected_failed_check_excuses_a_failed_step() -> None:
     judged = without(verdict(CHECK, STEP), [difference(CHECK)], listed=True)
     assert judged.outcome is Outcome.PASS
+
+
+def test_a_breach_that_is_no_consequence_fails_beside_an_expected_one() -> None:
+    judged = without(verdict(ARROW, CHECK), [difference(ARROW)], listed=True)
+    assert judged.outcome is Outcome.FAIL
+    assert judged.red() == (CHECK,)
+
+
+def test_a_check_that_was_not_reached_was_not_due() -> None:
+    result = CheckResult.without_material("r", "e", "s")
+    idle = replace(verdict(), checks=(CheckVerdict(CHECK.where, (), result, Outcome.NOT_REACHED),))
+    assert without(idle, [difference(CHECK)], listed=True).outcome is Outcome.PASS
+    held = replace(verdict(), checks=(CheckVerdict(CHECK.where, (), result, Outcome.PASS),))
+    assert without(held, [difference(CHECK)], listed=True).outcome is Outcome.FAIL
 
 
 def test_the_second_of_two_arrows_cannot_be_seen_behind_the_first() -> None:
@@ -79,8 +94,8 @@ def test_the_second_of_two_arrows_cannot_be_seen_behind_the_first() -> None:
     assert len(judged.differences) == 1
 
 
-def test_a_lack_that_is_named_is_unsupported_and_one_that_is_not_fails() -> None:
-    lacking = verdict(LACK, ARROW, STEP, outcome=Outcome.UNSUPPORTED)
+def test_a_lacking_capability_is_unsupported_if_named_and_else_fails() -> None:
+    lacking = verdict(LACK, STEP, outcome=Outcome.UNSUPPORTED)
     judged = without(lacking, [difference(LACK), difference(CHECK)], listed=True)
     assert judged.outcome is Outcome.UNSUPPORTED
     assert judged.reasons == ()
@@ -89,7 +104,7 @@ def test_a_lack_that_is_named_is_unsupported_and_one_that_is_not_fails() -> None
     assert without(verdict(LACK, outcome=Outcome.UNSUPPORTED), [], listed=False).outcome is Outcome.UNSUPPORTED
 
 
-def test_the_testbeds_own_trouble_stays_what_it_is() -> None:
+def test_an_error_of_the_testbed_is_left_unchanged() -> None:
     troubled = verdict(None, ARROW, outcome=Outcome.ERROR)
     assert without(troubled, [difference(ARROW)], listed=True) is troubled
 
@@ -103,7 +118,7 @@ def test_the_testbeds_own_trouble_stays_what_it_is() -> None:
         ("- {scenario: a, place: step b, clause: LS-1-1, reason: c}\n", 1, "unknown place 'step'"),
     ],
 )
-def test_what_is_wrong_in_a_file_is_named_with_its_line(tmp_path: Path, text: str, line: int, said: str) -> None:
+def test_an_error_in_a_file_is_named_with_its_line(tmp_path: Path, text: str, line: int, said: str) -> None:
     path = tmp_path / "x.yaml"
     path.write_text(text)
     with pytest.raises(ScriptError) as caught:

@@ -7,14 +7,14 @@ import docker
 import pytest
 from docker.errors import ImageNotFound
 
-from lemonade_testbed.runtime.base import EnvironmentBroken
+from lemonade_testbed.errors import EnvironmentBroken
 from lemonade_testbed.vendors import images
 from lemonade_testbed.vendors.catalogue import Vendor
 
 BAD = Vendor("bad", "imap", "An image for a test", f"lemonade-test-{os.getpid()}", built="bad")
 
 
-def test_an_image_is_built_once_and_its_successor_takes_its_place(
+def test_an_image_is_built_again_only_if_its_files_change(
     engine: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
@@ -32,7 +32,7 @@ def test_an_image_is_built_once_and_its_successor_takes_its_place(
         engine.images.remove(BAD.image)
 
 
-def test_an_image_that_its_maker_brings_must_be_there(engine: docker.DockerClient) -> None:
+def test_an_image_without_a_dockerfile_must_exist(engine: docker.DockerClient) -> None:
     with pytest.raises(EnvironmentBroken, match=f"no image {BAD.image}-no: `docker pull` or `docker load` it"):
         images.ensure_vendor_images(engine, [replace(BAD, image=f"{BAD.image}-no", built="")], pytest.fail)
     assert images.source_of(BAD) == images.source_of(replace(BAD, name="other"))

@@ -1,25 +1,26 @@
-"""Transport addresses, ranges of ports, and the table that maps names to addresses (`--resolve`)."""
+"""Transport addresses, port ranges, and the table that maps host names to addresses (`--resolve`)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import NamedTuple, Self
 
 MAX_PORT = 65535
 
 
 class Address(NamedTuple):
-    """An IP address or host name with a port; written `host:port`, IPv6 in brackets."""
+    """An IP address or host name with a port; written `host:port`, an IPv6 address in brackets."""
 
     host: str
     port: int
 
     @classmethod
     def parse(cls, text: str, default_port: int | None = None) -> Self:
-        """Read `host:port`, `[ipv6]:port`, or `host` alone where `default_port` is given.
+        """Parse `host:port`, `[ipv6]:port`, or `host` alone if `default_port` is given.
 
-        Raises ValueError with a sentence that says what is allowed.
+        Raises ValueError; its text says what is allowed.
         """
         host, port_text = _split(text)
         if not host:
@@ -36,6 +37,15 @@ class Address(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+def is_ip_address(host: str) -> bool:
+    """Return whether a host is an IPv4 or IPv6 address (with or without brackets), not a name."""
+    try:
+        ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return True
+
+
 def _split(text: str) -> tuple[str, str | None]:
     if text.startswith("["):
         host, closed, rest = text[1:].partition("]")
@@ -48,14 +58,14 @@ def _split(text: str) -> tuple[str, str | None]:
 
 @dataclass(frozen=True)
 class PortRange:
-    """UDP ports for RTP and RTCP, both ends included."""
+    """A range of UDP ports for RTP and RTCP, including `first` and `last`."""
 
     first: int
     last: int
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `A-B`; raises ValueError with what is allowed."""
+        """Parse `A-B`; raises ValueError, whose text says what is allowed."""
         first, dash, last = text.partition("-")
         if not dash or not all(side.isascii() and side.isdigit() and len(side) < 6 for side in (first, last)):
             raise ValueError(f"{text!r} is not a range of ports: A-B is expected")
@@ -71,17 +81,17 @@ class PortRange:
 
 @dataclass(frozen=True)
 class Resolver:
-    """Maps a name and port as they stand in a URL to the address to connect to.
+    """Maps the host name and port of a URL to the address to connect to.
 
-    Rules are tried with their port first, then without; a name without a rule is returned as it is.
-    Names compare without case.
+    A rule with the port is used before a rule without one; a name without a rule is returned unchanged. Names compare
+    without case.
     """
 
     rules: dict[tuple[str, int | None], tuple[str, int | None]] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, rules: Iterable[str]) -> Self:
-        """Read rules `NAME[:PORT]=ADDRESS[:PORT]`; raises ValueError with what is allowed."""
+        """Parse rules `NAME[:PORT]=ADDRESS[:PORT]`; raises ValueError, whose text says what is allowed."""
         table: dict[tuple[str, int | None], tuple[str, int | None]] = {}
         for rule in rules:
             name, equals, target = rule.partition("=")
@@ -92,7 +102,7 @@ class Resolver:
         return cls(table)
 
     def resolve(self, host: str, port: int) -> Address:
-        """Return where to connect for `host` and `port`."""
+        """Return the address to connect to for `host` and `port`."""
         for key in ((host.lower(), port), (host.lower(), None)):
             if key in self.rules:
                 to_host, to_port = self.rules[key]
@@ -105,3 +115,27 @@ def _rule_side(text: str) -> tuple[str, int | None]:
     if port is None:
         return host, None
     return Address.parse(text)
+
+
+IpNetwork = IPv4Network | IPv6Network
+
+
+def read_network(text: str) -> IpNetwork:
+    """Read an address or a network, `ADDRESS/BITS`; raises ValueError, whose text says what is allowed."""
+    try:
+        return ip_network(text.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        raise ValueError(f"{text!r} is not a network: ADDRESS or ADDRESS/BITS is expected") from None
+
+
+def in_networks(host: str, networks: Iterable[IpNetwork]) -> bool:
+    """Whether a host is written as an IP address that is in one of the networks; False for a host name.
+
+    An IPv4-mapped address, which an IPv4 peer has on a dual-stack socket, counts as IPv4.
+    """
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return any((mapped or address) in network for network in networks)

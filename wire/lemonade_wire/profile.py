@@ -1,4 +1,4 @@
-"""The two profiles of the mechanism: the draft as written, and RFC 5616 as published."""
+"""The two profiles of the testbed: draft-ietf-lemonade-streaming-07 as written, and RFC 5616 as published."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Profile:
-    """The names that differ between draft-07 and RFC 5616; chosen once per run.
+    """The names that differ between draft-07 and RFC 5616; a run uses one profile.
 
-    `media_servers_entry`: METADATA entry that a client asks for first (E-1).
-    `other_entry`: the entry it asks for in a second command.
-    `discovery_token`: what a server writes behind an authorised media server's URI (E-2).
-    `access`: the access identifier that answers the token; `{user}` stands for the client's own userid (E-5).
-    `zero_repeat_plays_once`: `repeat="0"` of the draft's example plays once (E-22).
+    `media_servers_entry`: the METADATA entry that a client asks for first (E-1).
+    `other_entry`: the entry that it asks for in a second command.
+    `discovery_token`: the token that a server writes behind the URI of an authorised media server (E-2).
+    `access`: the access identifier that belongs to this token; `{user}` stands for the client's userid (E-5).
+    `zero_repeat_plays_once`: `repeat="0"`, as in the draft's example, plays the content once (E-22).
     """
 
     name: str
@@ -24,7 +24,7 @@ class Profile:
     zero_repeat_plays_once: bool = True
 
     def access_for(self, user: str) -> str:
-        """Return the access identifier for an authorised media server, for the owner `user`."""
+        """Return the access identifier for an authorised media server, for the mailbox owner `user`."""
         return self.access.format(user=user)
 
 

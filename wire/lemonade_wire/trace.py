@@ -1,28 +1,29 @@
-"""The trace format: what a reference node says of what it sent, received and did.
+"""The trace format: the record of what a reference node sent, received and did.
 
-A trace is JSON lines. Every event has `t` (seconds since 1970, CLOCK_REALTIME), `node` (imap, media, client, testbed,
-relay), `n` (1, 2, 3 ... per node, so that a missing line shows; how many there are is noted by who collects the trace,
-so that a missing last one shows too) and `event`, one of:
+A trace has one JSON object per line. Every event has `t` (seconds since 1970, CLOCK_REALTIME), `node` (imap, media,
+client, testbed, relay), `n` (1, 2, 3 ... per node, so that a missing line is detected; the collector of the traces
+stores the number of lines, so that a missing last line is detected too) and `event`, one of:
 
 `node`   state (started, ready, stopping, stopped), version, profile, fault
-`sip`    way (sent, received), transport (udp, tcp), local, remote, text (the message, redacted), resend (true for a
-         retransmission made by the transaction layer)
-`imap`   way, side (client, server: which end the node is), local, remote, text (one command or response without its
-         CRLF; a literal stands as its `{n}` alone), literals (in order: size, sha256, and text where it is short text)
-`rtp`    way, local, remote, ssrc, seq, ts, pt, marker, payload (base64); `t` is the kernel's arrival time
-         of what was received; a client tells of what it sends too, the media server of neither
+`sip`    way (sent, received), transport (udp, tcp), local, remote, text (the message, redacted; bodies and parts in
+         base64 and quoted-printable decoded, their Content-Transfer-Encoding then ends in `; decoded`), resend (true
+         for a retransmission made by the transaction layer)
+`imap`   way, side (client, server: the role of the node), local, remote, text (one command or response without its
+         CRLF; a literal is only its `{n}`), literals (in order: size, sha256, and text if it is short UTF-8 text)
+`rtp`    way, local, remote, ssrc, seq, ts, pt, marker, payload (base64); `t` of a received packet is the kernel's
+         arrival time; a client traces the packets that it sends too, the media server traces no packets
 `rtcp`   way, local, remote, kinds (SR, RR, SDES, BYE)
-`media`  state (playing, seek, stopped, finished), call, played_ms, offset_ms: what the media server's player did;
-         state (recording, recorded), call, and in the end recorded_ms, octets, why: what it recorded
-`step`   index, verb, line, state (started, done, failed), why: the client's script
-`heard`  packets, lost, jitter_ms, late_ms: the client's measure of one RTP stream, at its end
-`relay`  state (lost, duplicated, reordered, cut, healed, cut-off, refused), rule, leg, source, message, nth (such
-         message from that source), seq, octets: what the relay between the nodes did; started: seed, rules; stopped:
-         passed, struck (counts)
+`media`  state (playing, seek, stopped, finished), call, played_ms, offset_ms: actions of the media server's player;
+         state (recording, recorded), call, and at the end recorded_ms, octets, why: its recordings
+`step`   index, verb, line, state (started, done, failed), why: the steps of the client's script
+`heard`  packets, lost, jitter_ms, late_ms: the client's measurement of one RTP stream, at its end
+`relay`  state (lost, duplicated, reordered, cut, healed, cut-off, refused), rule, leg, source, message, of and nth
+         (the message's identity), seq, octets: actions of the relay between the nodes; started: seed, rules; stopped:
+         decided (identities of the messages that rules were applied to, as ranges), struck (counts)
 `log`    level, text: everything else
 
-Addresses are written `ip:port`. Secrets never enter: tickets are redacted here, and so are the digits of calls that
-asked for it (`mscml/masking.py`); passwords by who traces.
+Addresses are written `ip:port`. A trace has no secrets: this module redacts tickets, and the digits of calls with
+`maskdigits` (`masking.py`); the callers of `emit` leave out passwords.
 """
 
 from __future__ import annotations
@@ -33,15 +34,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TextIO, Union
 
-from lemonade_wire.mscml.masking import DigitMask
-from lemonade_wire.redact import Redactor
+from lemonade_wire.redaction import DigitMask, Redactor, decode_bodies
 
 Json = Union[str, int, float, bool, None, list["Json"], dict[str, "Json"]]  # noqa: UP007  recursive alias in 3.11
 
 
 @dataclass
 class Trace:
-    """Writes events of one node, redacted, one line each, flushed at once (a killed node loses nothing)."""
+    """Writes the events of one node, redacted, one line each; each line is flushed, so that a killed node loses none.
+
+    `sink` None: nothing is written. `clock` returns seconds since 1970.
+    """
 
     node: str
     sink: TextIO | None
@@ -51,10 +54,10 @@ class Trace:
     _mask: DigitMask = field(default_factory=DigitMask, init=False, repr=False)
 
     def emit(self, event: str, *, at: float | None = None, **fields: Json) -> None:
-        """Write one event; `at` is its time where it is known better than now (a packet's arrival)."""
+        """Write one event; `at` is its time in seconds since 1970 (a packet's arrival), None for the present time."""
         if self.sink is None:
             return
-        mask_digits(self._mask, event, fields)
+        conceal_digits(self._mask, event, fields)
         self._count += 1
         head: dict[str, Json] = {
             "t": round(self.clock() if at is None else at, 6),
@@ -76,10 +79,10 @@ class Trace:
         return value
 
 
-def mask_digits(mask: DigitMask, event: str, fields: dict[str, Json]) -> None:
-    """Mask the digits that an event of a trace holds, where its call asks for it."""
+def conceal_digits(mask: DigitMask, event: str, fields: dict[str, Json]) -> None:
+    """Decode the transfer encodings in an event's SIP message, and mask the digits of masked calls, in `fields`."""
     match event, fields:
         case "sip", {"text": str(text)}:
-            fields["text"] = mask.text(text)
+            fields["text"] = mask.text(decode_bodies(text))
         case "rtp", {"pt": int(payload_type), "payload": str(payload)}:
             fields["payload"] = mask.packet(payload_type, payload)

@@ -5,10 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lemonade_wire.imap.bodystructure import BodyStructure, Disposition, Envelope, MailAddress
+from lemonade_wire.imap.command import line_of
 from lemonade_wire.imap.errors import ImapParseError
-from lemonade_wire.imap.framing import Literal, LogicalLine, Part
+from lemonade_wire.imap.framing import ImapLiteral, LogicalLine, Part
 from lemonade_wire.imap.lexer import Lexer
-from lemonade_wire.imap.writing import line_of
 
 
 def read(*parts: Part) -> BodyStructure:
@@ -69,10 +69,10 @@ def test_walk_descends_into_messages() -> None:
     )
 
 
-def test_extension_data_is_read_as_far_as_it_is_wanted() -> None:
+def test_extension_data_is_read_up_to_the_location() -> None:
     part = read(
         b'("AUDIO" "WAV" ("NAME" ',
-        Literal.of("ä.wav".encode()),
+        ImapLiteral.of("ä.wav".encode()),
         b') NIL NIL "BASE64" 87256 "md5sum" ("ATTACHMENT" ("FILENAME" "a.wav")) ("en" "de") "http://x" ("new" (1 2)))',
     )
     assert part.param("NAME") == "ä.wav"
@@ -85,7 +85,7 @@ def test_extension_data_is_read_as_far_as_it_is_wanted() -> None:
     assert root.disposition == Disposition("INLINE")
 
 
-def test_the_drafts_examples_are_read_in_spite_of_their_slips() -> None:
+def test_the_drafts_examples_are_read_in_spite_of_their_errors() -> None:
     # E-9: no subtype of the multipart; E-10: two NILs instead of three.
     root = read(
         b'(("TEXT" "PLAIN" ("CHARSET" "US-ASCII") NIL NIL "7BIT" 1152 23)("VIDEO" "MPEG" NIL NIL "BASE64" 655350))'
@@ -113,7 +113,7 @@ def test_the_drafts_examples_are_read_in_spite_of_their_slips() -> None:
         b'((("A")) "MIXED")',
     ],
 )
-def test_structures_that_are_none(octets: bytes) -> None:
+def test_malformed_structures_are_refused(octets: bytes) -> None:
     with pytest.raises(ImapParseError):
         read(octets)
 

@@ -1,6 +1,9 @@
-"""What the client engine makes of commands and answers; how it enters a server: test_imap_client_entering.py."""
+"""The IMAP client engine: commands, responses and limits. Logins are tested in test_imap_client_entering.py."""
 
 from __future__ import annotations
+
+import gc
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -9,7 +12,8 @@ from hypothesis import strategies as st
 from lemonade_wire.imap import command
 from lemonade_wire.imap.bodystructure import BodyStructure
 from lemonade_wire.imap.client import (
-    MAX_RESPONSE_LINE,
+    MAX_FETCH_LINE,
+    MAX_SKIPPED,
     ClientEvent,
     CommandDone,
     ConnectionBye,
@@ -20,25 +24,21 @@ from lemonade_wire.imap.client import (
     ResponseUnreadable,
     UntaggedReceived,
 )
-from lemonade_wire.imap.response import Capability, Exists, Fetch, FetchedUrl, Metadata, Status, UrlFetch
+from lemonade_wire.imap.framing import MAX_LINE
+from lemonade_wire.imap.response import (
+    CapabilityResponse,
+    Exists,
+    FetchedUrl,
+    FetchResponse,
+    Metadata,
+    StatusResponse,
+    UrlFetchResponse,
+)
+from lemonade_wire.testing.messages import GREETING, PLAIN_GREETING, done, greeted
 from lemonade_wire.trace import Json
 
-GREETING = b"* OK [CAPABILITY IMAP4rev1 AUTH=ANONYMOUS AUTH=PLAIN SASL-IR] ready\r\n"
-PLAIN_GREETING = b"* OK hello\r\n"
 
-
-def greeted(greeting: bytes = GREETING) -> ImapClient:
-    client = ImapClient()
-    assert [type(event) for event in client.receive_data(greeting)] == [GreetingReceived]
-    return client
-
-
-def done(events: list[ClientEvent]) -> CommandDone:
-    [answer] = [event for event in events if isinstance(event, CommandDone)]
-    return answer
-
-
-def test_greeting_tells_the_capabilities() -> None:
+def test_capabilities_in_the_greeting_are_used() -> None:
     client = ImapClient()
     assert client.capabilities is None
     assert not client.has("SASL-IR")
@@ -49,7 +49,7 @@ def test_greeting_tells_the_capabilities() -> None:
     assert client.greeted
 
 
-def test_what_comes_for_one_command_has_an_end() -> None:
+def test_the_responses_to_one_command_are_limited() -> None:
     client = ImapClient(max_literal=1000)
     client.receive_data(GREETING)
     client.send(command.noop())
@@ -83,7 +83,7 @@ def test_a_refused_append_sends_no_literal() -> None:
     assert client.data_to_send() == b"a2 NOOP\r\n"
 
 
-def test_urlfetch_of_the_facts() -> None:
+def test_urlfetch_with_structure_and_binary_is_read() -> None:
     url = "imap://joe@example.com/INBOX/;UID=20/;SECTION=2;URLAUTH=stream:INTERNAL:01" + "ab" * 16
     client = greeted()
     client.send(command.urlfetch(url, ("BODYPARTSTRUCTURE", "BINARY")))
@@ -93,13 +93,13 @@ def test_urlfetch_of_the_facts() -> None:
         + b"\0\r\n)\r\na1 OK done\r\n"
     )
     structure = BodyStructure("AUDIO", "BASIC", encoding="BINARY", size=3)
-    expected = UrlFetch((FetchedUrl(url, binary=b"\0\r\n", binary_came=True, structure=structure),))
+    expected = UrlFetchResponse((FetchedUrl(url, binary=b"\0\r\n", binary_came=True, structure=structure),))
     events = client.receive_data(octets)
     assert events[0] == UntaggedReceived(expected)
     assert done(events).untagged == (expected,)
 
 
-def test_a_literal_above_the_cap_is_told_and_the_engine_stays_in_step() -> None:
+def test_a_literal_above_the_limit_is_reported_and_the_next_response_is_read() -> None:
     client = ImapClient(max_literal=4)
     client.receive_data(GREETING)
     client.send(command.urlfetch("u"))
@@ -107,19 +107,81 @@ def test_a_literal_above_the_cap_is_told_and_the_engine_stays_in_step() -> None:
     assert skipped == LiteralSkipped(5)
     assert isinstance(answer, CommandDone)
     [fetched] = answer.untagged
-    assert isinstance(fetched, UrlFetch)
+    assert isinstance(fetched, UrlFetchResponse)
     assert fetched.fetched[0].too_large
 
 
-def test_more_than_is_passed_over_is_told_when_it_is_announced() -> None:
+def test_a_literal_too_long_to_skip_is_reported_when_announced() -> None:
     client = ImapClient(max_literal=4)
     client.receive_data(GREETING)
     client.send(command.urlfetch("u"))
-    most = 2 * 4 + MAX_RESPONSE_LINE
+    most = 2 * 4 + MAX_SKIPPED
     assert client.receive_data(b"* URLFETCH u (BINARY ~{%d}\r\n" % (most + 1)) == [LiteralTooLong(most + 1)]
     client = ImapClient(max_literal=4)
     client.receive_data(GREETING)
     assert client.receive_data(b"* URLFETCH u (BINARY ~{%d}\r\n" % most) == []
+
+
+def unreadable(client: ImapClient, octets: bytes) -> bool:
+    """Give octets to a client in pieces; whether it gives the connection up."""
+    events = [event for at in range(0, len(octets), 16_384) for event in client.receive_data(octets[at : at + 16_384])]
+    return any(isinstance(event, ResponseUnreadable) for event in events)
+
+
+@pytest.mark.parametrize("start", [b"* OK ", b"* SEARCH ", b"* 1 FETCH (BODYSTRUCTURE ", b"x", b""])
+@pytest.mark.parametrize("end", [b"\r\n", b""])
+def test_a_line_of_more_than_64_kib_ends_the_connection(start: bytes, end: bytes) -> None:
+    for octets in (MAX_LINE + 2, 4_000_000):
+        assert unreadable(ImapClient(), GREETING + start + b"1" * (octets - len(start)) + end)
+
+
+def test_lines_up_to_the_limits_are_read_and_literals_do_not_count() -> None:
+    assert not unreadable(ImapClient(), GREETING + b"* OK " + b"1" * (MAX_LINE - 5) + b"\r\n")
+    assert not unreadable(ImapClient(), GREETING + b"* X {100000}\r\n" + bytes(100_000) + b" x\r\n")
+
+
+def test_a_fetch_response_may_have_one_mib_where_that_is_wished() -> None:
+    fetch, search = b"* 1 FETCH (X ", b"* SEARCH "
+    for octets in (MAX_LINE + 1, MAX_FETCH_LINE):
+        line = fetch + b"1" * (octets - len(fetch)) + b"\r\n"
+        assert unreadable(ImapClient(), GREETING + line)
+        assert not unreadable(ImapClient(long_fetch=True), GREETING + line)
+    assert unreadable(ImapClient(long_fetch=True), GREETING + fetch + b"1" * MAX_FETCH_LINE + b"\r\n")
+    assert unreadable(ImapClient(long_fetch=True), GREETING + search + b"1" * MAX_LINE + b"\r\n")
+
+
+def test_the_text_of_all_responses_to_a_command_is_limited() -> None:
+    lines = b"* OK x\r\n" * (8 * MAX_LINE // 6)
+    assert not unreadable(ImapClient(), GREETING + lines[: len(lines) // 2])
+    assert unreadable(ImapClient(), GREETING + lines + b"* OK x\r\n" * 100)
+    client = ImapClient()
+    client.receive_data(GREETING)
+    for _ in range(3):
+        tag = client.send(command.noop())
+        assert not unreadable(client, lines[: len(lines) // 16 * 8] + tag.encode() + b" OK done\r\n")
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [b"BODY[ ", b'BODY[" ', b"{0}\r\n ", b"() ", b'"a" ', b'"\\"" ', b"(a", b"1 ", b'("A" "B" NIL) '],
+    ids=lambda piece: piece.decode().strip(),
+)
+def test_a_response_is_read_in_linear_time(piece: bytes) -> None:
+    def cost(octets: int) -> float:
+        text = b"* 1 FETCH (X (" + piece * (octets // len(piece)) + b"))\r\n"
+        client = ImapClient(long_fetch=True)
+        began = time.process_time()
+        client.receive_data(GREETING + text)
+        return time.process_time() - began
+
+    # The two sizes take turns, since other programs make the processor slower for a time.
+    # The collector is off, since its cost depends on the other objects of the tests.
+    gc.disable()
+    try:
+        costs = [(cost(30_000), cost(240_000)) for _ in range(5)]
+    finally:
+        gc.enable()
+    assert min(large for _, large in costs) <= 12 * max(min(small for small, _ in costs), 0.001)
 
 
 def test_discovery_and_ticket_exchange() -> None:
@@ -143,7 +205,7 @@ def test_discovery_and_ticket_exchange() -> None:
         )
     )
     [fetch] = fetched.untagged
-    assert isinstance(fetch, Fetch)
+    assert isinstance(fetch, FetchResponse)
     assert fetch.uid == 24356
     client.send(command.genurlauth("imap://joe@example.com/INBOX/;UID=24356/;SECTION=2;URLAUTH=stream"))
     assert client.data_to_send() == (
@@ -154,7 +216,7 @@ def test_discovery_and_ticket_exchange() -> None:
 def test_bye_is_expected_after_logout_alone() -> None:
     client = greeted()
     [bye] = client.receive_data(b"* BYE shutting down\r\n")
-    assert bye == ConnectionBye(Status(None, "BYE", None, "shutting down"), expected=False)
+    assert bye == ConnectionBye(StatusResponse(None, "BYE", None, "shutting down"), expected=False)
     client = greeted()
     client.send(command.logout())
     bye, answer = client.receive_data(b"* BYE see you\r\na1 OK done\r\n")
@@ -172,12 +234,12 @@ def test_a_server_that_greets_with_bye() -> None:
 
 
 @pytest.mark.parametrize("octets", [b"what\r\n", b"a9 OK who asked\r\n", b"* 5 FETCH x\r\n"])
-def test_what_cannot_be_read_is_told(octets: bytes) -> None:
+def test_invalid_responses_are_reported(octets: bytes) -> None:
     [event] = greeted().receive_data(octets)
     assert isinstance(event, ResponseUnreadable)
 
 
-def test_a_continuation_nobody_asked_for_is_let_pass() -> None:
+def test_an_unexpected_continuation_is_ignored() -> None:
     client = greeted()
     client.send(command.noop())
     client.data_to_send()
@@ -219,7 +281,7 @@ SCRIPT = (
 )
 
 
-def test_whole_and_byte_by_byte_agree() -> None:
+def test_octets_at_once_and_one_by_one_give_the_same_events() -> None:
     answers = []
     for step in (1, len(SCRIPT)):
         client = ImapClient()
@@ -227,7 +289,7 @@ def test_whole_and_byte_by_byte_agree() -> None:
         client.send(command.urlfetch("u"))
         answers.append([e for at in range(0, len(SCRIPT), step) for e in client.receive_data(SCRIPT[at : at + step])])
     assert answers[0] == answers[1]
-    assert UntaggedReceived(Capability(frozenset({"IMAP4REV1", "X"}))) in answers[0]
+    assert UntaggedReceived(CapabilityResponse(frozenset({"IMAP4REV1", "X"}))) in answers[0]
     assert [event.tag for event in answers[0] if isinstance(event, CommandDone)] == ["a1", "a2"]
 
 
@@ -241,7 +303,7 @@ def test_whole_and_byte_by_byte_agree() -> None:
         max_size=16,
     ).map(b"".join)
 )
-def test_nothing_a_server_says_raises(octets: bytes) -> None:
+def test_no_octets_of_a_server_raise(octets: bytes) -> None:
     client = greeted()
     client.send(command.append("INBOX", b"abc"))
     client.send(command.authenticate_anonymous("x"))

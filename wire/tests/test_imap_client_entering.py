@@ -1,4 +1,4 @@
-"""How the client engine enters a server: capabilities, logins, SASL exchanges, and the beginning of TLS."""
+"""The IMAP client engine at the start of a session: capabilities, logins, SASL exchanges and STARTTLS."""
 
 from __future__ import annotations
 
@@ -8,28 +8,13 @@ import pytest
 
 from lemonade_wire.imap import command
 from lemonade_wire.imap.client import (
-    ClientEvent,
-    CommandDone,
     ExchangeCancelled,
     GreetingReceived,
     ImapClient,
     ResponseUnreadable,
 )
-from lemonade_wire.sasl.exchange import ScramSha256
-
-GREETING = b"* OK [CAPABILITY IMAP4rev1 AUTH=ANONYMOUS AUTH=PLAIN SASL-IR] ready\r\n"
-PLAIN_GREETING = b"* OK hello\r\n"
-
-
-def greeted(greeting: bytes = GREETING) -> ImapClient:
-    client = ImapClient()
-    assert [type(event) for event in client.receive_data(greeting)] == [GreetingReceived]
-    return client
-
-
-def done(events: list[ClientEvent]) -> CommandDone:
-    [answer] = [event for event in events if isinstance(event, CommandDone)]
-    return answer
+from lemonade_wire.sasl import ScramSha256
+from lemonade_wire.testing.messages import GREETING, PLAIN_GREETING, done, greeted
 
 
 def test_capabilities_are_forgotten_by_a_login_and_asked_again() -> None:
@@ -97,7 +82,7 @@ def scram_client(greeting: bytes) -> ImapClient:
     client = greeted(greeting)
     one = command.authenticate_scram("user", "pencil")
     exchange = ScramSha256("user", "pencil", "rOprNGfwEbeRWgbNEkqO")
-    client.send(command.Command(one.name, one.line, exchange))
+    client.send(command.ImapCommand(one.name, one.line, exchange))
     return client
 
 
@@ -127,7 +112,7 @@ def test_scram_with_an_initial_response_and_without(initial: bool) -> None:
     assert done(client.receive_data(b"a1 OK in\r\n")).ok
 
 
-def test_an_ok_before_the_servers_proof_is_not_believed() -> None:
+def test_an_ok_before_the_servers_proof_is_an_error() -> None:
     client = scram_client(GREETING)
     client.receive_data(b"+ " + SCRAM[1] + b"\r\n")
     [event] = client.receive_data(b"a1 OK [CAPABILITY IMAP4rev1] in\r\n")
@@ -144,7 +129,7 @@ def test_an_exchange_that_goes_wrong_is_cancelled(challenge: bytes) -> None:
     assert not done(client.receive_data(b"a1 BAD cancelled\r\n")).ok
 
 
-def test_starttls_forgets_all_that_was_said_in_the_clear() -> None:
+def test_starttls_discards_everything_received_in_the_clear() -> None:
     client = greeted(b"* OK [CAPABILITY IMAP4rev1 STARTTLS AUTH=PLAIN] ready\r\n")
     client.send(command.starttls())
     client.send(command.capability())
@@ -163,7 +148,7 @@ def test_starttls_forgets_all_that_was_said_in_the_clear() -> None:
 
 
 @pytest.mark.parametrize("pieces", [1, 2])
-def test_octets_in_the_clear_behind_starttls_are_found_out(pieces: int) -> None:
+def test_octets_in_the_clear_behind_starttls_are_an_error(pieces: int) -> None:
     client = greeted()
     client.send(command.starttls())
     answer, injected = b"a1 OK go\r\n", b"* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\n"
@@ -190,6 +175,6 @@ def test_a_client_that_awaits_tls_from_the_start_reads_nothing_before() -> None:
     assert client.has("SASL-IR")
 
 
-def test_a_server_may_greet_a_client_that_it_knows() -> None:
+def test_a_preauth_greeting_is_accepted() -> None:
     assert greeted(b"* PREAUTH hello joe\r\n").preauthenticated
     assert not greeted().preauthenticated

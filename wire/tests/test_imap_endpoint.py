@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
 from lemonade_wire.address import Address
@@ -21,8 +22,9 @@ from lemonade_wire.imap.endpoint import (
     ImapTooLargeError,
     connect,
 )
-from lemonade_wire.imap.response import UrlFetch
-from lemonade_wire.redact import Redactor
+from lemonade_wire.imap.framing import MAX_KEPT
+from lemonade_wire.imap.response import UrlFetchResponse
+from lemonade_wire.redaction import Redactor
 from lemonade_wire.trace import Trace
 
 GREETING = b"* OK [CAPABILITY IMAP4rev1 SASL-IR] ready\r\n"
@@ -30,13 +32,12 @@ TOKEN = "01" + "ab" * 16
 
 
 class Scripted(Protocol):
-    """Answers each line by the script's function; None closes the connection."""
+    """An IMAP server that answers each line by a function of the test; None closes the connection."""
 
-    transport: Any
-    factory: Any
+    transport: Any  # mypy takes the first argument of a method of zope's interfaces for self
 
-    def __init__(self, greeting: bytes | None, answer: Callable[[bytes], bytes | None]) -> None:
-        self.greeting, self.answer = greeting, answer
+    def __init__(self, greeting: bytes | None, answer: Callable[[bytes], bytes | None], lost: Deferred[None]) -> None:
+        self.greeting, self.answer, self.lost = greeting, answer, lost
         self.buffer = b""
 
     def connectionMade(self) -> None:  # noqa: N802  Twisted's name
@@ -53,8 +54,8 @@ class Scripted(Protocol):
             else:
                 self.transport.write(answer)
 
-    def connectionLost(self, reason: Any = None) -> None:  # noqa: ANN401, N802  Twisted's signature
-        self.factory.lost.callback(None)
+    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802  Twisted's name
+        self.lost.callback(None)
 
 
 def polite(line: bytes) -> bytes:
@@ -62,31 +63,21 @@ def polite(line: bytes) -> bytes:
     return (b"* BYE bye\r\n" if name == b"LOGOUT" else b"") + tag + b" OK done\r\n"
 
 
-class Listening(Factory):
-    def __init__(self, greeting: bytes | None, answer: Callable[[bytes], bytes | None]) -> None:
-        self.lost: Deferred[None] = Deferred()
-        self.greeting, self.answer = greeting, answer
-
-    def buildProtocol(self, addr: Any) -> Scripted:  # noqa: ANN401, N802  Twisted's signature
-        peer = Scripted(self.greeting, self.answer)
-        peer.factory = self
-        return peer
-
-
 class EndpointTests(TestCase):
     timeout = 10
 
     def serve(self, greeting: bytes | None, answer: Callable[[bytes], bytes | None]) -> Address:
-        self.factory = Listening(greeting, answer)
-        loop: Any = reactor
-        port = loop.listenTCP(0, self.factory, interface="127.0.0.1")
+        self.lost: Deferred[None] = Deferred()
+        factory = Factory.forProtocol(lambda: Scripted(greeting, answer, self.lost))
+        loop: Any = reactor  # the same as for `transport` above
+        port = loop.listenTCP(0, factory, interface="127.0.0.1")
         self.addCleanup(port.stopListening)
         return Address("127.0.0.1", port.getHost().port)
 
-    async def open(self, address: Address, **settings: Any) -> ImapConnection:  # noqa: ANN401  passed on
+    async def open(self, address: Address, *, within: float = 10.0, max_literal: int = MAX_KEPT) -> ImapConnection:
         self.sink = io.StringIO()
         trace = Trace("client", self.sink, Redactor("salt"))
-        return await connect(reactor, address, trace, bind="127.0.0.1", **settings)
+        return await connect(reactor, address, trace, bind="127.0.0.1", within=within, max_literal=max_literal)
 
     async def test_a_session_runs_and_closes(self) -> None:
         def answer(line: bytes) -> bytes:
@@ -102,11 +93,11 @@ class EndpointTests(TestCase):
         url = f"imap://joe@h/INBOX/;UID=1;URLAUTH=anonymous:INTERNAL:{TOKEN}"
         done = await connection.run(command.urlfetch(url, ("BINARY",)))
         [fetched] = done.untagged
-        assert isinstance(fetched, UrlFetch)
-        assert isinstance(fetched, UrlFetch)
+        assert isinstance(fetched, UrlFetchResponse)
+        assert isinstance(fetched, UrlFetchResponse)
         assert fetched.fetched[0].binary == b"\x00\r\n"
         await connection.close()
-        await self.factory.lost
+        await self.lost
         assert connection.closed
         events = [json.loads(line) for line in self.sink.getvalue().splitlines()]
         assert {event["side"] for event in events} == {"client"}
@@ -135,23 +126,23 @@ class EndpointTests(TestCase):
         assert await connection.capabilities() == {"IMAP4REV1", "URLAUTH"}
         assert asked == [b'a1 LOGIN "joe" "secret"', b"a2 CAPABILITY"]
         await connection.close()
-        await self.factory.lost
+        await self.lost
 
-    async def test_a_silent_server_is_left_after_the_time_given(self) -> None:
+    async def test_a_silent_server_is_left_after_the_timeout(self) -> None:
         connection = await self.open(self.serve(GREETING, lambda line: b""))
         with pytest.raises(ImapTimeoutError, match="NOOP"):
             await connection.run(command.noop(), within=0.05)
-        await self.factory.lost
+        await self.lost
 
     async def test_a_server_that_does_not_greet(self) -> None:
         with pytest.raises(ImapTimeoutError, match="greet"):
             await self.open(self.serve(None, polite), within=0.05)
-        await self.factory.lost
+        await self.lost
 
     async def test_a_server_that_refuses(self) -> None:
         with pytest.raises(ImapConnectionError, match="too busy"):
             await self.open(self.serve(b"* BYE too busy\r\n", polite))
-        await self.factory.lost
+        await self.lost
 
     async def test_a_dropped_connection_fails_the_command(self) -> None:
         connection = await self.open(self.serve(GREETING, lambda line: None))
@@ -165,7 +156,7 @@ class EndpointTests(TestCase):
         with pytest.raises(ImapConnectionError, match="going down"):
             await connection.run(command.noop())
 
-    async def test_what_a_server_says_at_its_end_is_short_and_shows_no_ticket(self) -> None:
+    async def test_the_text_of_a_bye_is_shortened_and_redacted(self) -> None:
         farewell = f"* BYE :INTERNAL:{TOKEN} {'x' * 1000}\r\n".encode()
         connection = await self.open(self.serve(GREETING, lambda line: farewell))
         with pytest.raises(ImapConnectionError, match="BYE") as caught:
@@ -178,8 +169,8 @@ class EndpointTests(TestCase):
         with pytest.raises(ImapConnectionError, match="broke the protocol"):
             await connection.run(command.noop())
 
-    async def test_nobody_listens(self) -> None:
-        loop: Any = reactor
+    async def test_a_refused_connection_names_the_address(self) -> None:
+        loop: Any = reactor  # the same as for `transport` above
         port = loop.listenTCP(0, Factory(), interface="127.0.0.1")
         address = Address("127.0.0.1", port.getHost().port)
         await port.stopListening()
@@ -200,7 +191,7 @@ class EndpointTests(TestCase):
         assert third.startswith("the IMAP server alerts: see u:internal:")
         assert TOKEN not in self.sink.getvalue()
         connection.abort()
-        await self.factory.lost
+        await self.lost
 
     async def test_a_skipped_literal_is_logged(self) -> None:
         def answer(line: bytes) -> bytes:
@@ -210,15 +201,21 @@ class EndpointTests(TestCase):
         await connection.run(command.urlfetch("u"))
         assert "5 octets was skipped" in self.sink.getvalue()
         connection.abort()
-        await self.factory.lost
+        await self.lost
 
-    async def test_a_server_that_begins_to_send_far_too_much_is_left(self) -> None:
+    async def test_an_endless_line_ends_the_connection_without_being_kept(self) -> None:
+        connection = await self.open(self.serve(GREETING, lambda _: b"* OK " + b"x" * 4_000_000))
+        with pytest.raises(ImapConnectionError, match="line is longer"):
+            await connection.run(command.noop())
+        await connection.gone()
+
+    async def test_a_server_that_announces_too_large_a_literal_is_left(self) -> None:
         connection = await self.open(self.serve(GREETING, lambda _: b"* URLFETCH u {2000000000}\r\n"), max_literal=4)
         with pytest.raises(ImapTooLargeError):
             await connection.run(command.urlfetch("u"))
-        await self.factory.lost
+        await self.lost
 
-    async def test_starttls_without_tls_is_no_way_to_go_on(self) -> None:
+    async def test_starttls_without_a_tls_plan_fails(self) -> None:
         connection = await self.open(self.serve(GREETING, polite))
         with pytest.raises(ImapTlsError, match="not set up"):
             await connection.run(command.starttls())
@@ -233,4 +230,4 @@ class EndpointTests(TestCase):
         assert not (await connection.run(command.authenticate_scram("joe", "secret"))).ok
         assert "AUTHENTICATE was cancelled" in self.sink.getvalue()
         connection.abort()
-        await self.factory.lost
+        await self.lost

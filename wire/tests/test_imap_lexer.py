@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lemonade_wire.imap.errors import ImapParseError
-from lemonade_wire.imap.framing import LineFramer, LineReceived, Literal, LogicalLine, Role
+from lemonade_wire.imap.framing import FramerRole, ImapLiteral, LineFramer, LineReceived, LogicalLine
 from lemonade_wire.imap.lexer import (
     MAX_DEPTH,
     Atom,
@@ -18,15 +18,15 @@ from lemonade_wire.imap.lexer import (
     as_text,
     quote,
 )
-from lemonade_wire.imap.section import FetchItem, Section
+from lemonade_wire.imap.section import FetchItem, MessageSection
 
 
-def lexer(*parts: bytes | Literal) -> Lexer:
+def lexer(*parts: bytes | ImapLiteral) -> Lexer:
     return Lexer(LogicalLine.of(*parts))
 
 
 def test_command_is_read_token_by_token() -> None:
-    reader = lexer(b'a.1 login "j\\"o\\\\e" ', Literal.of(b"p w"), b" NIL (\\Seen $x) 17 1:*,5")
+    reader = lexer(b'a.1 login "j\\"o\\\\e" ', ImapLiteral.of(b"p w"), b" NIL (\\Seen $x) 17 1:*,5")
     assert reader.tag() == "a.1"
     reader.space()
     assert reader.atom() == "login"
@@ -68,14 +68,14 @@ def test_list_patterns_may_hold_wildcards() -> None:
     ("text", "item"),
     [
         ("UID", FetchItem("UID")),
-        ("body.peek[1.2.MIME]<0.20>", FetchItem("BODY.PEEK", Section((1, 2), "MIME"), 0, 20)),
-        ("BODY[]", FetchItem("BODY", Section())),
-        ("BODY[HEADER.FIELDS (DATE FROM)]", FetchItem("BODY", Section((), "HEADER.FIELDS", ("DATE", "FROM")))),
-        ("BINARY.SIZE[4.2]", FetchItem("BINARY.SIZE", Section((4, 2)))),
-        ("BODY[4.1.TEXT]<7>", FetchItem("BODY", Section((4, 1), "TEXT"), 7)),
+        ("body.peek[1.2.MIME]<0.20>", FetchItem("BODY.PEEK", MessageSection((1, 2), "MIME"), 0, 20)),
+        ("BODY[]", FetchItem("BODY", MessageSection())),
+        ("BODY[HEADER.FIELDS (DATE FROM)]", FetchItem("BODY", MessageSection((), "HEADER.FIELDS", ("DATE", "FROM")))),
+        ("BINARY.SIZE[4.2]", FetchItem("BINARY.SIZE", MessageSection((4, 2)))),
+        ("BODY[4.1.TEXT]<7>", FetchItem("BODY", MessageSection((4, 1), "TEXT"), 7)),
     ],
 )
-def test_fetch_items(text: str, item: FetchItem) -> None:
+def test_fetch_items_are_read_and_written(text: str, item: FetchItem) -> None:
     reader = lexer(text.encode() + b" FLAGS")
     assert reader.fetch_item() == item
     reader.space()
@@ -84,8 +84,10 @@ def test_fetch_items(text: str, item: FetchItem) -> None:
 
 
 def test_field_names_may_be_strings_and_literals() -> None:
-    reader = lexer(b'BODY[1.HEADER.FIELDS (a "b]c" ', Literal.of(b"Subject"), b")]<0.20>")
-    assert reader.fetch_item() == FetchItem("BODY", Section((1,), "HEADER.FIELDS", ("a", "b]c", "Subject")), 0, 20)
+    reader = lexer(b'BODY[1.HEADER.FIELDS (a "b]c" ', ImapLiteral.of(b"Subject"), b")]<0.20>")
+    assert reader.fetch_item() == FetchItem(
+        "BODY", MessageSection((1,), "HEADER.FIELDS", ("a", "b]c", "Subject")), 0, 20
+    )
     assert reader.at_end
 
 
@@ -97,8 +99,8 @@ def test_items_that_end_too_early(item: bytes) -> None:
         lexer(item).fetch_item()
 
 
-def test_a_word_is_taken_where_it_is_next() -> None:
-    reader = lexer(b"Return returned ", Literal.of(b"RETURN"))
+def test_a_word_is_read_only_if_it_is_next() -> None:
+    reader = lexer(b"Return returned ", ImapLiteral.of(b"RETURN"))
     assert reader.take_word("RETURN")
     reader.space()
     assert not reader.take_word("RETURN")
@@ -107,9 +109,9 @@ def test_a_word_is_taken_where_it_is_next() -> None:
     assert not reader.take_word("RETURN")
 
 
-@pytest.mark.parametrize("literal", [Literal.of(b"a\0b"), Literal.of(b"ab", binary=True)])
-def test_an_astring_has_no_nul_and_is_no_literal8(literal: Literal) -> None:
-    # RFC 3501, 9: CHAR8; RFC 4466, 2: literal8 only where the grammar names it
+@pytest.mark.parametrize("literal", [ImapLiteral.of(b"a\0b"), ImapLiteral.of(b"ab", binary=True)])
+def test_an_astring_has_no_nul_and_is_no_literal8(literal: ImapLiteral) -> None:
+    # RFC 3501 section 9: CHAR8 has no NUL; RFC 4466 section 2: literal8 only where the grammar names it
     with pytest.raises(ImapParseError):
         lexer(literal).astring()
     assert lexer(literal).literal() == literal
@@ -151,7 +153,7 @@ def test_an_error_does_not_quote_what_was_there() -> None:
 
 def test_values_of_a_response() -> None:
     reader = lexer(
-        b"(FLAGS (\\Seen) BODY[HEADER.FIELDS (A B)]<0> ", Literal.of(b"x"), b' "q" NIL 12) imap://h/%20;x=[1] ()'
+        b"(FLAGS (\\Seen) BODY[HEADER.FIELDS (A B)]<0> ", ImapLiteral.of(b"x"), b' "q" NIL 12) imap://h/%20;x=[1] ()'
     )
     assert reader.values() == [
         ListValue(
@@ -159,7 +161,7 @@ def test_values_of_a_response() -> None:
                 Atom("FLAGS"),
                 ListValue((Atom("\\Seen"),)),
                 Atom("BODY[HEADER.FIELDS (A B)]<0>"),
-                Literal.of(b"x"),
+                ImapLiteral.of(b"x"),
                 Quoted(b"q"),
                 Atom("NIL"),
                 Atom("12"),
@@ -178,7 +180,7 @@ def test_a_section_may_name_fields_with_brackets_and_quotes() -> None:
 
 
 def test_an_unclosed_list_ends_with_its_line() -> None:
-    assert lexer(b"(BINARY ", Literal.of(b""), b"").values() == [ListValue((Atom("BINARY"), Literal.of(b"")))]
+    assert lexer(b"(BINARY ", ImapLiteral.of(b""), b"").values() == [ListValue((Atom("BINARY"), ImapLiteral.of(b"")))]
 
 
 def test_deep_nesting_is_refused_before_python_gives_up() -> None:
@@ -187,7 +189,7 @@ def test_deep_nesting_is_refused_before_python_gives_up() -> None:
         lexer(b"(" * 5000).values()
 
 
-def test_conversions() -> None:
+def test_values_are_converted_to_text_and_numbers() -> None:
     assert as_nstring(Atom("nil")) is None
     assert as_nstring(Quoted(b"NIL")) == b"NIL"
     assert as_octets(Atom("\xe4")) == b"\xe4"
@@ -202,16 +204,16 @@ def test_conversions() -> None:
 def test_strings_choose_their_form() -> None:
     assert quote(b'a"b\\c') == b'"a\\"b\\\\c"'
     assert quote(b"") == b'""'
-    assert quote(b"a\r\nb") == Literal.of(b"a\r\nb")
-    assert quote("ä".encode()) == Literal.of("ä".encode())
-    assert quote(b"a\0") == Literal.of(b"a\0", binary=True)
+    assert quote(b"a\r\nb") == ImapLiteral.of(b"a\r\nb")
+    assert quote("ä".encode()) == ImapLiteral.of("ä".encode())
+    assert quote(b"a\0") == ImapLiteral.of(b"a\0", binary=True)
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=60))
 def test_any_string_survives_writing_and_reading(data: bytes) -> None:
     written = LogicalLine.of(b"* X ", quote(data), b"")
-    framer = LineFramer(Role.CLIENT)
+    framer = LineFramer(FramerRole.CLIENT)
     framer.receive_data(written.octets())
     event = framer.next_event()
     assert isinstance(event, LineReceived)
@@ -235,7 +237,7 @@ def test_anything_raises_only_the_documented_error(first: bytes, second: bytes) 
         "end",
         "space",
     ):
-        reader = lexer(first, Literal.of(second), first)
+        reader = lexer(first, ImapLiteral.of(second), first)
         try:
             for _ in range(4):
                 getattr(reader, method)()

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lemonade_wire.imap.errors import ImapParseError
-from lemonade_wire.imap.mediaservers import MediaServer, MediaServers
+from lemonade_wire.imap.mediaservers import MediaServerEntry, MediaServers
 
 FIRST = "<sip:ivr@ms.example.net:5060>:authuser;<sip:annc@ms1.example.net:5060>;<sips:ivr@ms2.example.net:5061>"
 
@@ -13,9 +13,9 @@ FIRST = "<sip:ivr@ms.example.net:5060>:authuser;<sip:annc@ms1.example.net:5060>;
 def test_the_drafts_first_value() -> None:
     servers = MediaServers.parse(FIRST)
     assert servers.servers == (
-        MediaServer("sip:ivr@ms.example.net:5060", "authuser"),
-        MediaServer("sip:annc@ms1.example.net:5060"),
-        MediaServer("sips:ivr@ms2.example.net:5061"),
+        MediaServerEntry("sip:ivr@ms.example.net:5060", "authuser"),
+        MediaServerEntry("sip:annc@ms1.example.net:5060"),
+        MediaServerEntry("sips:ivr@ms2.example.net:5061"),
     )
     assert [server.authorised for server in servers.servers] == [True, False, False]
     assert [server.service for server in servers.servers] == ["ivr", "annc", "ivr"]
@@ -27,22 +27,25 @@ def test_the_drafts_second_value_with_its_line_break_inside_a_uri() -> None:
         b"<sip:ivr@192.0.2.40:5060>;<sip:192.0.2.41:5060>;<sips:annc@\r\n   192.0.2.42:5060>:authuser"
     )
     assert [server.service for server in servers.servers] == ["ivr", None, "annc"]
-    assert servers.servers[2] == MediaServer("sips:annc@192.0.2.42:5060", "authuser")
+    assert servers.servers[2] == MediaServerEntry("sips:annc@192.0.2.42:5060", "authuser")
 
 
 @pytest.mark.parametrize(
     ("value", "servers"),
     [
-        ("<sip:annc@h;transport=tcp>:stream", [MediaServer("sip:annc@h;transport=tcp", "stream")]),
+        ("<sip:annc@h;transport=tcp>:stream", [MediaServerEntry("sip:annc@h;transport=tcp", "stream")]),
         ("", []),
         (";;", []),
-        ("<sip:a@h>;", [MediaServer("sip:a@h")]),
-        ("<sip:a@h> ; \r\n <sip:b@h> : submit+", [MediaServer("sip:a@h"), MediaServer("sip:b@h", "submit+")]),
-        ("sip:ivr@h:5060:stream;sip:h2:5061", [MediaServer("sip:ivr@h:5060", "stream"), MediaServer("sip:h2:5061")]),
-        ("sip:a@h;transport=tcp;<sip:b@h>", [MediaServer("sip:a@h;transport=tcp"), MediaServer("sip:b@h")]),
+        ("<sip:a@h>;", [MediaServerEntry("sip:a@h")]),
+        ("<sip:a@h> ; \r\n <sip:b@h> : submit+", [MediaServerEntry("sip:a@h"), MediaServerEntry("sip:b@h", "submit+")]),
+        (
+            "sip:ivr@h:5060:stream;sip:h2:5061",
+            [MediaServerEntry("sip:ivr@h:5060", "stream"), MediaServerEntry("sip:h2:5061")],
+        ),
+        ("sip:a@h;transport=tcp;<sip:b@h>", [MediaServerEntry("sip:a@h;transport=tcp"), MediaServerEntry("sip:b@h")]),
     ],
 )
-def test_values(value: str, servers: list[MediaServer]) -> None:
+def test_values_are_read_as_tuples(value: str, servers: list[MediaServerEntry]) -> None:
     assert list(MediaServers.parse(value).servers) == servers
 
 
@@ -56,11 +59,11 @@ def test_tokens_compare_without_case_and_unknown_ones_say_nothing(token: str, au
 
 def test_only_sip_is_usable() -> None:
     servers = MediaServers.parse("<rtsp://h/x>;<SIPS:annc@h>")
-    assert servers.sip == (MediaServer("SIPS:annc@h"),)
+    assert servers.sip == (MediaServerEntry("SIPS:annc@h"),)
 
 
 @pytest.mark.parametrize("value", ["<sip:a@h", "sip:a@h>", "<>", "<noscheme>", "<sip:a@h>x", b"<sip:\xff>"])
-def test_values_that_are_none(value: str | bytes) -> None:
+def test_malformed_values_are_refused(value: str | bytes) -> None:
     with pytest.raises(ImapParseError):
         MediaServers.parse(value)
 

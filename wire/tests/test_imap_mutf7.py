@@ -19,13 +19,13 @@ from lemonade_wire.imap.errors import ImapParseError
         ("😀", b"&2D3eAA-"),
     ],
 )
-def test_names(name: str, wire: bytes) -> None:
+def test_names_are_encoded_and_decoded(name: str, wire: bytes) -> None:
     assert mutf7.encode(name) == wire
     assert mutf7.decode(wire) == ("INBOX" if name == "inbox" else name)
 
 
 @pytest.mark.parametrize("wire", [b"a&", b"&U", b"&!!-", b"&AA-", b"&2D0-", b"\xff"])
-def test_names_that_are_none(wire: bytes) -> None:
+def test_malformed_names_are_refused(wire: bytes) -> None:
     with pytest.raises(ImapParseError):
         mutf7.decode(wire)
 

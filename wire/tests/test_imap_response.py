@@ -5,22 +5,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lemonade_wire.imap.errors import ImapParseError
-from lemonade_wire.imap.framing import LineFramer, LineReceived, LogicalLine, Role, keep_up_to
+from lemonade_wire.imap.framing import FramerRole, LineFramer, LineReceived, LogicalLine, keep_up_to
 from lemonade_wire.imap.lexer import Atom, ListValue
 from lemonade_wire.imap.response import (
-    Capability,
+    CapabilityResponse,
     Continuation,
     Exists,
-    Fetch,
     FetchedUrl,
-    GenUrlAuth,
+    FetchResponse,
+    GenUrlAuthResponse,
     Listed,
     Metadata,
     Other,
     Response,
-    Search,
-    Status,
-    UrlFetch,
+    SearchResponse,
+    StatusResponse,
+    UrlFetchResponse,
     parse_response,
 )
 
@@ -29,7 +29,7 @@ TEXT = URL.decode()
 
 
 def read(octets: bytes, max_literal: int = 10**6) -> list[Response]:
-    framer = LineFramer(Role.CLIENT, keep_up_to(max_literal))
+    framer = LineFramer(FramerRole.CLIENT, keep_up_to(max_literal))
     framer.receive_data(octets)
     found = []
     while (event := framer.next_event()) is not None:
@@ -41,20 +41,20 @@ def read(octets: bytes, max_literal: int = 10**6) -> list[Response]:
 @pytest.mark.parametrize(
     ("octets", "response"),
     [
-        (b"* OK [ALERT] System shutdown", Status(None, "OK", "ALERT", "System shutdown")),
-        (b"* BYE Autologout; idle for too long", Status(None, "BYE", None, "Autologout; idle for too long")),
-        (b"* PREAUTH IMAP4rev1 server", Status(None, "PREAUTH", None, "IMAP4rev1 server")),
-        (b"A222 no COPY failed", Status("A222", "NO", None, "COPY failed")),
-        (b"a1 OK", Status("a1", "OK", None, "")),
-        (b"a1 BAD [CLIENTBUG]", Status("a1", "BAD", "CLIENTBUG", "")),
-        (b"* OK [UIDVALIDITY 3857529045] valid", Status(None, "OK", "UIDVALIDITY 3857529045", "valid")),
+        (b"* OK [ALERT] System shutdown", StatusResponse(None, "OK", "ALERT", "System shutdown")),
+        (b"* BYE Autologout; idle for too long", StatusResponse(None, "BYE", None, "Autologout; idle for too long")),
+        (b"* PREAUTH IMAP4rev1 server", StatusResponse(None, "PREAUTH", None, "IMAP4rev1 server")),
+        (b"A222 no COPY failed", StatusResponse("A222", "NO", None, "COPY failed")),
+        (b"a1 OK", StatusResponse("a1", "OK", None, "")),
+        (b"a1 BAD [CLIENTBUG]", StatusResponse("a1", "BAD", "CLIENTBUG", "")),
+        (b"* OK [UIDVALIDITY 3857529045] valid", StatusResponse(None, "OK", "UIDVALIDITY 3857529045", "valid")),
         (b"+ idling", Continuation("idling")),
         (b"+", Continuation("")),
-        (b"* CAPABILITY IMAP4rev1 urlauth=BINARY", Capability(frozenset({"IMAP4REV1", "URLAUTH=BINARY"}))),
+        (b"* CAPABILITY IMAP4rev1 urlauth=BINARY", CapabilityResponse(frozenset({"IMAP4REV1", "URLAUTH=BINARY"}))),
         (b"* 23 EXISTS", Exists(23)),
-        (b"* SEARCH 2 3 6", Search((2, 3, 6))),
-        (b"* SEARCH", Search(())),
-        (b"* SEARCH 2 (MODSEQ 917162500)", Search((2,))),
+        (b"* SEARCH 2 3 6", SearchResponse((2, 3, 6))),
+        (b"* SEARCH", SearchResponse(())),
+        (b"* SEARCH 2 (MODSEQ 917162500)", SearchResponse((2,))),
         (b"* 44 EXPUNGE", Other("EXPUNGE", 44, ())),
         (b"* FLAGS (\\Seen $x)", Other("FLAGS", None, (ListValue((Atom("\\Seen"), Atom("$x"))),))),
         (b'* LIST (\\Noselect) "/" ~/Mail/foo', Listed("~/Mail/foo", "/", ("\\Noselect",))),
@@ -68,16 +68,16 @@ def read(octets: bytes, max_literal: int = 10**6) -> list[Response]:
         (b'* METADATA ""', Metadata("")),
     ],
 )
-def test_responses(octets: bytes, response: Response) -> None:
+def test_responses_of_each_type_are_read(octets: bytes, response: Response) -> None:
     assert read(octets + b"\r\n") == [response]
 
 
-def test_codes() -> None:
+def test_response_codes_are_split_into_name_and_arguments() -> None:
     [status] = read(b"* OK [URLMECH INTERNAL XSAMPLE=P34OKhO7VEkCbsiYY8rGEg==] done\r\n")
-    assert isinstance(status, Status)
+    assert isinstance(status, StatusResponse)
     assert (status.code_name, status.code_arguments) == ("URLMECH", "INTERNAL XSAMPLE=P34OKhO7VEkCbsiYY8rGEg==")
     [plain] = read(b"a OK done\r\n")
-    assert isinstance(plain, Status)
+    assert isinstance(plain, StatusResponse)
     assert (plain.code_name, plain.code_arguments) == ("", "")
 
 
@@ -86,13 +86,13 @@ def test_metadata_values_in_every_form() -> None:
     assert read(octets) == [Metadata("", {"/a": b"<>", "/b": b"\0", "/c": b""})]
 
 
-def test_fetch_of_the_facts() -> None:
+def test_fetch_with_uid_and_bodystructure_is_read() -> None:
     octets = (
         b'* 26 FETCH (UID 24356 BODYSTRUCTURE (("TEXT" "PLAIN" ("CHARSET" "US-ASCII") NIL NIL "7BIT" 1152 23)'
         b'("AUDIO" "BASIC" NIL NIL NIL "BASE64" 87256) "MIXED"))\r\n'
     )
     [fetch] = read(octets)
-    assert isinstance(fetch, Fetch)
+    assert isinstance(fetch, FetchResponse)
     assert (fetch.number, fetch.uid) == (26, 24356)
     assert fetch.structure is not None
     assert [part.content_type for _, part in fetch.structure.walk()] == ["text/plain", "audio/basic"]
@@ -100,8 +100,8 @@ def test_fetch_of_the_facts() -> None:
 
 def test_genurlauth_of_rfc_4467_and_an_unquoted_one() -> None:
     assert read(b'* GENURLAUTH "' + URL + b'"\r\n* GENURLAUTH ' + URL + b" " + URL + b"\r\n") == [
-        GenUrlAuth((TEXT,)),
-        GenUrlAuth((TEXT, TEXT)),
+        GenUrlAuthResponse((TEXT,)),
+        GenUrlAuthResponse((TEXT, TEXT)),
     ]
 
 
@@ -129,7 +129,7 @@ IMAGE = b'("IMAGE" "PNG" () NIL NIL "BINARY" 123)'
     ],
 )
 def test_urlfetch_shapes(url: bytes, data: bytes, expected: FetchedUrl) -> None:
-    assert read(b"* URLFETCH " + url + data + b"\r\n") == [UrlFetch((expected,))]
+    assert read(b"* URLFETCH " + url + data + b"\r\n") == [UrlFetchResponse((expected,))]
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_urlfetch_shapes(url: bytes, data: bytes, expected: FetchedUrl) -> None:
 )
 def test_urlfetch_with_structure_and_content(data: bytes) -> None:
     [urlfetch] = read(b"* URLFETCH " + URL + b" " + data + b"\r\n")
-    assert isinstance(urlfetch, UrlFetch)
+    assert isinstance(urlfetch, UrlFetchResponse)
     [fetched] = urlfetch.fetched
     assert fetched.binary == b"\0\1\2"
     assert fetched.structure is not None
@@ -161,9 +161,9 @@ def test_urlfetch_with_structure_and_content(data: bytes) -> None:
     ],
     ids=["Dovecot 2.3", "Cyrus", "all extension fields"],
 )
-def test_urlfetch_with_structures_of_other_makers(structure: bytes) -> None:
+def test_urlfetch_with_structures_of_other_servers(structure: bytes) -> None:
     [urlfetch] = read(b"* URLFETCH u (BODYPARTSTRUCTURE " + structure + b" BINARY ~{5}\r\n\0\1\2\3\4)\r\n")
-    assert isinstance(urlfetch, UrlFetch)
+    assert isinstance(urlfetch, UrlFetchResponse)
     [fetched] = urlfetch.fetched
     assert fetched.binary == b"\0\1\2\3\4"
     assert fetched.structure is not None
@@ -184,23 +184,23 @@ def test_urlfetch_with_structures_of_other_makers(structure: bytes) -> None:
         b"(" * 50 + b")" * 50,
     ],
 )
-def test_a_description_that_cannot_be_read_takes_nothing_from_the_content(structure: bytes) -> None:
+def test_a_malformed_bodypartstructure_leaves_the_content_usable(structure: bytes) -> None:
     octets = b"* URLFETCH u (BODYPARTSTRUCTURE " + structure + b") (BINARY {2}\r\nab)\r\na1 OK done\r\n"
     assert read(octets) == [
-        UrlFetch((FetchedUrl("u", binary=b"ab", binary_came=True),)),
-        Status("a1", "OK", None, "done"),
+        UrlFetchResponse((FetchedUrl("u", binary=b"ab", binary_came=True),)),
+        StatusResponse("a1", "OK", None, "done"),
     ]
 
 
 def test_urlfetch_of_a_url_that_is_echoed_as_a_literal() -> None:
     [urlfetch] = read(b"* URLFETCH {%d}\r\n%s NIL\r\n" % (len(URL), URL))
-    assert urlfetch == UrlFetch((FetchedUrl(TEXT, refused=True, body_came=True),))
+    assert urlfetch == UrlFetchResponse((FetchedUrl(TEXT, refused=True, body_came=True),))
 
 
 def test_urlfetch_that_could_not_decode() -> None:
     octets = b'* URLFETCH "u" (BINARY NIL) (BODYPARTSTRUCTURE ("IMAGE" "PNG" () NIL NIL "X-BLURDYBLOOP" 123))\r\n'
     [urlfetch] = read(octets)
-    assert isinstance(urlfetch, UrlFetch)
+    assert isinstance(urlfetch, UrlFetchResponse)
     [fetched] = urlfetch.fetched
     assert (fetched.refused, fetched.binary, fetched.binary_came) == (False, None, True)
     assert fetched.structure is not None
@@ -209,7 +209,7 @@ def test_urlfetch_that_could_not_decode() -> None:
 
 def test_several_urls_of_one_response() -> None:
     [urlfetch] = read(b'* URLFETCH "a" NIL b (BINARY "x") (BODYPARTSTRUCTURE ' + IMAGE + b') "c" {1}\r\ny d NIL\r\n')
-    assert isinstance(urlfetch, UrlFetch)
+    assert isinstance(urlfetch, UrlFetchResponse)
     assert [(one.url, one.refused, one.binary, one.body) for one in urlfetch.fetched] == [
         ("a", True, None, None),
         ("b", False, b"x", None),
@@ -218,19 +218,22 @@ def test_several_urls_of_one_response() -> None:
     ]
 
 
-def test_a_literal_above_the_cap_is_told_from_nil() -> None:
+def test_a_literal_above_the_limit_differs_from_nil() -> None:
     octets = b"* URLFETCH a (BINARY {9}\r\n123456789) b {9}\r\n123456789\r\n"
     [urlfetch] = read(octets, max_literal=8)
-    assert isinstance(urlfetch, UrlFetch)
+    assert isinstance(urlfetch, UrlFetchResponse)
     assert [(one.too_large, one.refused, one.binary, one.body) for one in urlfetch.fetched] == [
         (True, False, None, None),
         (True, False, None, None),
     ]
 
 
-def test_dovecots_empty_part_swallows_no_response() -> None:
+def test_dovecots_empty_part_does_not_hide_the_next_response() -> None:
     found = read(b"* URLFETCH " + URL + b" (BINARY {0}\r\na3 OK Completed\r\n")
-    assert found == [UrlFetch((FetchedUrl(TEXT, binary=b"", binary_came=True),)), Status("a3", "OK", None, "Completed")]
+    assert found == [
+        UrlFetchResponse((FetchedUrl(TEXT, binary=b"", binary_came=True),)),
+        StatusResponse("a3", "OK", None, "Completed"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -249,7 +252,7 @@ def test_dovecots_empty_part_swallows_no_response() -> None:
         b"* METADATA",
     ],
 )
-def test_responses_that_are_none(octets: bytes) -> None:
+def test_malformed_responses_are_refused(octets: bytes) -> None:
     with pytest.raises(ImapParseError):
         parse_response(LogicalLine.of(octets))
 

@@ -5,24 +5,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lemonade_wire.imap.errors import ImapParseError
-from lemonade_wire.imap.section import FetchItem, Section
+from lemonade_wire.imap.section import FetchItem, MessageSection
 
 
 @pytest.mark.parametrize(
     ("text", "section"),
     [
-        ("", Section()),
-        ("1", Section((1,))),
-        ("4.2.2.mime", Section((4, 2, 2), "MIME")),
-        ("Header", Section((), "HEADER")),
-        ("3.TEXT", Section((3,), "TEXT")),
-        ('HEADER.FIELDS.NOT (DATE "FROM")', Section((), "HEADER.FIELDS.NOT", ("DATE", "FROM"))),
-        ('2.HEADER.FIELDS ( "X-a]b" "q\\"r" )', Section((2,), "HEADER.FIELDS", ("X-a]b", 'q"r'))),
+        ("", MessageSection()),
+        ("1", MessageSection((1,))),
+        ("4.2.2.mime", MessageSection((4, 2, 2), "MIME")),
+        ("Header", MessageSection((), "HEADER")),
+        ("3.TEXT", MessageSection((3,), "TEXT")),
+        ('HEADER.FIELDS.NOT (DATE "FROM")', MessageSection((), "HEADER.FIELDS.NOT", ("DATE", "FROM"))),
+        ('2.HEADER.FIELDS ( "X-a]b" "q\\"r" )', MessageSection((2,), "HEADER.FIELDS", ("X-a]b", 'q"r'))),
     ],
 )
-def test_sections(text: str, section: Section) -> None:
-    assert Section.parse(text) == section
-    assert Section.parse(str(section)) == section
+def test_sections_are_read_and_written(text: str, section: MessageSection) -> None:
+    assert MessageSection.parse(text) == section
+    assert MessageSection.parse(str(section)) == section
 
 
 @pytest.mark.parametrize(
@@ -45,23 +45,23 @@ def test_sections(text: str, section: Section) -> None:
 )
 def test_sections_that_do_not_exist_are_refused(text: str) -> None:
     with pytest.raises(ImapParseError):
-        Section.parse(text)
+        MessageSection.parse(text)
 
 
 @pytest.mark.parametrize("field", ["a b", "a:b", "", "\xe4", "a\r"])
 def test_a_field_name_is_printable_ascii(field: str) -> None:
     with pytest.raises(ImapParseError):
-        Section.of("HEADER.FIELDS", (field,))
+        MessageSection.of("HEADER.FIELDS", (field,))
 
 
 def test_field_names_that_are_no_atoms_are_written_as_strings() -> None:
-    item = FetchItem("BODY", Section((), "HEADER.FIELDS", ("Date", "X-a]b", 'q"r')), 0, 5)
+    item = FetchItem("BODY", MessageSection((), "HEADER.FIELDS", ("Date", "X-a]b", 'q"r')), 0, 5)
     assert str(item) == 'BODY[HEADER.FIELDS (Date "X-a]b" "q\\"r")]<0.5>'
     assert FetchItem.parse(str(item)) == item
 
 
 @pytest.mark.parametrize("text", ["", "BODY[", "BODY]", "BODY[1]<>", "BODY[1]<1.>", "BODY<1>", "BODY[x]", "BO DY"])
-def test_items_that_are_none(text: str) -> None:
+def test_malformed_fetch_items_are_refused(text: str) -> None:
     with pytest.raises(ImapParseError):
         FetchItem.parse(text)
 

@@ -1,10 +1,11 @@
-"""TLS over loopback TCP with real certificates: who is let in, and who is found out before a word is said."""
+"""IMAP with TLS over loopback TCP with real certificates: servers that are accepted, and servers that are refused."""
 
 from __future__ import annotations
 
 import io
 import ipaddress
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,11 @@ from lemonade_wire.address import Address
 from lemonade_wire.imap import command
 from lemonade_wire.imap.endpoint import ImapConnection, ImapConnectionError, ImapTimeoutError, ImapTlsError, TlsPlan
 from lemonade_wire.imap.endpoint import connect as connect_imap
-from lemonade_wire.redact import Redactor
-from lemonade_wire.tls.endpoint import ClientTls
+from lemonade_wire.redaction import Redactor
+from lemonade_wire.tls import ClientTls
 from lemonade_wire.trace import Trace
 
-reactor: Any = installed
+reactor: Any = installed  # the same holds for its methods as for those of `transport` below
 GREETING = b"* OK [CAPABILITY IMAP4rev1 STARTTLS] ready\r\n"
 NAME = "imap.example.com"
 
@@ -62,36 +63,49 @@ class Authority:
         if names:
             built = built.add_extension(x509.SubjectAlternativeName(names), critical=False)
         made = X509.from_cryptography(built.sign(self.key, hashes.SHA256()))
-        return CertificateOptions(privateKey=PKey.from_cryptography_key(key), certificate=made)  # type: ignore[arg-type]
+        return CertificateOptions(privateKey=PKey.from_cryptography_key(key), certificate=made)
 
     def pem(self) -> bytes:
         return self.certificate.public_bytes(serialization.Encoding.PEM)
 
 
-class TlsServer(Protocol):
-    """Answers every command with OK; STARTTLS with TLS, and with octets in the clear where it is told to."""
+@dataclass
+class Served:
+    """What the servers of a test share; `options`: their certificate, None for servers that begin no TLS."""
 
-    transport: Any
-    factory: Any
+    options: CertificateOptions | None
+    at_once: bool
+    injected: bytes
+    seen: list[bytes] = field(default_factory=list)
+    """The lines that came."""
+
+
+class TlsServer(Protocol):
+    """An IMAP server that answers every command with OK, and begins TLS; it can add octets in the clear to STARTTLS."""
+
+    transport: Any  # mypy takes the first argument of a method of zope's interfaces for self
+
+    def __init__(self, served: Served) -> None:
+        self.served = served
 
     def connectionMade(self) -> None:  # noqa: N802  Twisted's name
-        if self.factory.at_once:
-            self.transport.startTLS(self.factory.options)
-        self.transport.write(self.factory.greeting)
+        if self.served.at_once:
+            self.transport.startTLS(self.served.options)
+        self.transport.write(GREETING)
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802  Twisted's name
         if data.startswith(b"\x16"):
-            return  # a handshake, where there is no TLS
+            return  # a TLS handshake that this server does not expect
         for line in data.splitlines():
-            self.factory.seen.append(line)
+            self.served.seen.append(line)
             tag, name = line.split()[:2]
             if name == b"LOGOUT":
                 self.transport.write(b"* BYE bye\r\n" + tag + b" OK bye\r\n")
                 self.transport.loseConnection()
                 continue
-            self.transport.write(tag + b" OK [CAPABILITY IMAP4rev1 AUTH=EVIL] done\r\n" + self.factory.injected)
-            if name == b"STARTTLS" and self.factory.options is not None:
-                self.transport.startTLS(self.factory.options)
+            self.transport.write(tag + b" OK [CAPABILITY IMAP4rev1 AUTH=EVIL] done\r\n" + self.served.injected)
+            if name == b"STARTTLS" and self.served.options is not None:
+                self.transport.startTLS(self.served.options)
 
 
 class TlsTests(TestCase):
@@ -107,10 +121,9 @@ class TlsTests(TestCase):
         self.sink = io.StringIO()
 
     def serve(self, options: CertificateOptions | None, *, at_once: bool = False, injected: bytes = b"") -> Address:
-        self.factory: Any = Factory.forProtocol(TlsServer)
-        self.factory.options, self.factory.at_once, self.factory.injected = options, at_once, injected
-        self.factory.greeting, self.factory.seen = GREETING, []
-        port = reactor.listenTCP(0, self.factory, interface="127.0.0.1")
+        self.served = Served(options, at_once, injected)
+        factory = Factory.forProtocol(lambda: TlsServer(self.served))
+        port = reactor.listenTCP(0, factory, interface="127.0.0.1")
         self.addCleanup(port.stopListening)
         return Address("127.0.0.1", port.getHost().port)
 
@@ -122,13 +135,13 @@ class TlsTests(TestCase):
         return await connect_imap(reactor, address, trace, bind="127.0.0.1", within=within, tls=plan)
 
     async def refused(self, options: CertificateOptions, host: str = NAME, ca: Path | None = None) -> str:
-        """Return why STARTTLS failed; nothing but it may have been said."""
+        """Return why STARTTLS failed; the client must not have sent another command."""
         connection = await self.open(self.serve(options), host, ca=ca)
         gone = connection.gone()
         with pytest.raises(ImapTlsError) as caught:
             await connection.run(command.starttls())
         await gone
-        assert self.factory.seen == [b"a1 STARTTLS"]
+        assert self.served.seen == [b"a1 STARTTLS"]
         assert connection.engine.tls_awaited
         return str(caught.value)
 
@@ -138,7 +151,7 @@ class TlsTests(TestCase):
         assert connection.engine.encrypted
         assert connection.engine.capabilities is None
         assert (await connection.run(command.login("joe", "secret"))).ok
-        assert self.factory.seen == [b"a1 STARTTLS", b'a2 LOGIN "joe" "secret"']
+        assert self.served.seen == [b"a1 STARTTLS", b'a2 LOGIN "joe" "secret"']
         await connection.close()
         await connection.gone()
         assert "LOGIN" in self.sink.getvalue()
@@ -151,30 +164,30 @@ class TlsTests(TestCase):
         assert connection.engine.has("STARTTLS")
         await connection.close()
 
-    async def test_an_address_may_be_what_is_certified(self) -> None:
+    async def test_a_certificate_may_name_an_ip_address(self) -> None:
         options = self.authority.issue([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
         connection = await self.open(self.serve(options), "127.0.0.1")
         assert (await connection.run(command.starttls())).ok
         await connection.close()
 
-    async def test_certificate_of_another_host(self) -> None:
+    async def test_a_certificate_of_another_host_is_refused(self) -> None:
         options = self.authority.issue([x509.DNSName("other.example.com")])
         assert "certificate is not for imap.example.com" in await self.refused(options)
 
-    async def test_certificate_that_names_no_host(self) -> None:
+    async def test_a_certificate_without_a_host_is_refused(self) -> None:
         assert "certificate is not for imap.example.com" in await self.refused(self.authority.issue([]))
 
-    async def test_certificate_of_a_stranger(self) -> None:
+    async def test_a_certificate_of_an_unknown_authority_is_refused(self) -> None:
         assert "no authority that is trusted" in await self.refused(Authority().issue([x509.DNSName(NAME)]))
 
-    async def test_certificate_of_the_past(self) -> None:
+    async def test_an_expired_certificate_is_refused(self) -> None:
         options = self.authority.issue([x509.DNSName(NAME)], timedelta(days=-1))
         assert "has expired" in await self.refused(options)
 
-    async def test_tls_at_once_with_a_stranger(self) -> None:
+    async def test_tls_at_once_with_an_unknown_authority_is_refused(self) -> None:
         with pytest.raises(ImapTlsError, match="no authority that is trusted"):
             await self.open(self.serve(Authority().issue([x509.DNSName(NAME)]), at_once=True), at_once=True)
-        assert self.factory.seen == []
+        assert self.served.seen == []
 
     async def test_tls_at_once_with_a_server_that_speaks_in_the_clear(self) -> None:
         with pytest.raises(ImapTlsError):
@@ -186,9 +199,9 @@ class TlsTests(TestCase):
         with pytest.raises(ImapConnectionError, match="in the clear"):
             await connection.run(command.starttls())
         await connection.gone()
-        assert self.factory.seen == [b"a1 STARTTLS"]
+        assert self.served.seen == [b"a1 STARTTLS"]
 
-    async def test_a_handshake_that_does_not_come(self) -> None:
+    async def test_a_handshake_without_an_answer_times_out(self) -> None:
         connection = await self.open(self.serve(None))
         with pytest.raises(ImapTimeoutError, match="STARTTLS"):
             await connection.run(command.starttls(), within=0.2)

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from lemonade_wire.imap.framing import Literal, LogicalLine
+from lemonade_wire.imap.framing import ImapLiteral, LogicalLine
 from lemonade_wire.imap.tracing import LiteralTally, literal_form, trace_form
 
 
@@ -13,11 +13,11 @@ from lemonade_wire.imap.tracing import LiteralTally, literal_form, trace_form
     [
         (LogicalLine.of(b'a LOGIN joe "sec ret"'), "a LOGIN joe ***"),
         (LogicalLine.of(b'a login "jo\\"e" secret'), 'a login "jo\\"e" ***'),
-        (LogicalLine.of(b"a LOGIN ", Literal.of(b"joe"), b" ", Literal.of(b"secret"), b""), "a LOGIN {3} ***"),
-        (LogicalLine.of(b"a LOGIN joe ", Literal.of(b"secret"), b""), "a LOGIN joe ***"),
+        (LogicalLine.of(b"a LOGIN ", ImapLiteral.of(b"joe"), b" ", ImapLiteral.of(b"secret"), b""), "a LOGIN {3} ***"),
+        (LogicalLine.of(b"a LOGIN joe ", ImapLiteral.of(b"secret"), b""), "a LOGIN joe ***"),
         (LogicalLine.of(b'a LOGIN "joe secret'), "a LOGIN ***"),
         (LogicalLine.of(b"a LOGIN anonymously secret"), "a LOGIN anonymously ***"),
-        (LogicalLine.of(b"a LOGIN anonymous ", Literal.of(b"post@x"), b""), "a LOGIN anonymous {6}"),
+        (LogicalLine.of(b"a LOGIN anonymous ", ImapLiteral.of(b"post@x"), b""), "a LOGIN anonymous {6}"),
         (LogicalLine.of(b"a LOGIN"), "a LOGIN ***"),
         (LogicalLine.of(b"a AUTHENTICATE PLAIN AGpvZQBzZWNyZXQ="), "a AUTHENTICATE PLAIN ***"),
         (LogicalLine.of(b"a authenticate ANONYMOUS"), "a authenticate ANONYMOUS"),
@@ -28,13 +28,13 @@ def test_no_password_is_shown(line: LogicalLine, text: str) -> None:
 
 
 @pytest.mark.parametrize("line", [b'a LOGIN "Anonymous" "postmaster@example.net"', b"a login anonymous null"])
-def test_what_nobody_gives_for_a_password_is_shown(line: bytes) -> None:
+def test_the_password_of_anonymous_is_shown(line: bytes) -> None:
     assert trace_form(LogicalLine.of(line)) == (line.decode(), [])
 
 
 def test_literals_stand_as_their_marks_beside_their_digests() -> None:
     line = LogicalLine.of(
-        b"* URLFETCH ", Literal.of(b"imap://h"), b" (BINARY ", Literal.of(b"\0\xff", binary=True), b")"
+        b"* URLFETCH ", ImapLiteral.of(b"imap://h"), b" (BINARY ", ImapLiteral.of(b"\0\xff", binary=True), b")"
     )
     text, literals = trace_form(line)
     assert text == "* URLFETCH {8} (BINARY ~{2})"
@@ -49,15 +49,15 @@ def test_octets_that_are_no_text_are_shown_escaped() -> None:
 
 
 def test_a_literal_that_was_streamed_past_has_its_size_alone() -> None:
-    assert literal_form(Literal(b"", 7, kept=False)) == {"size": 7}
+    assert literal_form(ImapLiteral(b"", 7, kept=False)) == {"size": 7}
 
 
 @pytest.mark.parametrize("data", [b"", b"abc", b"\xff", b"x" * 512, b"y" * 513, b"z" * 5000])
-def test_pieces_give_the_same_form_as_the_whole(data: bytes) -> None:
+def test_chunks_give_the_same_form_as_the_whole_literal(data: bytes) -> None:
     tally = LiteralTally()
     for at in range(0, len(data), 7):
         tally.update(data[at : at + 7])
-    assert tally.form() == literal_form(Literal.of(data))
+    assert tally.form() == literal_form(ImapLiteral.of(data))
     form = tally.form()
     assert isinstance(form, dict)
     assert ("text" in form) is (len(data) <= 512 and data != b"\xff")

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lemonade_wire.imap.access import Access
 from lemonade_wire.imap.errors import ImapParseError
 from lemonade_wire.imap.url import Expire, ImapUrl, Partial, is_ticket_for
+from lemonade_wire.imap.url_parts import Access
 
 TOKEN = "91354a473744909de610943775f92038"  # RFC 4467, section 6
 RFC_4467 = f"imap://joe@example.com/INBOX/;uid=20/;section=1.2;urlauth=submit+fred:internal:{TOKEN}"
@@ -40,7 +40,7 @@ def test_every_part_in_any_case() -> None:
     assert url.rump == text
 
 
-def test_rump_is_cut_and_never_normalised() -> None:
+def test_the_rump_is_the_text_without_the_token() -> None:
     rump = "iMaP://Joe@EXAMPLE.com:143/inbox/;UID=1;EXPIRE=2026-11-22T10:00:00+01:00;urlauth=USER+%66red"
     url = ImapUrl.parse(f"{rump}:INTERNAL:{TOKEN.upper()}")
     assert url.rump == rump
@@ -98,7 +98,7 @@ def test_octets_that_are_not_ascii_are_refused() -> None:
         ImapUrl.parse(b"imap://h/\xff/;UID=1")
 
 
-def test_the_drafts_own_tokens_pass_only_as_opaque() -> None:
+def test_the_drafts_tokens_are_accepted_only_as_opaque() -> None:
     draft = (
         "imap://joe@example.com/INBOX/;uid=24356/;section=1.2;expire=2006-12-19T16:39:57-08:00;"
         "urlauth=anonymous:internal:238234982398239898a9898998798b987s87920"
@@ -108,7 +108,7 @@ def test_the_drafts_own_tokens_pass_only_as_opaque() -> None:
     assert ImapUrl.parse(draft, opaque_token=True).token == "238234982398239898a9898998798b987s87920"
 
 
-def test_build_writes_what_the_facts_show() -> None:
+def test_build_writes_urls_of_the_known_form() -> None:
     url = ImapUrl.build(
         user="joe", host="example.com", port=143, mailbox="Voice Mail", uidvalidity=385759045, uid=20, section="2"
     )

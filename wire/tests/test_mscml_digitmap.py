@@ -1,4 +1,4 @@
-"""Digit maps of MGCP and H.248.1, some examples being those of RFC 3435 and H.248.1 themselves."""
+"""Digit maps of MGCP and H.248.1, with examples of RFC 3435 and H.248.1."""
 
 from __future__ import annotations
 
@@ -86,20 +86,20 @@ def test_maps_of_h248_match_as_long_as_they_can(text: str, events: str, expected
 def test_which_timer_a_map_of_mgcp_waits_with() -> None:
     office = MgcpDigitMap.parse(OFFICE)
     assert not walked(office, "12").critical  # a key is missing
-    assert walked(office, "0").critical  # nothing is missing but time
+    assert walked(office, "0").critical  # only the end of the timer is missing
     assert walked(office, "90111").critical
 
 
 def test_which_timer_a_map_of_h248_waits_with() -> None:
     assert not walked(MegacoDigitMap.parse("(1|123)"), "12").critical
     assert walked(MegacoDigitMap.parse("(1|123)"), "1").critical
-    assert walked(MegacoDigitMap.parse("1S23"), "1").critical  # short, though a key is missing
-    assert not walked(MegacoDigitMap.parse("(1|1L23)"), "1").critical  # long, though it matches
+    assert walked(MegacoDigitMap.parse("1S23"), "1").critical  # S: the short timer, although a key is missing
+    assert not walked(MegacoDigitMap.parse("(1|1L23)"), "1").critical  # L: the long timer, although it matches
     assert not walked(MegacoDigitMap.parse("(1S2|1L3)"), "1").critical
     assert walked(MegacoDigitMap.parse("(1S2|1L3)"), "12").matches
 
 
-def test_held_keys() -> None:
+def test_a_held_key_matches_only_strings_with_z() -> None:
     held = MegacoDigitMap.parse("(1Z23|12x|12xx)")
     short = walked(held, "12")
     short.press("4")
@@ -107,14 +107,14 @@ def test_held_keys() -> None:
     long = walked(held, "1")
     long.press("2", long=True)
     long.press("4")
-    assert not long.matches  # the strings without Z are left behind
+    assert not long.matches  # the strings without Z are dropped
     later = walked(held, "12")
     later.lengthen("2")
     later.press("3")
     assert outcome(later) == "match"
     plain = walked(MegacoDigitMap.parse("12"), "1")
     plain.press("2", long=True)
-    assert plain.matches  # who does not ask takes any
+    assert plain.matches  # a place without Z matches short and long presses
 
 
 def test_timers_before_a_map() -> None:
@@ -127,7 +127,7 @@ NONE = ["", "()", "(1|)", "(1", "1)", "1|2", "x x", "[9-0]", "[]", "[1", "[A-C]"
 
 
 @pytest.mark.parametrize("text", [*NONE, "1T2", "T.", "1[2T]3", "E", "L1", "Z1", "T:1,x", "1" * (MAX_LENGTH + 1)])
-def test_what_is_no_map_of_mgcp(text: str) -> None:
+def test_malformed_maps_of_mgcp_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="digit map"):
         MgcpDigitMap.parse(text)
 
@@ -135,7 +135,7 @@ def test_what_is_no_map_of_mgcp(text: str) -> None:
 @pytest.mark.parametrize(
     "text", [*NONE, "*", "#", "1T", "S", "(1|L)", "[1Z2]", "Z:20,x", "S:1,T:1,x", "T:100,x", "1S."]
 )
-def test_what_is_no_map_of_h248(text: str) -> None:
+def test_malformed_maps_of_h248_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="digit map"):
         MegacoDigitMap.parse(text)
 
@@ -148,7 +148,7 @@ def test_any_text_is_a_map_or_a_value_error(text: str, keys: str) -> None:
             outcome(walked(kind.parse(text), keys + "T"))
 
 
-# -- against candidates that are written out and crossed off one by one ----------------------------------------------
+# -- comparison with a simple algorithm: all sequences are listed, and those that do not match are removed -----------
 
 Place = tuple[str, bool, str, bool]
 """What a place is written as, whether it is held, the events that fill it, whether it is repeated."""
@@ -161,7 +161,7 @@ def rendered(strings: list[list[Place]]) -> str:
 
 
 def written_out(string: list[Place], longest: int) -> list[list[tuple[str, bool]]]:
-    """Return every sequence of events that a string stands for, up to a length."""
+    """Return every sequence of events that a string of a map matches, up to a length."""
     sequences: list[list[tuple[str, bool]]] = [[]]
     for _, held, events, repeated in string:
         counts = range(longest + 2) if repeated else [1]
@@ -170,7 +170,7 @@ def written_out(string: list[Place], longest: int) -> list[list[tuple[str, bool]
 
 
 def crossed_off(strings: list[list[Place]], presses: list[tuple[str, bool]]) -> tuple[bool, bool]:
-    """Return whether the presses are one of the strings, and whether one of them wants more."""
+    """Return whether the presses match one of the strings, and whether a longer match is possible."""
     left = [one for string in strings for one in written_out(string, len(presses) + 4)]
     for number, (event, held) in enumerate(presses):
         fitting = [one for one in left if len(one) > number and event in one[number][0]]
@@ -192,13 +192,15 @@ def maps(*, held: bool) -> st.SearchStrategy[list[list[Place]]]:
 
 
 @given(maps(held=True), st.lists(st.tuples(st.sampled_from("12A"), st.booleans()), max_size=4))
-def test_a_map_of_h248_is_what_it_is_written_out(strings: list[list[Place]], presses: list[tuple[str, bool]]) -> None:
+def test_a_map_of_h248_agrees_with_the_list_of_its_sequences(
+    strings: list[list[Place]], presses: list[tuple[str, bool]]
+) -> None:
     walk = MegacoDigitMap.parse(rendered(strings)).walk()
     assert (walk.matches, walk.can_go_on) == crossed_off(strings, [])
     for count, (key, held) in enumerate(presses, 1):
         if held and count % 2:
             walk.press(key)
-            walk.lengthen(key)  # told later, and the same
+            walk.lengthen(key)  # the same result if the length of the press is reported later
         else:
             walk.press(key, long=held)
         assert (walk.matches, walk.can_go_on) == crossed_off(strings, presses[:count])
@@ -213,7 +215,7 @@ TIMED = st.lists(
 
 
 @given(TIMED, st.text("12AT", max_size=4))
-def test_a_map_of_mgcp_is_what_it_is_written_out(found: list[tuple[list[Place], str]], events: str) -> None:
+def test_a_map_of_mgcp_agrees_with_the_list_of_its_sequences(found: list[tuple[list[Place], str]], events: str) -> None:
     ends: dict[str, list[Place]] = {"": [], "T": [("T", False, "T", False)], "[T2]": [("[T2]", False, "T2", False)]}
     strings = [string + ends[end] for string, end in found]
     walk = MgcpDigitMap.parse(rendered(strings)).walk()

@@ -1,4 +1,4 @@
-"""Whole documents of MSCML, hand-written."""
+"""Complete MSCML documents, written by hand."""
 
 from __future__ import annotations
 
@@ -13,26 +13,24 @@ from lemonade_wire.mscml.digitmap import MegacoDigitMap, MgcpDigitMap
 from lemonade_wire.mscml.document import Document, MscmlError, Tolerance, parse_document, write_document
 from lemonade_wire.mscml.dregex import DRegex
 from lemonade_wire.mscml.grammar import Grammar
-from lemonade_wire.mscml.request import (
+from lemonade_wire.mscml.messages import (
     KEYS,
     Audio,
     ConfigureLeg,
+    ErrorInfo,
+    Keypress,
     KeypressSubscription,
-    Play,
-    PlayCollect,
-    PlayRecord,
+    MscmlResponse,
+    PlayCollectRequest,
+    PlayRecordRequest,
+    PlayRequest,
     Prompt,
-    Stop,
+    StopRequest,
     Unsupported,
 )
-from lemonade_wire.mscml.response import ErrorInfo, Keypress, Response
+from lemonade_wire.testing.messages import mscml_request
 
 URL = "imap://joe@example.com/INBOX/;UID=20/;SECTION=2;URLAUTH=anonymous:INTERNAL:01ab"
-
-
-def request(body: str) -> bytes:
-    head = '<?xml version="1.0"?><MediaServerControl version="1.0">'
-    return f"{head}<request>{body}</request></MediaServerControl>".encode()
 
 
 # draft-ietf-lemonade-streaming-07 section 2.7: `escape`, `repeat="0"`, <audio> not closed, the URL broken in lines
@@ -55,13 +53,13 @@ internal:238234982398239898a9898998798b987s87920">
 """
 
 
-def test_the_drafts_example_is_read_by_who_tolerates_it() -> None:
+def test_the_drafts_example_is_read_with_full_tolerance() -> None:
     read = parse_document(DRAFT, tolerance=Tolerance(close_audio=True, strip_url_spaces=True))
     url = (
         "imap://joe@example.com/INBOX/;uid=24356/;section=1.2;expire=2006-12-19T16:39:57-08:00;"
         "urlauth=anonymous:internal:238234982398239898a9898998798b987s87920"
     )
-    assert read == PlayCollect(
+    assert read == PlayCollectRequest(
         Prompt((Audio(url),), stop_on_error=True, locale="en_US"),
         id="332985001",
         first_digit_ms=0,
@@ -77,7 +75,7 @@ def test_the_drafts_example_is_read_by_who_tolerates_it() -> None:
 def test_the_drafts_example_gets_a_400_otherwise() -> None:
     with pytest.raises(MscmlError) as caught:
         parse_document(DRAFT)
-    assert caught.value.response() == Response("playcollect", 400, f"Bad Request: {caught.value}", "332985001")
+    assert caught.value.response() == MscmlResponse("playcollect", 400, f"Bad Request: {caught.value}", "332985001")
     with pytest.raises(MscmlError, match="blank"):
         parse_document(DRAFT, tolerance=Tolerance(close_audio=True))
 
@@ -88,9 +86,9 @@ UNREADABLE = {
     "other root": b"<x version='1.0'><request><stop/></request></x>",
     "no version": b"<MediaServerControl><request/></MediaServerControl>",
     "nothing": b'<MediaServerControl version="1.0"/>',
-    "no request": request(""),
-    "unknown request": request("<dance id='1'/>"),
-    "DTD": b"<!DOCTYPE MediaServerControl>" + request("<stop/>")[21:],
+    "no request": mscml_request(""),
+    "unknown request": mscml_request("<dance id='1'/>"),
+    "DTD": b"<!DOCTYPE MediaServerControl>" + mscml_request("<stop/>")[21:],
     "notification": b'<MediaServerControl version="1.0"><notification/></MediaServerControl>',
     "notification of a signal": (
         b'<MediaServerControl version="1.0"><notification><signal type="busy"/></notification></MediaServerControl>'
@@ -112,8 +110,8 @@ def test_refused_without_a_response(name: str) -> None:
 
 def test_two_requests_are_answered_for_the_first() -> None:
     with pytest.raises(MscmlError) as caught:
-        parse_document(request('<stop id="1"/><stop id="2"/>'))
-    assert caught.value.response() == Response("stop", 400, f"Bad Request: {caught.value}", "1")
+        parse_document(mscml_request('<stop id="1"/><stop id="2"/>'))
+    assert caught.value.response() == MscmlResponse("stop", 400, f"Bad Request: {caught.value}", "1")
 
 
 def test_the_drafts_response_without_text_is_read() -> None:
@@ -121,11 +119,11 @@ def test_the_drafts_response_without_text_is_read() -> None:
         b'<?xml version="1.0"?>\n<MediaServerControl version="1.0">\n<response id="332985001" request="playcollect" '
         b'code="200" reason="escapekey" playduration="34s"\nplayoffset="34s" digits=""/>\n</MediaServerControl>'
     )
-    assert read == Response("playcollect", 200, None, "332985001", "escapekey", 34000, 34000, "")
+    assert read == MscmlResponse("playcollect", 200, None, "332985001", "escapekey", 34000, 34000, "")
 
 
 def test_an_error_is_written_in_these_words() -> None:
-    response = Response("playcollect", 404, "Not Found", "1", error_info=ErrorInfo(404, "Not Found", URL + "&x"))
+    response = MscmlResponse("playcollect", 404, "Not Found", "1", error_info=ErrorInfo(404, "Not Found", URL + "&x"))
     assert write_document(response).decode() == (
         '<?xml version="1.0" encoding="utf-8"?><MediaServerControl version="1.0">'
         '<response id="1" request="playcollect" code="404" text="Not Found" '
@@ -135,7 +133,7 @@ def test_an_error_is_written_in_these_words() -> None:
 
 
 def test_a_request_is_written_in_these_words() -> None:
-    playcollect = PlayCollect(
+    playcollect = PlayCollectRequest(
         Prompt((Audio(URL),), stop_on_error=True),
         "332985001",
         clear_digits=True,
@@ -172,8 +170,8 @@ def test_the_rfcs_notification_is_read() -> None:
     assert read == Keypress("4", "standard", 0, "play", 10)
 
 
-def test_no_repr_tells_digits() -> None:
-    assert "8765" not in repr(Response("playcollect", digits="8765"))
+def test_no_repr_shows_digits() -> None:
+    assert "8765" not in repr(MscmlResponse("playcollect", digits="8765"))
     assert "8" not in repr(Keypress("8"))
 
 
@@ -200,8 +198,8 @@ PROMPTS = st.none() | st.builds(
 )
 MAPS = [MgcpDigitMap.parse("(0T|[1-7]xxx)"), MegacoDigitMap.parse("(0|9011x.|EZF)")]
 REQUESTS = st.one_of(
-    st.builds(Play, PROMPTS, IDS),
-    st.builds(Stop, IDS),
+    st.builds(PlayRequest, PROMPTS, IDS),
+    st.builds(StopRequest, IDS),
     st.builds(Unsupported, st.sampled_from(["configure_conference", "faxplay", "faxrecord"]), IDS),
     st.builds(
         ConfigureLeg,
@@ -211,7 +209,7 @@ REQUESTS = st.one_of(
         IDS,
     ),
     st.builds(
-        PlayRecord,
+        PlayRecordRequest,
         st.just("file:///a.wav"),
         PROMPTS,
         IDS,
@@ -226,7 +224,7 @@ REQUESTS = st.one_of(
         stop_keys=st.sets(KEY).map(lambda found: "".join(key for key in KEYS if key in found)),
     ),
     st.builds(
-        PlayCollect,
+        PlayCollectRequest,
         prompt=PROMPTS,
         id=IDS,
         clear_digits=st.booleans(),
@@ -241,13 +239,13 @@ REQUESTS = st.one_of(
         mask_digits=st.booleans(),
     ),
     st.builds(
-        PlayCollect,
+        PlayCollectRequest,
         patterns=st.lists(st.builds(Grammar, st.just(DRegex.parse("x{4}")), IDS), max_size=2).map(tuple)
         | st.tuples(st.builds(Grammar, st.sampled_from(MAPS), IDS)),
     ),
 )
 RESPONSES = st.builds(
-    Response,
+    MscmlResponse,
     request=st.just("playrecord"),
     code=st.integers(200, 699),
     text=st.text("ab <&\"'", max_size=5),
@@ -278,17 +276,21 @@ def test_what_is_written_is_read_again(content: Document) -> None:
 
 WHOLE = [
     DRAFT,
-    write_document(PlayRecord("file:///a.wav", Prompt((Audio(URL, gain_db=3),), 1, 2, 3, 4), "1", stop_keys="#")),
-    write_document(PlayCollect(patterns=(Grammar(DRegex.parse("L*[1-3]{2,}x{,4}"), "name"),))),
+    write_document(
+        PlayRecordRequest("file:///a.wav", Prompt((Audio(URL, gain_db=3),), 1, 2, 3, 4), "1", stop_keys="#")
+    ),
+    write_document(PlayCollectRequest(patterns=(Grammar(DRegex.parse("L*[1-3]{2,}x{,4}"), "name"),))),
     write_document(ConfigureLeg(KeypressSubscription("both", True), (("busy", True),), "1")),
-    request('<managecontent id="1" src="file:///x" dest="http://h/x" name="n" fetchtimeout="1s"/>'),
-    write_document(Response("playrecord", 200, "OK", "1", "digit", 1, 2, "3", None, 4, 5, ErrorInfo(404, "x", URL))),
+    mscml_request('<managecontent id="1" src="file:///x" dest="http://h/x" name="n" fetchtimeout="1s"/>'),
+    write_document(
+        MscmlResponse("playrecord", 200, "OK", "1", "digit", 1, 2, "3", None, 4, 5, ErrorInfo(404, "x", URL))
+    ),
     write_document(Keypress("5", "long", 1, "record", 2)),
 ]
 
 
 @given(st.sampled_from(WHOLE), st.binary(max_size=60) | st.sampled_from([b'"', b"", b"<", b"&", b"-"]), st.floats(0, 1))
-def test_nothing_else_is_raised(whole: bytes, octets: bytes, at: float) -> None:
+def test_anything_raises_only_mscml_error(whole: bytes, octets: bytes, at: float) -> None:
     lenient = Tolerance(close_audio=True, strip_url_spaces=True)
     place = int(at * len(whole))
     for body in (octets, whole[:place] + octets + whole[place:], whole[:place] + octets + whole[place + len(octets) :]):

@@ -1,4 +1,4 @@
-"""Digit patterns (RFC 5022 appendix A, whose table gives the examples)."""
+"""Digit patterns, with the examples in the table of RFC 5022 appendix A."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ NONE = ["", "L", "(1)", "x{2", "{2}", "[9-0]", "[]", "[1", "[1-]", "[D-#]", "x{9
 
 
 @pytest.mark.parametrize("pattern", [*NONE, "1" * (MAX_LENGTH + 1)])
-def test_what_is_no_pattern(pattern: str) -> None:
+def test_malformed_patterns_are_refused(pattern: str) -> None:
     with pytest.raises(ValueError, match="pattern"):
         DRegex.parse(pattern)
 
@@ -71,7 +71,7 @@ def test_it_knows_if_a_longer_match_can_come() -> None:
         ([{}, {"double": True}, {}], False),
     ],
 )
-def test_long_star(presses: list[dict[str, bool]], matches: bool) -> None:
+def test_a_long_star_is_held_or_pressed_twice(presses: list[dict[str, bool]], matches: bool) -> None:
     walk = DRegex.parse("L*").walk()
     for press in presses:
         walk.press("*", **press)

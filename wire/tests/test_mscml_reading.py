@@ -1,4 +1,4 @@
-"""Requests, element by element: their attributes, defaults and what is refused (RFC 5022 sections 6 to 9)."""
+"""MSCML requests: the attributes, defaults and errors of each element (RFC 5022 sections 6 to 9)."""
 
 from __future__ import annotations
 
@@ -10,32 +10,28 @@ from lemonade_wire.mscml.digitmap import MegacoDigitMap, MgcpDigitMap
 from lemonade_wire.mscml.document import Document, MscmlError, Tolerance, parse_document
 from lemonade_wire.mscml.dregex import DRegex
 from lemonade_wire.mscml.grammar import Grammar
-from lemonade_wire.mscml.request import (
+from lemonade_wire.mscml.messages import (
     Audio,
     ConfigureLeg,
     KeypressSubscription,
-    Play,
-    PlayCollect,
-    PlayRecord,
+    MscmlResponse,
+    PlayCollectRequest,
+    PlayRecordRequest,
+    PlayRequest,
     Prompt,
-    Stop,
+    StopRequest,
     Unsupported,
     Variable,
     request_name,
 )
-from lemonade_wire.mscml.response import Response
+from lemonade_wire.testing.messages import mscml_request
 
 URL = "imap://joe@example.com/INBOX/;UID=20/;SECTION=2;URLAUTH=anonymous:INTERNAL:01ab"
 
 
-def request(body: str) -> bytes:
-    head = '<?xml version="1.0"?><MediaServerControl version="1.0">'
-    return f"{head}<request>{body}</request></MediaServerControl>".encode()
-
-
-def collect(attributes: str = "", prompt: str = f'<prompt><audio url="{URL}"/></prompt>') -> PlayCollect:
-    read = parse_document(request(f"<playcollect {attributes}>{prompt}</playcollect>"))
-    assert isinstance(read, PlayCollect)
+def collect(attributes: str = "", prompt: str = f'<prompt><audio url="{URL}"/></prompt>') -> PlayCollectRequest:
+    read = parse_document(mscml_request(f"<playcollect {attributes}>{prompt}</playcollect>"))
+    assert isinstance(read, PlayCollectRequest)
     return read
 
 
@@ -49,8 +45,10 @@ def leg(events: str) -> str:
 
 
 def test_defaults_of_rfc_5022() -> None:
-    read = parse_document(request("<playcollect/>"))
-    assert read == PlayCollect(None, None, False, True, "*", "#", 6000, None, None, None, 5000, 2000, 1000, None, False)
+    read = parse_document(mscml_request("<playcollect/>"))
+    assert read == PlayCollectRequest(
+        None, None, False, True, "*", "#", 6000, None, None, None, 5000, 2000, 1000, None, False
+    )
     read = collect()
     assert read.prompt == Prompt((Audio(URL),), 0, 0, math.inf, 1, False, None)
 
@@ -63,17 +61,17 @@ def test_attributes_of_playcollect() -> None:
         '<pattern><regex value="x{4}" name="pin"/><regex value="*L0"/></pattern>',
     )
     patterns = (Grammar(DRegex.parse("x{4}"), "pin"), Grammar(DRegex.parse("*L0")))
-    assert read == PlayCollect(
+    assert read == PlayCollectRequest(
         None, "x", True, True, "A", "9", 4000, "6", "4", None, math.inf, 0, 1500, 7, True, patterns
     )
     assert collect('maxdigits="3"').max_digits == 3
 
 
-def test_digit_maps() -> None:
+def test_digit_maps_in_a_pattern_are_read() -> None:
     read = collect("", '<pattern><mgcpdigitmap value="(0T|[1-7]xxx)" name="office"/></pattern>')
     assert read.patterns == (Grammar(MgcpDigitMap.parse("(0T|[1-7]xxx)"), "office"),)
     read = collect("", '<pattern><megacodigitmap value="(0|9011x.)"/></pattern>')
-    assert read == PlayCollect(patterns=(Grammar(MegacoDigitMap.parse("(0|9011x.)")),))
+    assert read == PlayCollectRequest(patterns=(Grammar(MegacoDigitMap.parse("(0|9011x.)")),))
 
 
 def test_timers_in_a_digit_map_go_before_those_of_the_request() -> None:
@@ -107,20 +105,20 @@ def test_repeat_zero_means_once_only_for_one_imap_url_in_playcollect() -> None:
     assert collect("", zero).prompt == Prompt((Audio(URL),))
     two = zero.replace("</prompt>", '<audio url="http://h/x"/></prompt>')
     for body in (f"<playcollect>{two}</playcollect>", f"<play>{zero}</play>"):
-        read = parse_document(request(body))
-        assert isinstance(read, PlayCollect | Play)
+        read = parse_document(mscml_request(body))
+        assert isinstance(read, PlayCollectRequest | PlayRequest)
         assert read.prompt is not None
         assert read.prompt.repeat == 0
     strict = parse_document(
-        request(f"<playcollect>{zero}</playcollect>"), tolerance=Tolerance(repeat_zero_is_one=False)
+        mscml_request(f"<playcollect>{zero}</playcollect>"), tolerance=Tolerance(repeat_zero_is_one=False)
     )
-    assert isinstance(strict, PlayCollect)
+    assert isinstance(strict, PlayCollectRequest)
     assert strict.prompt == Prompt((Audio(URL),), repeat=0)
 
 
-def test_prompts() -> None:
+def test_a_prompt_is_read_with_all_its_attributes() -> None:
     read = parse_document(
-        request(
+        mscml_request(
             '<play id="p"><prompt baseurl="file:////p/" locale="en_US" offset="2s" delay="100" duration="9s" '
             'repeat="infinite" stoponerror="yes" gain="3" rate="+10%">'
             '<audio url="a.raw" encoding="alaw" gaindelta="-1.5dB"/>'
@@ -128,12 +126,12 @@ def test_prompts() -> None:
         )
     )
     items = (Audio("file:////p/a.raw", "alaw", 1.5), Variable("dat", "mdy", "01022026"), Audio(URL, None, -6))
-    assert read == Play(Prompt(items, 2000, 100, 9000, None, True, "en_US"), "p")
+    assert read == PlayRequest(Prompt(items, 2000, 100, 9000, None, True, "en_US"), "p")
 
 
 def test_the_deprecated_prompturl() -> None:
-    read = parse_document(request('<play prompturl="file:///x" promptencoding="ulaw" offset="500"/>'))
-    assert read == Play(Prompt((Audio("file:///x", "ulaw"),), offset_ms=500))
+    read = parse_document(mscml_request('<play prompturl="file:///x" promptencoding="ulaw" offset="500"/>'))
+    assert read == PlayRequest(Prompt((Audio("file:///x", "ulaw"),), offset_ms=500))
 
 
 @pytest.mark.parametrize(
@@ -148,43 +146,44 @@ def test_the_deprecated_prompturl() -> None:
     ],
 )
 def test_requests_that_are_known_and_not_carried_out(body: str, name: str) -> None:
-    read = parse_document(request(body))
+    read = parse_document(mscml_request(body))
     assert read == Unsupported(name, "1")
     assert request_name(Unsupported(name, "1")) == name
 
 
 def test_a_recording_and_its_defaults() -> None:
-    read = parse_document(request('<playrecord recurl="file:///x.wav"/>'))
-    assert read == PlayRecord(
+    read = parse_document(mscml_request('<playrecord recurl="file:///x.wav"/>'))
+    assert read == PlayRecordRequest(
         "file:///x.wav", None, None, False, True, "*", None, False, math.inf, True, 3000, 4000, "0123456789ABCD#*"
     )
     read = parse_document(
-        request(
+        mscml_request(
             '<playrecord id="r" recurl="file:///x" barge="no" escapekey="9" recencoding="alaw" mode="append" '
             'duration="30s" beep="0" initsilence="infinite" endsilence="immediate" recstopmask="#a1">'
             f'<prompt><audio url="{URL}"/></prompt></playrecord>'
         )
     )
     prompt = Prompt((Audio(URL),))
-    assert read == PlayRecord(
+    assert read == PlayRecordRequest(
         "file:///x", prompt, "r", True, False, "9", "alaw", True, 30000, False, math.inf, 0, "1A#"
     )
 
 
-def test_subscriptions() -> None:
+def test_subscriptions_of_a_leg_are_read() -> None:
     def read(events: str) -> Document:
-        return parse_document(request(leg(events)))
+        return parse_document(mscml_request(leg(events)))
 
-    assert parse_document(request('<configure_leg id="1" type="listener" mixmode="mute"/>')) == ConfigureLeg(id="1")
+    muted = mscml_request('<configure_leg id="1" type="listener" mixmode="mute"/>')
+    assert parse_document(muted) == ConfigureLeg(id="1")
     assert read('<keypress report="standard"/>') == ConfigureLeg(KeypressSubscription("standard"), id="1")
     assert read('<keypress report="both" maskdigits="1"/>') == ConfigureLeg(KeypressSubscription("both", True), id="1")
     twice = '<signal type="busy" report="yes"/><signal type="CNG" report="no"/><signal type="busy" report="no"/>'
     assert read(twice) == ConfigureLeg(None, (("busy", False), ("CNG", False)), "1")
 
 
-def test_stop() -> None:
-    assert parse_document(request("<stop/>")) == Stop()
-    assert parse_document(request('<stop id="7"/>')) == Stop("7")
+def test_a_stop_request_is_read_with_its_id() -> None:
+    assert parse_document(mscml_request("<stop/>")) == StopRequest()
+    assert parse_document(mscml_request('<stop id="7"/>')) == StopRequest("7")
 
 
 REFUSED = {
@@ -238,12 +237,12 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused_with_a_response_that_names_the_request(name: str) -> None:
     with pytest.raises(MscmlError) as caught:
-        parse_document(request(REFUSED[name]))
+        parse_document(mscml_request(REFUSED[name]))
     asked = REFUSED[name][1:].partition(" ")[0]
     response = caught.value.response()
     assert response is not None
     why = "" if asked == "managecontent" else f": {caught.value}"
-    assert response == Response(asked, 400, f"Bad Request{why}", "1")
+    assert response == MscmlResponse(asked, 400, f"Bad Request{why}", "1")
 
 
 STRANGE = {
@@ -269,7 +268,7 @@ STRANGE = {
 @pytest.mark.parametrize("why", STRANGE)
 def test_what_the_schema_does_not_name_is_refused_by_its_name(why: str) -> None:
     with pytest.raises(MscmlError) as caught:
-        parse_document(request(STRANGE[why]))
+        parse_document(mscml_request(STRANGE[why]))
     response = caught.value.response()
     assert response is not None
     assert response.text is not None
@@ -278,16 +277,16 @@ def test_what_the_schema_does_not_name_is_refused_by_its_name(why: str) -> None:
     assert (response.code, response.id) == (400, "1")
 
 
-def test_what_xml_and_its_schema_add_is_nobodys_matter() -> None:
+def test_attributes_of_xml_and_xml_schema_are_ignored() -> None:
     blanks = b' <!-- c --> <?pi x?>\r\n\t<stop id="1"> </stop><![CDATA[ ]]>'
     head = b'<MediaServerControl version="1.0" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" '
     body = head + b'xsi:noNamespaceSchemaLocation="mscml.xsd"><request>' + blanks + b"</request></MediaServerControl>"
-    assert parse_document(body) == Stop("1")
+    assert parse_document(body) == StopRequest("1")
 
 
 def test_a_long_reason_is_cut() -> None:
     with pytest.raises(MscmlError) as caught:
-        parse_document(request(f'<stop id="1" {"x" * 5000}="1"/>'))
+        parse_document(mscml_request(f'<stop id="1" {"x" * 5000}="1"/>'))
     response = caught.value.response()
     assert response is not None
     assert len(response.text or "") < 250

@@ -1,4 +1,4 @@
-"""The schema of the tests against RFC 5022: its own examples are valid, and read; what this project writes is valid."""
+"""MSCML and the XML schema of RFC 5022: its examples are valid and can be read, and written documents are valid."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from lemonade_wire.mscml.document import MscmlError, parse_document, write_document
-from lemonade_wire.mscml.request import (
+from lemonade_wire.mscml.messages import (
     ConfigureLeg,
-    Play,
-    PlayCollect,
-    PlayRecord,
+    Keypress,
+    MscmlResponse,
+    PlayCollectRequest,
+    PlayRecordRequest,
+    PlayRequest,
     Prompt,
-    Stop,
+    StopRequest,
     Unsupported,
     Variable,
     request_name,
 )
-from lemonade_wire.mscml.response import Keypress, Response
 
 Check = Callable[[bytes], None]
 
@@ -62,7 +63,7 @@ REQUESTS: dict[int, tuple[str, type]] = {
            <audio url="please_check.wav"/>
          </prompt>
        </play>""",
-        Play,
+        PlayRequest,
     ),
     18: (
         """<playcollect id="332986004" maxdigits="6" firstdigittimer="10000"
@@ -73,7 +74,7 @@ REQUESTS: dict[int, tuple[str, type]] = {
            <audio url="generic/en_US/enter_pin.wav"/>
          </prompt>
        </playcollect>""",
-        PlayCollect,
+        PlayCollectRequest,
     ),
     19: (
         """<playrecord id="5556123"
@@ -90,9 +91,9 @@ REQUESTS: dict[int, tuple[str, type]] = {
            <audio url="http://www.example.com/prompts/recordname.wav"/>
          </prompt>
        </playrecord>""",
-        PlayRecord,
+        PlayRecordRequest,
     ),
-    20: ('<stop id="4578903"/>', Stop),
+    20: ('<stop id="4578903"/>', StopRequest),
     21: (leg('<keypress report="standard"/>'), ConfigureLeg),
     22: (leg('<keypress report="none"/>'), ConfigureLeg),
     25: (leg('<signal type="busy" report="yes"/>'), ConfigureLeg),
@@ -135,13 +136,14 @@ def test_the_rfcs_requests_are_valid_and_read(figure: int, valid_mscml: Check) -
     valid_mscml(octets)
     read = parse_document(octets)
     assert type(read) is kind
+    assert not isinstance(read, MscmlResponse | Keypress)
     assert request_name(read) == body[1:].split()[0].split(">")[0]
 
 
 def test_the_drafts_corrected_request_is_valid_and_read(valid_mscml: Check) -> None:
     octets = document(f"<request>{DRAFT}</request>")
     valid_mscml(octets)
-    assert isinstance(parse_document(octets), PlayCollect)
+    assert isinstance(parse_document(octets), PlayCollectRequest)
 
 
 @pytest.mark.parametrize("figure", OTHERS)
@@ -190,7 +192,7 @@ def test_the_oracle_refuses_what_depends_on_the_request(body: str, valid_mscml: 
 
 @pytest.mark.parametrize("name", sorted({name for body, _ in REQUESTS.values() for name in [body[1:].split()[0]]}))
 def test_the_shortest_response_to_each_request_is_valid(name: str, valid_mscml: Check) -> None:
-    valid_mscml(write_document(Response(name.partition(">")[0], 400, "Bad Request", "1")))
+    valid_mscml(write_document(MscmlResponse(name.partition(">")[0], 400, "Bad Request", "1")))
 
 
 @pytest.mark.parametrize("figure", REQUESTS)
@@ -202,7 +204,7 @@ def test_what_was_read_is_written_validly(figure: int, valid_mscml: Check) -> No
 
 def test_prompts_of_every_kind_are_written_validly(valid_mscml: Check) -> None:
     prompt = Prompt((Variable("sil", None, "1"),), 1, 2, 3, None, True, "en_US")
-    for request in (Play(prompt), PlayCollect(prompt), PlayRecord("file:///x", prompt)):
+    for request in (PlayRequest(prompt), PlayCollectRequest(prompt), PlayRecordRequest("file:///x", prompt)):
         valid_mscml(write_document(request))
 
 
@@ -210,9 +212,9 @@ def test_notifications_are_written_validly(valid_mscml: Check) -> None:
     valid_mscml(write_document(Keypress("#", "double", 1999.5, "record", 0)))
 
 
-# -- what is read is what is valid -------------------------------------------------------------------------------
+# -- the parser accepts exactly the valid documents --------------------------------------------------------------
 
-# A value for every attribute of any request that is good wherever the attribute may stand, but for these two.
+# For each attribute of any request a value that is valid in every element; the others are in AMBIGUOUS.
 VALUES = {
     **dict.fromkeys(("id", "lclid", "rmtid", "locale", "mimetype", "version", "colour", "Id"), "1"),
     **dict.fromkeys(("url", "baseurl", "prompturl", "recurl", "src"), "file:///x"),
@@ -258,9 +260,9 @@ ELEMENTS = [
     ),
     *("regex", "mgcpdigitmap", "subscribe", "events", "keypress", "signal", "inputgain", "fixed", "status", "team"),
 ]
-# A leg's words of conferences are ignored (section 7), so that they are not looked at.
+# Attributes of a leg that concern conferences are ignored (section 7), so that their values are not checked.
 IGNORED = {("configure_leg", "type"): "talker", ("configure_team", "action"): "set"}
-# What the text forbids and the schema cannot say.
+# The errors that the text of RFC 5022 defines and the schema does not.
 RULES = "exclude each other|more than one prompt|are the same|dest is|post wants|src is|of one kind|one digit map"
 BODIES = [body for body, _ in REQUESTS.values()] + [
     DRAFT,

@@ -37,7 +37,7 @@ def test_the_command_line_wins_over_the_environment() -> None:
         (["--list", "h:1"], "unrecognized"),
     ],
 )
-def test_usage_errors(argv: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_usage_errors_exit_with_2_and_a_message(argv: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         parser().read(argv)
     assert caught.value.code == 2
@@ -53,7 +53,7 @@ def test_faults_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.split() == ["wrong", "Is", "wrong"]
 
 
-def test_node_options(tmp_path: Path) -> None:
+def test_the_shared_options_are_read(tmp_path: Path) -> None:
     file = tmp_path / "trace"
     given = ["--trace", str(file), "--trace-salt", "s", "--profile", "rfc5616", "--fault", "wrong"]
     options = NodeOptions.from_namespace("x", parser().read(given))

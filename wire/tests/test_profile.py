@@ -7,6 +7,6 @@ def test_the_profiles_swap_their_entries() -> None:
     assert RFC_5616.media_servers_entry == DRAFT_07.other_entry == "/shared/mediaServers"
 
 
-def test_access() -> None:
+def test_each_profile_has_its_access_identifier() -> None:
     assert DRAFT_07.access_for("joe") == "submit+joe"
     assert RFC_5616.access_for("joe") == "stream"

@@ -1,4 +1,4 @@
-"""Sockets on loopback."""
+"""RTP endpoints with sockets on loopback."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Endpoints(TestCase):
             self.two.send_rtp(bytes([number]), self.to())
         self.two.send_rtcp(b"report", self.to(1))
         after = time.time()
-        time.sleep(0.05)  # the reactor is late; the time of arrival is not
+        time.sleep(0.05)  # the reactor reads late; the kernel's arrival time is exact
         await until(lambda: len(self.rtp) == 100 and self.rtcp)
         assert [octets for octets, _, _ in self.rtp] == [bytes([number]) for number in range(100)]
         assert {source for _, source, _ in self.rtp} == {(HOST, self.two.port)}

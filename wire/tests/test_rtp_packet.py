@@ -51,7 +51,7 @@ def test_read_and_written(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_ones(name: str) -> None:
+def test_malformed_packets_are_refused(name: str) -> None:
     with pytest.raises(RtpError):
         RtpPacket.parse(bytes.fromhex(BAD[name]))
 

@@ -1,4 +1,4 @@
-"""What a receiver counts and measures."""
+"""The counts and measurements of an RTP receiver."""
 
 from __future__ import annotations
 

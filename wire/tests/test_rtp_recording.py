@@ -1,4 +1,4 @@
-"""Sound from packets."""
+"""PCM from received RTP packets."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ def test_another_source_or_a_timestamp_set_back_begins_a_segment() -> None:
     assert len(recording.timeline()) == 16_640
 
 
-def test_a_leap_of_hours_takes_no_memory() -> None:
+def test_a_jump_of_hours_uses_no_memory() -> None:
     recording = record(packet(0), packet(0, start=START + 2**31 - 1))
     assert len(recording.timeline()) == 320
 
 
-def test_nothing_heard() -> None:
+def test_an_empty_packet_records_nothing() -> None:
     recording = record(RtpPacket(0, 1, 1, 1, b""))
     assert (recording.segments(), len(recording.timeline()), recording.payload(), recording.seconds) == ((), 0, b"", 0)

@@ -1,4 +1,4 @@
-"""RTCP compounds, octet by octet."""
+"""RTCP compound packets, octet by octet."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ def test_read_and_written(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_ones(name: str) -> None:
+def test_malformed_compound_packets_are_refused(name: str) -> None:
     with pytest.raises(RtpError):
         parse_compound(bytes.fromhex(BAD[name]))
 
 
-def test_padding_of_the_last_and_other_items_are_passed_over() -> None:
+def test_padding_of_the_last_packet_and_other_items_are_ignored() -> None:
     padded = SR + "a1 ca 00 05 00 00 00 07 02 01 4e 01 04 61 40 62 63 00 00 00 00 00 00 04"
     assert parse_compound(bytes.fromhex(padded))[1] == SourceDescription(((7, "a@bc"),))
 
@@ -90,7 +90,7 @@ def test_ntp_time_begins_in_1900() -> None:
 
 
 @given(st.binary(max_size=80))
-def test_nothing_else_is_raised(octets: bytes) -> None:
+def test_anything_raises_only_rtp_error(octets: bytes) -> None:
     for body in (octets, bytes.fromhex(RR) + octets, bytes.fromhex(RR + "81 ca 00 02") + octets[:8].ljust(8, b"x")):
         with contextlib.suppress(RtpError):
             parse_compound(body)

@@ -1,7 +1,8 @@
-"""Keys in RTP: the tables of RFC 4733, and what networks and other senders make of them."""
+"""Keys in RTP: the tables of RFC 4733, packets that are lost or reordered, and deviations of other senders."""
 
 from __future__ import annotations
 
+import random
 from itertools import pairwise
 
 import pytest
@@ -53,7 +54,7 @@ def table_packet(row: tuple[int, bool, int, int, int, int, bool]) -> tuple[float
 
 
 def hear(arriving: list[tuple[float, RtpPacket]], receiver: KeyReceiver | None = None) -> list[KeyEvent]:
-    """Receive packets at their times, then nothing more."""
+    """Give packets to a receiver at their times, and let its timers end; returns the events."""
     receiver = receiver or KeyReceiver()
     events = [event for now, one in arriving for event in receiver.receive(one, now)]
     while (due := receiver.next_timer()) is not None:
@@ -83,7 +84,7 @@ def held(events: list[KeyEvent]) -> list[tuple[str, float]]:
         ("09940190 01140190", (EventReport(9, 400, end=True, volume=20), EventReport(1, 400, end=False, volume=20))),
     ],
 )
-def test_payloads(octets: str, reports: tuple[EventReport, ...]) -> None:
+def test_payloads_are_read_and_written(octets: str, reports: tuple[EventReport, ...]) -> None:
     assert read_reports(bytes.fromhex(octets)) == reports
     assert b"".join(map(bytes, reports)) == bytes.fromhex(octets)
 
@@ -97,7 +98,7 @@ def test_keys_are_the_codes_of_table_3() -> None:
 
 
 @pytest.mark.parametrize("octets", [b"", b"\x06", b"\x06\x8a\x06", b"\x06\x8a\x06\x40\x00"])
-def test_what_is_no_payload_is_refused_and_tells_nothing(octets: bytes) -> None:
+def test_malformed_payloads_are_refused_and_report_no_key(octets: bytes) -> None:
     with pytest.raises(RtpError, match="4 for each"):
         read_reports(octets)
     assert KeyReceiver().receive(packet(octets), 0.0) == []
@@ -148,7 +149,7 @@ def test_table_5_is_three_keys_with_time_and_duration() -> None:
     assert held(events) == [("9", 200.0), ("1", 250.0), ("1", 220.0)]
 
 
-def test_a_press_is_told_at_its_first_packet_and_its_release_at_its_first_end() -> None:
+def test_a_press_is_reported_at_its_first_packet_and_its_release_at_its_first_end() -> None:
     receiver = KeyReceiver()
     heard = [receiver.receive(one, now) for now, one in map(table_packet, TABLE_5[:6])]
     assert heard == [[KeyPressed("9", 0.0)], [], [], [], [KeyReleased("9", 200.0)], []]
@@ -211,7 +212,7 @@ def test_a_long_press_is_one_whatever_is_left_of_it(kept: str) -> None:
     events = hear(arriving)
     assert keys(events) == "5"
     if kept == "reversed":
-        return  # the end was told when it came, before the rest
+        return  # the end was reported when it arrived, before the other packets
     whole = {"first": 50.0, "last": 20_000 - 2 * 0xFFFF / 8, "none of the first": 20_000 - 0xFFFF / 8}
     assert held(events) == [("5", whole[kept])]
 
@@ -256,12 +257,12 @@ def test_several_events_in_a_packet_follow_each_other() -> None:
 
 
 @pytest.mark.parametrize("reports", [report(16, 400), report(255, 400, end=True), report(5, 0), report(5, 0, end=True)])
-def test_no_keys_and_no_durations_are_passed_over(reports: bytes) -> None:
+def test_events_without_key_or_duration_are_ignored(reports: bytes) -> None:
     assert hear([(0.0, packet(reports, marker=True))]) == []
 
 
 @pytest.mark.parametrize("volume", [0, 63])
-def test_volume_is_not_looked_at(volume: int) -> None:
+def test_volume_is_ignored(volume: int) -> None:
     assert keys(hear([(0.0, packet(report(5, 400, volume=volume)))])) == "5"
 
 
@@ -273,7 +274,7 @@ def test_a_sender_that_moves_the_timestamp_within_an_event_presses_once() -> Non
 
 
 def test_a_sender_that_never_marks_presses_each_time() -> None:
-    arriving = [table_packet((ms, False, *rest)) for ms, _, *rest in TABLE_5]
+    arriving = [table_packet((row[0], False, *row[2:])) for row in TABLE_5]
     assert keys(hear(arriving)) == "911"
 
 
@@ -281,11 +282,11 @@ def test_another_key_at_the_same_timestamp_is_another_press() -> None:
     assert keys(hear([(0.0, packet(report(code, 400, end=True), 0, code)) for code in (1, 2, 3)])) == "123"
 
 
-def test_another_source_presses_for_itself() -> None:
+def test_presses_of_another_source_are_separate() -> None:
     assert keys(hear([(0.0, packet(report(5, 400, end=True), ssrc=one)) for one in (1, 2)])) == "55"
 
 
-def test_what_was_pressed_long_ago_is_forgotten() -> None:
+def test_a_timestamp_of_long_ago_is_a_new_press() -> None:
     receiver = KeyReceiver()
     for second in range(0, 300, 100):
         assert keys(receiver.receive(packet(report(5, 400, end=True), 0, second), second)) == "5"
@@ -327,16 +328,16 @@ def test_any_loss_that_leaves_a_packet_of_each_press_gives_each_key_once(
 @settings(deadline=None)
 @given(dialled(), st.randoms(use_true_random=False), st.floats(0, 0.3))
 def test_any_order_within_a_window_gives_each_key_once(
-    dialling: tuple[str, list[list[tuple[float, RtpPacket]]]], order: object, window: float
+    dialling: tuple[str, list[list[tuple[float, RtpPacket]]]], order: random.Random, window: float
 ) -> None:
     pressed, written = dialling
-    late = [(now + order.uniform(0, window), one) for packets in written for now, one in packets]  # type: ignore[attr-defined]
+    late = [(now + order.uniform(0, window), one) for packets in written for now, one in packets]
     assert sorted(keys(hear(sorted(late, key=lambda one: one[0])))) == sorted(pressed)
 
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.binary(max_size=12), st.integers(0, 2**32 - 1), st.booleans()), max_size=20))
-def test_nothing_breaks_a_receiver(packets: list[tuple[bytes, int, bool]]) -> None:
+def test_no_packet_makes_a_receiver_raise(packets: list[tuple[bytes, int, bool]]) -> None:
     arriving = [
         (float(number), packet(octets, stamp, number, marker=marker))
         for number, (octets, stamp, marker) in enumerate(packets)

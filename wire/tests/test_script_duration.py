@@ -1,4 +1,4 @@
-"""Durations, both ways."""
+"""Durations of scripts, parsed and written."""
 
 import contextlib
 

@@ -1,4 +1,4 @@
-"""The verbs' arguments: what is allowed, what is refused, and that each is described."""
+"""The arguments of the verbs: valid values, invalid values, and their descriptions."""
 
 from typing import Any
 
@@ -19,9 +19,10 @@ def test_every_verb_and_argument_is_described_in_one_line() -> None:
         assert all(info.description and "\n" not in info.description for info in model.model_fields.values())
 
 
-def test_defaults_are_what_the_draft_asks_for() -> None:
+def test_defaults_are_as_the_draft_requires() -> None:
     assert arguments("authorise", "{}").expire == 600.0  # LS-2.3-4: EXPIRE should be present
     assert arguments("authorise", "{}").access is None  # the profile's, LS-2.3-8
+    assert (arguments("stream", "{}").access, arguments("stream", "{}").expect) == (None, "played")
     ivr = arguments("ivr", "{}")
     assert (ivr.escape, ivr.skip, ivr.offset) == ("*", 6.0, 0.0)
 
@@ -34,22 +35,22 @@ def test_access_identifiers(access: str) -> None:
 @pytest.mark.parametrize(
     ("text", "expire"), [("none", None), ("10 min", 600.0), ("-1 min", -60.0), ("1500 ms", 1.5), ("0", 0.0)]
 )
-def test_expiry(text: str, expire: float | None) -> None:
+def test_expire_accepts_durations_and_none(text: str, expire: float | None) -> None:
     assert arguments("authorise", f"expire: {text}").expire == expire
 
 
 @pytest.mark.parametrize(("text", "until"), [("bye", "bye"), ("response", "response"), ("5 s", 5.0)])
-def test_until(text: str, until: str | float) -> None:
+def test_until_accepts_words_and_durations(text: str, until: str | float) -> None:
     assert arguments("listen", f"until: {text}").until == until
 
 
 @pytest.mark.parametrize(("text", "offset"), [("playoffset", "playoffset"), ("5 s", 5.0), ("0", 0.0)])
-def test_offset(text: str, offset: str | float) -> None:
+def test_offset_accepts_playoffset_and_durations(text: str, offset: str | float) -> None:
     assert arguments("ivr", f"offset: {text}").offset == offset
 
 
 @pytest.mark.parametrize("key", ["0", "9", "*", "#", "A", "d"])
-def test_keys(key: str) -> None:
+def test_press_accepts_every_key(key: str) -> None:
     assert arguments("press", f"key: '{key}'").key == key
 
 
@@ -79,7 +80,7 @@ def test_keys(key: str) -> None:
         ("authorise", "expire: soon", "is not a duration"),
         ("find-part", "type: audio", "audio/*"),
         ("discover", "{entry: x}", "nothing is allowed here"),
-        ("imap", "command: 'A $urll'", "$url, $uid, $section"),
+        ("imap", "command: 'A $urll'", "$url, $token, $uid, $section"),
         ("imap", "{command: NOOP, expect: ok}", "'OK', 'NO' or 'BAD'"),
         ("imap", 'command: "NOOP\\r\\nx LOGOUT"', "one line of text"),
         ("reinvite", "service: conf", "'annc' or 'ivr'"),
@@ -95,7 +96,7 @@ def test_refusals_say_what_is_allowed(verb: str, text: str, message: str) -> Non
     assert message in str(caught.value)
 
 
-def test_substitution() -> None:
+def test_variables_are_replaced_and_unknown_ones_refused() -> None:
     assert substitute('URLFETCH "$url" $$5', {"url": "imap://x"}) == 'URLFETCH "imap://x" $5'
     with pytest.raises(ValueError, match="no value"):
         substitute("$url", {})

@@ -34,7 +34,7 @@ def test_names_are_compared_without_case_and_kept_as_they_are() -> None:
 @pytest.mark.parametrize(
     "text", ["", "PCMU", "/8000", "PCMU/", "PCMU/8k", "PCMU/8000/1/2", "PCMU/0", "PC MU/8000", "x/²"]
 )
-def test_bad_ones(text: str) -> None:
+def test_malformed_codecs_are_refused(text: str) -> None:
     with pytest.raises(SdpError):
         Codec.parse(text)
 
@@ -47,6 +47,6 @@ def test_static_payload_types_of_rfc_3551() -> None:
 
 
 @given(st.text())
-def test_nothing_else_is_raised(text: str) -> None:
+def test_anything_raises_only_sdp_error(text: str) -> None:
     with contextlib.suppress(SdpError):
         Codec.parse(text)

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from lemonade_wire.sdp.codec import Codec, Format
 from lemonade_wire.sdp.description import (
     Attribute,
-    Connection,
     Direction,
     MediaDescription,
     Origin,
+    SdpConnection,
     SdpError,
     SessionDescription,
 )
@@ -58,10 +58,10 @@ HEAD = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\n"
 
 def test_the_seminar_of_rfc_4566() -> None:
     session = SessionDescription.parse(SEMINAR)
-    assert session.origin == Origin("jdoe", 2890844526, 2890842807, Connection("IP4", "10.47.16.5"))
+    assert session.origin == Origin("jdoe", 2890844526, 2890842807, SdpConnection("IP4", "10.47.16.5"))
     assert session.name == "SDP Seminar"
     assert session.timing == ("2873397496 2873404696",)
-    assert session.connection_of(1) == Connection("IP4", "224.2.17.12")
+    assert session.connection_of(1) == SdpConnection("IP4", "224.2.17.12")
     assert [(line.media, line.port, line.formats) for line in session.media] == [
         ("audio", 49170, ("0",)),
         ("video", 51372, ("99",)),
@@ -94,7 +94,7 @@ def test_a_medium_speaks_for_itself_before_the_session() -> None:
     session = SessionDescription.parse(text)
     audio, video = session.media
     assert (audio.direction(session), video.direction(session)) == (Direction.INACTIVE, Direction.SENDONLY)
-    assert session.connection_of(0) == Connection("IP6", "2001:db8::1")
+    assert session.connection_of(0) == SdpConnection("IP6", "2001:db8::1")
     assert (audio.port_count, audio.rejected, video.rejected) == (2, False, True)
     assert audio.rtp_formats() == (Format(0, Codec("PCMU", 8000)),), "an unreadable rtpmap makes its format unknown"
     assert audio.attribute("inactive") == ""
@@ -112,9 +112,9 @@ def test_directions_reversed() -> None:
 
 
 def test_hold_and_the_missing_line_of_a_fault() -> None:
-    assert Connection.parse("IN IP4 0.0.0.0").is_hold
-    assert not Connection.to("192.0.2.1").is_hold
-    assert Connection.to("::1") == Connection("IP6", "::1")
+    assert SdpConnection.parse("IN IP4 0.0.0.0").is_hold
+    assert not SdpConnection.to("192.0.2.1").is_hold
+    assert SdpConnection.to("::1") == SdpConnection("IP6", "::1")
     assert [line.media for line in SessionDescription.parse(DRAFT).without_media(1).media] == ["audio"]
 
 
@@ -142,7 +142,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_ones(name: str) -> None:
+def test_malformed_descriptions_are_refused(name: str) -> None:
     with pytest.raises(SdpError):
         SessionDescription.parse(BAD[name])
 
@@ -176,7 +176,7 @@ def test_one_octet_wrong(place: int, octet: int) -> None:
         SessionDescription.parse(SEMINAR[:place] + bytes([octet]) + SEMINAR[place + 1 :])
 
 
-def test_every_cut() -> None:
+def test_a_description_cut_anywhere_raises_only_sdp_error() -> None:
     for length in range(len(SEMINAR)):
         with contextlib.suppress(SdpError):
             SessionDescription.parse(SEMINAR[:length])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lemonade_wire.sdp.codec import PCMA, PCMU, Codec, SdpError
 from lemonade_wire.sdp.description import Attribute, Direction, SessionDescription
-from lemonade_wire.sdp.offer import Answer, Capabilities, NoCommonCodec, answer, make_offer, read_answer
+from lemonade_wire.sdp.offer import Capabilities, NoCommonCodec, SdpAnswer, answer, make_offer, read_answer
 
 G711 = Capabilities({"audio": (PCMU, PCMA)})
 HEAD = "v=0\r\no=- 1 1 IN IP4 192.0.2.40\r\ns=-\r\nc=IN IP4 192.0.2.40\r\nt=3034423619 0\r\n"
@@ -29,7 +29,7 @@ DRAFT_ANSWER = (
 )
 
 
-def respond(offer: str, capabilities: Capabilities = G711) -> Answer:
+def respond(offer: str, capabilities: Capabilities = G711) -> SdpAnswer:
     ports = {"audio": 16384, "video": 16386}
     return answer(SessionDescription.parse(offer), capabilities, "192.0.2.41", ports, session_id=7, version=2)
 
@@ -169,7 +169,7 @@ LINES = st.builds(
 
 
 @given(st.lists(LINES, max_size=4).map("".join))
-def test_every_answer_mirrors_its_offer(lines: str) -> None:
+def test_every_answer_has_the_m_lines_of_its_offer(lines: str) -> None:
     offer = SessionDescription.parse(HEAD + lines)
     with contextlib.suppress(NoCommonCodec):
         made = answer(offer, G711, "192.0.2.41", {"audio": 16384})

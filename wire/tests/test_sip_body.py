@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from lemonade_wire.sdp.codec import SdpError
 from lemonade_wire.sip.body import MAX_DEPTH, MAX_PARTS, Entity, answer_in, session_description, understood
 from lemonade_wire.sip.errors import SipParseError
-from lemonade_wire.sip.message import Request, build
+from lemonade_wire.sip.message import SipRequest, build
 
 SDP = b"v=0\r\no=- 1 1 IN IP4 192.0.2.3\r\ns=-\r\nt=0 0\r\n"
 BINARY = bytes(range(256)) + b"\r\n--\r\n\n--b\0\r\n"
 OPTIONAL = "Content-Disposition: icon;handling=optional"
 
 
-def request(body: bytes, content_type: str) -> Request:
+def request(body: bytes, content_type: str) -> SipRequest:
     return build("INVITE", "sip:ivr@media.example.net", [], body, content_type)
 
 
@@ -32,7 +32,7 @@ def multipart(*parts: bytes, boundary: str = "b") -> bytes:
     return b"".join(mark + b"\r\n" + text + b"\r\n" for text in parts) + mark + b"--\r\n"
 
 
-def mixed(*parts: bytes) -> Request:
+def mixed(*parts: bytes) -> SipRequest:
     return request(multipart(*parts), "multipart/mixed;boundary=b")
 
 
@@ -41,7 +41,7 @@ PNG = part(b"\x89PNG\r\n\x1a\n", "Content-Type: image/png")
 OPTIONAL_PNG = part(b"\x89PNG\r\n\x1a\n", "Content-Type: image/png", OPTIONAL)
 
 
-def test_alone() -> None:
+def test_a_body_of_sdp_alone_is_the_session_description() -> None:
     assert session_description(request(SDP, "application/sdp")) == SDP
     assert session_description(request(SDP, "Application/SDP ; charset=utf-8")) == SDP
     assert session_description(request(b"", "")) is None
@@ -78,7 +78,7 @@ def test_binary_octet_by_octet() -> None:
     ],
     ids=["preamble-and-epilogue", "padding", "bare-lf", "empty-parts", "look-alikes"],
 )
-def test_delimiters(body: bytes, contents: list[bytes]) -> None:
+def test_delimiters_split_a_multipart(body: bytes, contents: list[bytes]) -> None:
     assert [found.content for found in Entity.of(request(body, "multipart/mixed; boundary=b")).parts] == contents
 
 
@@ -98,7 +98,7 @@ def test_a_part_without_a_type_is_text() -> None:
         ("quoted-printable", quopri.encodestring(SDP)),
     ],
 )
-def test_every_transfer_encoding_is_undone(encoding: str, octets: bytes) -> None:
+def test_every_transfer_encoding_is_decoded(encoding: str, octets: bytes) -> None:
     """SM-3-1, on a part and on a whole body (E-41)."""
     line = f"Content-Transfer-Encoding: {encoding}"
     assert session_description(mixed(part(octets, "Content-Type: application/sdp", line))) == SDP
@@ -114,7 +114,7 @@ def nested(depth: int) -> bytes:
     return text
 
 
-def test_nested() -> None:
+def test_multiparts_are_read_up_to_the_depth_limit() -> None:
     assert session_description(mixed(OPTIONAL_PNG, nested(MAX_DEPTH - 1))) == SDP
     with pytest.raises(SipParseError, match="inside one another"):
         session_description(mixed(nested(MAX_DEPTH)))
@@ -134,7 +134,7 @@ NEWER = part(b"{}", "Content-Type: application/newer")
         ([OPTIONAL_PNG, part(multipart(SDP_PART, NEWER, boundary="a"), ALTERNATIVE)], SDP),
         ([part(multipart(part(b"old", "Content-Type: application/sdp"), SDP_PART, boundary="a"), ALTERNATIVE)], SDP),
         ([SDP_PART, part(multipart(NEWER, boundary="a"), ALTERNATIVE, OPTIONAL)], SDP),
-        # Section 8.2: what is required inside an optional multipart is required only if that is taken at all.
+        # RFC 5621 section 8.2: a required part inside an optional multipart does not make the multipart required.
         ([SDP_PART, part(multipart(PNG, boundary="a"), "Content-Type: multipart/mixed;boundary=a", OPTIONAL)], SDP),
         ([part(multipart(SDP_PART, boundary="a"), "Content-Type: multipart/unheard-of;boundary=a")], SDP),
         ([SDP_PART, part(SDP, "Content-Type: application/sdp", "Content-Disposition: icon; handling=OPTIONAL")], SDP),
@@ -162,7 +162,7 @@ def test_what_is_understood(parts: list[bytes], found: bytes | None) -> None:
         [b"\r\n"] * (MAX_PARTS + 1),
     ],
 )
-def test_unsupported(parts: list[bytes]) -> None:
+def test_required_parts_that_are_not_understood_are_refused_by_415(parts: list[bytes]) -> None:
     with pytest.raises(SipParseError) as caught:
         session_description(mixed(*parts))
     assert caught.value.status == 415
@@ -182,7 +182,7 @@ def test_unsupported(parts: list[bytes]) -> None:
         (multipart(b"hello"), "multipart/mixed;boundary=b", "header line in a part"),
         (multipart(part(b"a", "Content-Type: x")), "multipart/mixed;boundary=b", "Bad Content-Type"),
         (multipart(part(b"a", "Content-Disposition: x;;")), "multipart/mixed;boundary=b", "Bad Content-Disposition"),
-        # Handling says what to do with what is not understood, not with what is broken.
+        # The handling parameter is for parts that are not understood; a malformed part is an error all the same.
         (multipart(part(b"a", "Content-Type: multipart/mixed", OPTIONAL)), "multipart/mixed;boundary=b", "boundary"),
         (
             multipart(part(b"a", "Content-Type: application/sdp", "Content-Transfer-Encoding: base64")),
@@ -191,7 +191,7 @@ def test_unsupported(parts: list[bytes]) -> None:
         ),
     ],
 )
-def test_no_mime(body: bytes, content_type: str, reason: str) -> None:
+def test_malformed_mime_is_refused_by_400(body: bytes, content_type: str, reason: str) -> None:
     with pytest.raises(SipParseError, match=reason) as caught:
         session_description(request(body, content_type))
     assert caught.value.status == 400
@@ -212,7 +212,7 @@ def test_all_that_is_understood_is_returned_in_order() -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.binary(max_size=60).filter(lambda octets: b"--b" not in octets), min_size=1, max_size=5))
-def test_parts_come_out_as_they_went_in(contents: list[bytes]) -> None:
+def test_parts_are_read_as_they_were_written(contents: list[bytes]) -> None:
     body = multipart(*(part(octets, "Content-Type: a/b") for octets in contents))
     assert [found.content for found in Entity.of(request(body, "multipart/mixed;boundary=b")).parts] == contents
 

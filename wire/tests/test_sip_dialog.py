@@ -1,18 +1,18 @@
 from lemonade_wire.sip.dialog import Dialog
-from lemonade_wire.sip.header import NameAddr
-from lemonade_wire.sip.headers import Headers
-from lemonade_wire.sip.message import Request, Response
+from lemonade_wire.sip.header_section import Headers
+from lemonade_wire.sip.header_values import NameAddr
+from lemonade_wire.sip.message import SipRequest, SipResponse
 
 # RFC 3261 sections 12.1 and 16.12.1.1: what the caller sent, what the callee answered.
 SHARED = [("From", "<sip:caller@u1.example.com>;tag=a"), ("Call-ID", "c")]
 ROUTES = [("Record-Route", "<sip:p2.domain.com;lr>"), ("Record-Route", "<sip:p1.example.com;lr>")]
-INVITE = Request(
+INVITE = SipRequest(
     Headers.of([*SHARED, *ROUTES, ("To", "<sip:callee@domain.com>"), ("CSeq", "5 INVITE"), ("Contact", "<sip:u1>")]),
     b"",
     "INVITE",
     "sip:callee@u2.domain.com",
 )
-OK = Response(
+OK = SipResponse(
     Headers.of(
         [*SHARED, *ROUTES, ("To", "<sip:callee@domain.com>;tag=b"), ("CSeq", "5 INVITE"), ("Contact", "<sip:u2>")]
     ),
@@ -66,11 +66,11 @@ def test_without_contact_the_invites_target_is_used() -> None:
     assert Dialog.as_caller(INVITE, OK.with_headers(OK.headers.without("Contact"))).target == INVITE.target
 
 
-def test_a_change_of_the_session_says_where_we_are() -> None:
+def test_an_update_has_a_contact() -> None:
     assert Dialog.as_caller(INVITE, OK).request("UPDATE").headers.get("Contact") == "<sip:u1>"
 
 
-def test_order() -> None:
+def test_cseq_numbers_of_the_peer_must_increase() -> None:
     dialog = Dialog.as_callee(INVITE, OK)
     assert [dialog.order(number) for number in (5, 4, 6, 6, 90)] == [False, False, True, False, True]
     assert [Dialog.as_caller(INVITE, OK).order(number) for number in (1,)] == [True]

@@ -21,7 +21,7 @@ from lemonade_wire.sip.dtmf import PLAIN_TYPE, RELAY_TYPE, DtmfRelay
         (b"Signal=12", DtmfRelay("A")),
         (b"Signal=13\r\nDuration=160\r\n", DtmfRelay("B", 160)),
         (b"Signal=15", DtmfRelay("D")),
-        # what others write: a colon, names, further lines, the octet that ends a text in C, a duration that is none
+        # deviations of other senders: a colon, names of keys, further lines, a final NUL, an invalid duration
         (b"Signal: 5\nDuration: 160\n", DtmfRelay("5", 160)),
         (b"Signal=star\r\nDuration=250", DtmfRelay("*", 250)),
         (b"Signal=Pound", DtmfRelay("#")),
@@ -33,7 +33,7 @@ from lemonade_wire.sip.dtmf import PLAIN_TYPE, RELAY_TYPE, DtmfRelay
         (b"Signal=5\nDuration=0", DtmfRelay("5", 0)),
     ],
 )
-def test_relay(body: bytes, press: DtmfRelay) -> None:
+def test_dtmf_relay_bodies_are_read(body: bytes, press: DtmfRelay) -> None:
     assert DtmfRelay.parse("Application/DTMF-relay", body) == press
 
 
@@ -51,7 +51,7 @@ def test_relay(body: bytes, press: DtmfRelay) -> None:
         (b"Signal= 8\r\nDuration= 100\r\n", "8"),
     ],
 )
-def test_plain(body: bytes, key: str) -> None:
+def test_application_dtmf_bodies_are_read(body: bytes, key: str) -> None:
     press = DtmfRelay.parse(PLAIN_TYPE, body)
     assert press is not None
     assert press.key == key
@@ -88,12 +88,12 @@ def test_a_hook_flash_is_no_key(kind: str, body: bytes) -> None:
         ("text/plain", b"Signal=5"),
     ],
 )
-def test_bad(kind: str, body: bytes) -> None:
+def test_invalid_bodies_are_refused(kind: str, body: bytes) -> None:
     with pytest.raises(ValueError, match=r"key"):
         DtmfRelay.parse(kind, body)
 
 
-def test_written() -> None:
+def test_a_key_is_written_as_dtmf_relay() -> None:
     assert bytes(DtmfRelay("6", 200)) == b"Signal=6\r\nDuration=200\r\n"
 
 

@@ -1,4 +1,4 @@
-"""Two endpoints on real sockets of 127.0.0.1."""
+"""SIP endpoints on real sockets of 127.0.0.1."""
 
 import io
 import json
@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
 from lemonade_wire.address import Address
-from lemonade_wire.redact import Redactor
+from lemonade_wire.redaction import Redactor
 from lemonade_wire.sip.endpoint import SipEndpoint
 from lemonade_wire.sip.event import (
     CallAnswered,
@@ -33,7 +33,7 @@ URI = SipUri.parse("sip:annc@media.example.net;play=imap://h/%2523")
 
 
 class Node:
-    """An endpoint with what it said."""
+    """An endpoint with its events and its trace."""
 
     def __init__(self, name: str, port: int = 0) -> None:
         self.sink = io.StringIO()
@@ -132,16 +132,15 @@ class EndpointTest(TestCase):
         assert first["text"] == second["text"]
         assert second["t"] - first["t"] >= 0.45
 
-    async def test_a_taken_port_is_told(self) -> None:
+    async def test_a_port_in_use_is_an_error(self) -> None:
         client, _ = await self.nodes()
         with pytest.raises(CannotListenError):
             await Node("other", client.endpoint.address.port).endpoint.start()
 
-    async def test_rubbish_stops_nothing(self) -> None:
+    async def test_malformed_messages_do_not_stop_the_endpoint(self) -> None:
         client, media = await self.nodes()
         peer: Deferred[_Raw] = Deferred()
-        host, port = media.endpoint.address
-        reactor.connectTCP(host, port, _RawFactory(peer))
+        _connect(media.endpoint.address, peer)
         raw = await peer.addTimeout(5, reactor)
         raw.write(b"BYE sip:h SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK1\r\n\r\n")
         await raw.lost.addTimeout(5, reactor)
@@ -154,8 +153,7 @@ class EndpointTest(TestCase):
         """RFC 5626 section 4.4.1."""
         _, media = await self.nodes()
         peer: Deferred[_Raw] = Deferred()
-        host, port = media.endpoint.address
-        reactor.connectTCP(host, port, _RawFactory(peer))
+        _connect(media.endpoint.address, peer)
         raw = await peer.addTimeout(5, reactor)
         raw.write(b"\r\n\r\n")
         raw.write(b"OPTIONS sip:h SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\n")
@@ -178,7 +176,7 @@ class EndpointTest(TestCase):
         answered = client.wait(RequestAnswered)
         client.endpoint.act(lambda ua, now: ua.request("OPTIONS", URI, next_hop=media.endpoint.address, now=now))
         assert (await answered).response.status == 200
-        assert len(self.flushLoggedErrors(RuntimeError)) == 1
+        assert len(self.flushLoggedErrors(RuntimeError)) == 1  # type: ignore[no-untyped-call]  # trial's
 
     async def test_stopped_twice_and_in_the_middle_of_a_connection(self) -> None:
         client, media = await self.nodes()
@@ -188,10 +186,12 @@ class EndpointTest(TestCase):
 
 
 class _Silent(DatagramProtocol):
-    """Hears datagrams and says nothing."""
+    """A UDP peer that receives datagrams and sends none."""
 
 
 class _Raw(Protocol):
+    transport: Any  # mypy takes the first argument of a method of zope's interfaces for self
+
     def __init__(self, made: "Deferred[_Raw]") -> None:
         self.made = made
         self.data = b""
@@ -201,7 +201,6 @@ class _Raw(Protocol):
         self.made.callback(self)
 
     def write(self, data: bytes) -> None:
-        assert self.transport is not None
         self.transport.write(data)
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802  twisted's name
@@ -209,6 +208,11 @@ class _Raw(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802  twisted's name
         self.lost.callback(None)
+
+
+def _connect(address: Address, made: "Deferred[_Raw]") -> None:
+    loop: Any = reactor  # mypy takes the first argument of a method of zope's interfaces for self
+    loop.connectTCP(*address, _RawFactory(made))
 
 
 class _RawFactory(ClientFactory):

@@ -1,26 +1,24 @@
-"""INFO as RFC 3261's dialogs and RFC 6086's legacy use have it, between two user agents. Times are explicit."""
+"""INFO in the dialogs of two user agents (RFC 3261, legacy use of RFC 6086). Times are explicit."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import pytest
 
 from lemonade_wire.address import Address
 from lemonade_wire.sip.event import CallEnded, InfoReceived, RequestAnswered
-from lemonade_wire.sip.message import Response, parse_datagram
-
-if TYPE_CHECKING:
-    from tests.conftest import Net
+from lemonade_wire.sip.message import SipResponse, parse_datagram
+from lemonade_wire.testing import Net
 
 
 def statuses(net: Net, name: str, method: str) -> list[int]:
     messages = [parse_datagram(data) for sender, data in net.sent if sender == name]
-    return [message.status for message in messages if isinstance(message, Response) and message.cseq.method == method]
+    return [
+        message.status for message in messages if isinstance(message, SipResponse) and message.cseq.method == method
+    ]
 
 
-def test_legacy_info_names_no_package(make_net: type[Net]) -> None:
-    net = make_net()
+def test_legacy_info_names_no_package() -> None:
+    net = Net()
     mine, _ = net.talk()
     net.client.info(mine, b"x", "text/x", now=net.now)
     net.run(net.now + 0.1)
@@ -30,8 +28,8 @@ def test_legacy_info_names_no_package(make_net: type[Net]) -> None:
 
 
 @pytest.mark.parametrize("name", ["Info-Package", "info-package"])
-def test_any_package_gets_469_with_those_known_which_are_none(make_net: type[Net], name: str) -> None:
-    net = make_net()
+def test_any_info_package_gets_469_with_an_empty_recv_info(name: str) -> None:
+    net = Net()
     mine, _ = net.talk()
     asked = net.client.info(mine, b"x", "text/x", now=net.now, headers=[(name, "foo")])
     net.run(net.now + 1)
@@ -51,8 +49,8 @@ def test_any_package_gets_469_with_those_known_which_are_none(make_net: type[Net
     assert isinstance(net.happened["media"][-1], InfoReceived)
 
 
-def test_one_is_in_flight_in_each_direction(make_net: type[Net]) -> None:
-    net = make_net()
+def test_one_info_at_a_time_is_sent_in_each_direction() -> None:
+    net = Net()
     mine, theirs = net.talk()
     for number in (b"1", b"2"):
         net.client.info(mine, number, "text/x", now=net.now)
@@ -81,8 +79,8 @@ ANSWERS = [
 
 
 @pytest.mark.parametrize(("status", "ends", "bye"), ANSWERS)
-def test_what_an_answer_to_ours_does_to_the_dialog(make_net: type[Net], status: int, ends: bool, bye: bool) -> None:
-    net = make_net()
+def test_the_response_to_an_info_decides_whether_the_call_ends(status: int, ends: bool, bye: bool) -> None:
+    net = Net()
     mine, _ = net.talk()
     asked = net.client.info(mine, b"x", "text/x", now=net.now)
     after = net.client.info(mine, b"y", "text/x", now=net.now)
@@ -103,8 +101,8 @@ def test_what_an_answer_to_ours_does_to_the_dialog(make_net: type[Net], status: 
         assert "CallEnded" not in net.kinds("client")
 
 
-def test_one_without_an_answer_ends_the_dialog(make_net: type[Net]) -> None:
-    net = make_net()
+def test_an_info_without_a_response_ends_the_dialog() -> None:
+    net = Net()
     mine, _ = net.talk()
     asked = net.client.info(mine, b"x", "text/x", now=net.now)
     net.loses = lambda _: True
@@ -114,8 +112,8 @@ def test_one_without_an_answer_ends_the_dialog(make_net: type[Net]) -> None:
     assert net.happened["client"][-2:] == [RequestAnswered(mine, asked, None), CallEnded(mine, "dialog-gone")]
 
 
-def test_one_of_an_older_number_gets_500_and_one_outside_a_dialog_481(make_net: type[Net]) -> None:
-    net = make_net()
+def test_an_older_cseq_gets_500_and_an_info_outside_a_dialog_481() -> None:
+    net = Net()
     mine, _ = net.talk()
     net.client.info(mine, b"x", "text/x", now=net.now)
     net.settle()

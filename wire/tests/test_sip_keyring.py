@@ -1,16 +1,16 @@
-"""Certificates by address of record."""
+"""Certificates of peers, found by SIP address."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from lemonade_testbed.authority import Issued
 from lemonade_wire.sip.keyring import Keyring, named, read_certificates, records
 from lemonade_wire.sip.uri import SipUri
 
@@ -33,7 +33,7 @@ RSA = rsa.generate_private_key(65537, 2048)
 def issued(
     *names: x509.GeneralName, key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey = RSA, usage: str = ""
 ) -> bytes:
-    """Return a self-signed certificate; `usage` is what alone it is for."""
+    """Return a self-signed certificate; `usage` is the only key usage that it allows."""
     subject = x509.Name([])
     made = (
         x509.CertificateBuilder()
@@ -61,7 +61,7 @@ def uri(text: str) -> x509.GeneralName:
         ("sip:ivr@media.example.net", "one"),
         ("sip:ivr@MEDIA.example.net:5070;x=y", "one"),
         ("sips:ivr@media.example.net", "one"),
-        ("sip:IVR@media.example.net", None),  # RFC 3261 section 19.1.4: user parts have case
+        ("sip:IVR@media.example.net", None),  # RFC 3261 section 19.1.4: user parts compare with case
         ("sip:annc@media.example.net", None),
         ("sip:media.example.net", None),
         ("sip:anybody@second.example.net", "two"),
@@ -83,17 +83,17 @@ def test_a_certificate_is_found_by_its_names(asked: str, found: str | None) -> N
     assert ring.find(SipUri.parse(asked)) == {"one": one, "two": two, None: None}[found]
 
 
-def test_the_user_s_own_goes_before_the_host_s() -> None:
+def test_the_certificate_of_the_user_is_preferred_to_that_of_the_host() -> None:
     ring = Keyring.of([issued(uri("sip:x.example")), issued(uri("sip:ivr@x.example"))], NOW)
     assert ring.find(SipUri.parse("sip:ivr@x.example")) == ring.certificates[1]
     assert ring.find(SipUri.parse("sip:annc@x.example")) == ring.certificates[0]
 
 
-def test_an_empty_ring_knows_nobody() -> None:
+def test_an_empty_keyring_finds_nothing() -> None:
     assert Keyring().find(SipUri.parse("sip:ivr@x.example")) is None
 
 
-def test_several_stand_in_one_file() -> None:
+def test_one_file_may_have_several_certificates() -> None:
     text = issued(uri("sip:a@x.example")) + issued(uri("sip:b@x.example"))
     assert len(Keyring.of([text], NOW).certificates) == 2
 
@@ -111,7 +111,7 @@ def test_several_stand_in_one_file() -> None:
     ],
     ids=["none", "rubbish", "over", "not-yet", "nobody", "host", "ec"],
 )
-def test_what_is_not_allowed_is_said(text: bytes, at: datetime, why: str) -> None:
+def test_unusable_certificates_are_refused_with_the_reason(text: bytes, at: datetime, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         Keyring.of([text], at)
 
@@ -124,7 +124,7 @@ def test_a_certificate_for_something_else_is_refused() -> None:
         Keyring.of([signing], NOW)
 
 
-def test_of_whom_a_certificate_is(smime: Callable[[str], Any]) -> None:
+def test_the_addresses_of_a_certificate_are_read(smime: Callable[[str], Issued]) -> None:
     (certificate,) = read_certificates(smime("ivr@a.example,annc@a.example").certificate)
     assert records(certificate) == [("ivr", "a.example"), ("annc", "a.example")]
     assert named(certificate) == "ivr@a.example, annc@a.example"

@@ -1,9 +1,9 @@
 import pytest
 
 from lemonade_wire.address import Address, Resolver
-from lemonade_wire.sip.headers import Headers
-from lemonade_wire.sip.matching import ack_of, input_of, received_from, server_match, where
-from lemonade_wire.sip.message import Request, Response
+from lemonade_wire.sip.header_section import Headers
+from lemonade_wire.sip.matching import ack_of, input_of, received_from, resolve_next_hop, server_match
+from lemonade_wire.sip.message import SipRequest, SipResponse
 from lemonade_wire.sip.transaction import Input
 
 SOURCE = Address("192.0.2.1", 40000)
@@ -11,9 +11,9 @@ SOURCE = Address("192.0.2.1", 40000)
 
 def request(
     via: str = "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1", method: str = "INVITE", to: str = "<sip:b@h>"
-) -> Request:
+) -> SipRequest:
     lines = [("Via", via), ("From", "<sip:a@h>;tag=1"), ("To", to), ("Call-ID", "c"), ("CSeq", f"1 {method}")]
-    return Request(Headers.of([*lines, ("Route", "<sip:r;lr>")]), b"", method, "sip:b@h")
+    return SipRequest(Headers.of([*lines, ("Route", "<sip:r;lr>")]), b"", method, "sip:b@h")
 
 
 # RFC 3261 section 18.2.1, RFC 3581 section 4.
@@ -28,25 +28,25 @@ def request(
         ("192.0.2.1;maddr=192.0.2.99", "192.0.2.1;maddr=192.0.2.99", 5060),
     ],
 )
-def test_where_answers_go(via: str, noted: str, goes_to: int) -> None:
+def test_responses_go_where_via_and_source_say(via: str, noted: str, goes_to: int) -> None:
     marked, destination = received_from(request(f"SIP/2.0/UDP {via}, SIP/2.0/UDP second"), SOURCE, True)
     assert [str(value) for value in marked.vias] == [f"SIP/2.0/UDP {noted}", "SIP/2.0/UDP second"]
     assert destination == Address("192.0.2.1", goes_to)
 
 
-def test_rport_is_told_on_a_stream_too_and_leads_nowhere() -> None:
-    """RFC 3581 section 4: whatever the transport; section 18.2.2 of RFC 3261: a new stream goes to the Via's port."""
+def test_rport_is_set_on_a_stream_and_not_used_for_responses() -> None:
+    """`rport` is set on any transport (RFC 3581 section 4); a new stream uses the Via's port (RFC 3261, 18.2.2)."""
     marked, destination = received_from(request("SIP/2.0/TCP 192.0.2.1:5070;rport"), SOURCE, False)
     assert str(marked.vias[0]) == "SIP/2.0/TCP 192.0.2.1:5070;rport=40000;received=192.0.2.1"
     assert destination == Address("192.0.2.1", 5070)
 
 
-def test_answers_to_an_unreadable_via_go_to_its_sender() -> None:
+def test_responses_to_a_malformed_via_go_to_its_sender() -> None:
     broken = request("SIP/2.0/UDP 192.0.2.15;;,;,,")
     assert received_from(broken, SOURCE, True) == (broken, SOURCE)
 
 
-def test_matches() -> None:
+def test_a_request_matches_its_ack_cancel_and_retransmissions() -> None:
     invite = server_match(request())
     assert server_match(request(method="ACK", to="<sip:b@h>;tag=2")) == invite
     assert server_match(request(method="CANCEL")) == (*invite[:-1], "CANCEL")
@@ -61,7 +61,7 @@ def test_matches_of_old_peers() -> None:
     assert server_match(request("SIP/2.0/UDP 192.0.2.1;branch=2")) != old
 
 
-def test_a_branch_that_is_only_the_cookie_tells_nothing_apart() -> None:
+def test_a_branch_that_is_only_the_cookie_is_not_used_for_matching() -> None:
     """RFC 4475 section 3.2.1."""
     one, again = request("SIP/2.0/UDP h;branch=z9hG4bK"), request("SIP/2.0/UDP h;branch=z9hG4bK")
     other = one.with_headers(one.headers.with_set("Call-ID", "d"))
@@ -75,7 +75,7 @@ def test_kinds_of_responses() -> None:
 
 
 def test_ack_of_a_refusal() -> None:
-    refusal = Response(Headers.of([("To", "<sip:b@h>;tag=9")]), b"", 486, "Busy Here")
+    refusal = SipResponse(Headers.of([("To", "<sip:b@h>;tag=9")]), b"", 486, "Busy Here")
     assert bytes(ack_of(request(), refusal)) == (
         b"ACK sip:b@h SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\n"
         b"To: <sip:b@h>;tag=9\r\nCall-ID: c\r\nCSeq: 1 ACK\r\nRoute: <sip:r;lr>\r\nContent-Length: 0\r\n\r\n"
@@ -93,6 +93,6 @@ def test_ack_of_a_refusal() -> None:
         ("tel:+1", "192.0.2.1:40000", None),
     ],
 )
-def test_where_requests_go(uri: str, address: str, transport: str | None) -> None:
+def test_a_uri_is_resolved_to_address_and_transport(uri: str, address: str, transport: str | None) -> None:
     resolver = Resolver.parse(["known.example.com=192.0.2.8:5064"])
-    assert where(uri, SOURCE, resolver) == (Address.parse(address), transport)
+    assert resolve_next_hop(uri, SOURCE, resolver) == (Address.parse(address), transport)

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lemonade_wire.sip.headers import Headers
-from lemonade_wire.sip.message import Request, Response, UnreadableError, build, parse_datagram
-from lemonade_wire.sip.stream import Framed, StreamParser
+from lemonade_wire.sip.header_section import Headers
+from lemonade_wire.sip.message import SipRequest, SipResponse, UnreadableError, build, parse_datagram
+from lemonade_wire.sip.tcp import Framed, StreamParser
 
 # RFC 3261 section 24.2, F1 of the session.
 INVITE = (
@@ -24,10 +24,10 @@ INVITE = (
 )
 
 
-def test_written_as_read() -> None:
+def test_a_message_is_written_as_it_was_read() -> None:
     message = parse_datagram(INVITE)
     assert bytes(message) == INVITE
-    assert message == Request(message.headers, b"v=0\n", "INVITE", "sip:bob@biloxi.com")
+    assert message == SipRequest(message.headers, b"v=0\n", "INVITE", "sip:bob@biloxi.com")
     assert message.contact is not None
     assert (message.call_id, message.contact.uri, message.content_type) == (
         "a84b4c76e66710",
@@ -97,7 +97,7 @@ def test_a_bad_status_line() -> None:
             parse_datagram(line + INVITE[INVITE.index(b"\r\n") :])
 
 
-def test_leading_line_ends_and_bare_lf_are_survived() -> None:
+def test_leading_line_ends_and_bare_lf_are_accepted() -> None:
     assert parse_datagram(b"\r\n\r\n" + INVITE) == parse_datagram(INVITE.replace(b"\r\n", b"\n"))
 
 
@@ -119,7 +119,7 @@ def test_an_unreadable_ack_or_response_is_never_to_be_answered() -> None:
     assert caught.value.request is None
 
 
-def test_other_version() -> None:
+def test_another_sip_version_is_answered_505() -> None:
     with pytest.raises(UnreadableError) as caught:
         parse_datagram(INVITE.replace(b"SIP/2.0\r\n", b"SIP/3.0\r\n", 1))
     assert caught.value.status == 505
@@ -131,16 +131,16 @@ def test_octets_that_are_no_utf8_survive() -> None:
     assert bytes(parse_datagram(data)) == data
 
 
-def test_nothing_is_smuggled_into_the_start_line() -> None:
+def test_line_breaks_in_the_start_line_are_refused() -> None:
     for message in (
-        Request(Headers(), b"", "INFO", "sip:a@h SIP/2.0\r\nX: y"),
-        Response(Headers(), b"", 200, "OK\nX: y"),
+        SipRequest(Headers(), b"", "INFO", "sip:a@h SIP/2.0\r\nX: y"),
+        SipResponse(Headers(), b"", 200, "OK\nX: y"),
     ):
         with pytest.raises(ValueError, match="not one line"):
             bytes(message)
 
 
-def test_build() -> None:
+def test_a_request_is_built_with_its_length() -> None:
     made = build("INFO", "sip:a@h", [("Via", "x")], b"12345", "text/plain")
     assert bytes(made) == (
         b"INFO sip:a@h SIP/2.0\r\nVia: x\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\n12345"
@@ -191,8 +191,8 @@ def test_any_message_written_is_read_back(data: st.DataObject) -> None:
     reason = data.draw(st.text("aZ %=\u20ac", max_size=10))
     status = data.draw(st.integers(100, 699))
     for message in (
-        Request(headers, body, method, "sip:annc@h;play=%2523"),
-        Response(headers, body, status, reason),
+        SipRequest(headers, body, method, "sip:annc@h;play=%2523"),
+        SipResponse(headers, body, status, reason),
     ):
         assert parse_datagram(bytes(message)) == message
         assert StreamParser().receive(bytes(message)) == [Framed(message, bytes(message))]
@@ -218,7 +218,7 @@ SIZE = 60_000
     ],
 )
 def test_no_message_of_a_datagram_takes_long(old: bytes, new: bytes) -> None:
-    """Each takes some 0.03 s; what grew with the square of the size would take many seconds."""
+    """Each takes about 0.03 s; an algorithm that is quadratic in the size would take many seconds."""
     data = INVITE.replace(old, new, 1)
     began = process_time()
     with suppress(UnreadableError):

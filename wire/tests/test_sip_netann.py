@@ -35,7 +35,7 @@ def test_play_is_escaped_once_and_decoded_once() -> None:
         quote(URL, safe=""),
     ],
 )
-def test_other_ways_to_escape_it(form: str) -> None:
+def test_other_percent_encodings_of_play_are_read(form: str) -> None:
     assert read(f"sip:annc@ms;play={form}").play == URL
 
 
@@ -46,12 +46,12 @@ def test_a_raw_question_mark_belongs_to_the_url() -> None:
 @pytest.mark.parametrize(
     ("sent", "fetched"),
     [
-        ("imap://h/a%253Bb", "imap://h/a%3Bb"),  # decoded once, and never again
+        ("imap://h/a%253Bb", "imap://h/a%3Bb"),  # decoded exactly once
         ("imap://h/a%2523b", "imap://h/a%23b"),
         ("imap://h/a%252523b", "imap://h/a%2523b"),
         ("imap://h/a%3Db%3Bc", "imap://h/a=b;c"),
         ("imap://h/a=b", "imap://h/a=b"),
-        ("imap://h/a+b%2Bc", "imap://h/a+b+c"),  # not a form: `+` is no blank
+        ("imap://h/a+b%2Bc", "imap://h/a+b+c"),  # this is not a form encoding: `+` does not mean a blank
         ("%69%6D%61%70%3A//h/a", "imap://h/a"),
         ("%2Fprovisioned%2Fwelcome", "/provisioned/welcome"),
         ("/provisioned/..%2F..%2Fetc", "/provisioned/../../etc"),
@@ -63,7 +63,7 @@ def test_one_exact_decoding(sent: str, fetched: str) -> None:
     assert read(f"sip:annc@ms;repeat=2;%70LAY={sent}").play == fetched
 
 
-def test_every_order_gives_the_same() -> None:
+def test_every_order_of_parameters_gives_the_same() -> None:
     pieces = [
         "play=imap://h/a%3Bb",
         "Content-Type=audio/wav%3bcodec%3d1",
@@ -102,7 +102,7 @@ def test_parameters_in_any_order_and_case() -> None:
     assert read(text) == AnnouncementUri("x", 3, 250, 9000, "en_US", "audio/wav;codec=1", ("", "b"))
 
 
-def test_repeat() -> None:
+def test_repeat_is_read_as_a_number_or_forever() -> None:
     assert read("sip:annc@ms;play=x").repeat == 1
     assert read("sip:annc@ms;play=x;repeat=0").repeat == 1
     assert read("sip:annc@ms;play=x;repeat=Forever").repeat is None
@@ -142,7 +142,7 @@ def test_empty_texts_are_as_good_as_none_and_unknown_ones_may_come_twice() -> No
         (";play=a%FF", "Bad play parameter"),  # no text
     ],
 )
-def test_refused(params: str, reason: str) -> None:
+def test_invalid_parameters_are_refused_by_400(params: str, reason: str) -> None:
     with pytest.raises(AnnouncementError) as caught:
         read(f"sip:annc@ms{params}")
     assert (caught.value.status, caught.value.reason) == (400, reason)
@@ -178,7 +178,7 @@ def test_service_indicator(text: str, service: str) -> None:
         st.lists(st.text("aZ9;=%é", min_size=1), max_size=9).map(tuple),
     )
 )
-def test_round_trip(wanted: AnnouncementUri) -> None:
+def test_a_written_uri_is_read_as_the_same_announcement(wanted: AnnouncementUri) -> None:
     text = str(wanted.uri("2001:db8::1", 5070))
     assert text.startswith("sip:annc@[2001:db8::1]:5070;play=")
     assert read(text) == wanted

@@ -1,7 +1,7 @@
 import pytest
 
-from lemonade_wire.sip.headers import Headers
-from lemonade_wire.sip.message import Request
+from lemonade_wire.sip.header_section import Headers
+from lemonade_wire.sip.message import SipRequest
 from lemonade_wire.sip.response import PHRASES, respond_to
 
 LINES = [
@@ -15,8 +15,8 @@ LINES = [
 ]
 
 
-def request(to: str = "Bob <sip:b@h>;x=y") -> Request:
-    return Request(Headers.of(LINES).with_set("To", to), b"body", "INFO", "sip:b@h")
+def request(to: str = "Bob <sip:b@h>;x=y") -> SipRequest:
+    return SipRequest(Headers.of(LINES).with_set("To", to), b"body", "INFO", "sip:b@h")
 
 
 def test_copied_headers_and_tag() -> None:
@@ -32,7 +32,7 @@ def test_100_has_no_tag_and_a_tag_stays() -> None:
     assert respond_to(request("<sip:b@h>;tag=own"), 200, tag="t").to.tag == "own"
 
 
-def test_only_the_100_gives_the_timestamp_back() -> None:
+def test_only_the_100_repeats_the_timestamp() -> None:
     timed = request().with_headers(request().headers.with_added(("Timestamp", "54.7")))
     assert respond_to(timed, 100, tag="t").headers.get("Timestamp") == "54.7"
     assert "Timestamp" not in respond_to(timed, 200, tag="t").headers
@@ -45,11 +45,11 @@ def test_a_header_that_cannot_be_read_is_copied() -> None:
 @pytest.mark.parametrize(
     ("status", "reason", "phrase"), [(404, "", "Not Found"), (404, "Gone", "Gone"), (499, "", "Unknown")]
 )
-def test_phrases(status: int, reason: str, phrase: str) -> None:
+def test_an_empty_reason_is_replaced_by_the_usual_phrase(status: int, reason: str, phrase: str) -> None:
     assert respond_to(request(), status, tag="t", reason=reason).reason == phrase
 
 
-def test_the_codes_of_the_facts_have_phrases() -> None:
+def test_the_used_status_codes_have_phrases() -> None:
     used = {
         400,
         403,

@@ -1,4 +1,4 @@
-"""Rules of RFC 3261 that no other file shows, by section; a user agent against octets. Times are explicit."""
+"""Rules of RFC 3261 that no other test file covers: a user agent against hand-written octets. Times are explicit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lemonade_wire.sip.event import (
     ReinviteCancelled,
     SendDatagram,
 )
-from lemonade_wire.sip.message import Request, Response, parse_datagram
+from lemonade_wire.sip.message import SipRequest, SipResponse, parse_datagram
 from lemonade_wire.sip.settings import UaSettings
 from lemonade_wire.sip.ua import UserAgent
 from lemonade_wire.sip.uri import SipUri
@@ -37,33 +37,33 @@ def make() -> UserAgent:
     return UserAgent(UaSettings(HERE), random.Random(4))
 
 
-def give(ua: UserAgent, octets: str, now: float = 0.0) -> list[Request | Response]:
+def give(ua: UserAgent, octets: str, now: float = 0.0) -> list[SipRequest | SipResponse]:
     ua.datagram_received(octets.encode(), PEER, now)
     return said(ua)
 
 
-def said(ua: UserAgent) -> list[Request | Response]:
+def said(ua: UserAgent) -> list[SipRequest | SipResponse]:
     return [parse_datagram(output.data) for output in ua.outputs() if isinstance(output, SendDatagram)]
 
 
-def offered(ua: UserAgent, **more: str) -> str:
-    give(ua, text("INVITE", **more))
+def offered(ua: UserAgent, more: str = "") -> str:
+    give(ua, text("INVITE", more=more))
     (event,) = ua.events()
     assert isinstance(event, InviteReceived)
     return event.call
 
 
-def accepted(ua: UserAgent, **more: str) -> tuple[str, Response]:
-    call = offered(ua, **more)
+def accepted(ua: UserAgent, more: str = "") -> tuple[str, SipResponse]:
+    call = offered(ua, more)
     ua.accept(call, b"v=0", now=0.0)
     (ok,) = said(ua)
-    assert isinstance(ok, Response)
+    assert isinstance(ok, SipResponse)
     give(ua, text("ACK", branch="ack", tag=ok.to.tag or ""))
     ua.events()
     return call, ok
 
 
-def answer(request: Request, status: int, *more: str, tag: str = "t") -> str:
+def answer(request: SipRequest, status: int, *more: str, tag: str = "t") -> str:
     """Answer a request of the user agent."""
     kept = [f"{name}: {value}" for name, value in request.headers if name in {"Via", "From", "Call-ID", "CSeq"}]
     to = f"To: {request.to if request.to.tag else request.to.with_tag(tag)}"
@@ -77,8 +77,8 @@ def test_the_answers_to_an_invite_and_its_cancel_have_one_tag() -> None:
     ua.progress(call, 180, now=0.0)
     (ringing,) = said(ua)
     cancelled, terminated = give(ua, text("CANCEL"))
-    assert isinstance(cancelled, Response)
-    assert isinstance(terminated, Response)
+    assert isinstance(cancelled, SipResponse)
+    assert isinstance(terminated, SipResponse)
     assert (cancelled.status, terminated.status) == (200, 487)
     assert ringing.to.tag
     assert {ringing.to.tag, cancelled.to.tag, terminated.to.tag} == {ringing.to.tag}
@@ -95,7 +95,7 @@ def test_a_response_that_makes_an_early_dialog_names_the_routes_and_the_contact(
 
 
 @pytest.mark.parametrize("seconds", [0, 5, 70])
-def test_an_invitation_that_runs_out_gets_487(seconds: int) -> None:
+def test_an_expired_invite_gets_487(seconds: int) -> None:
     """Section 13.3.1."""
     ua = make()
     call = offered(ua, more=f"Expires: {seconds}\r\n")
@@ -105,7 +105,7 @@ def test_an_invitation_that_runs_out_gets_487(seconds: int) -> None:
     assert (ua.next_timer() or 0) <= seconds
     ua.handle_timer(seconds)
     (refused,) = said(ua)
-    assert isinstance(refused, Response)
+    assert isinstance(refused, SipResponse)
     assert (refused.status, refused.cseq.method) == (487, "INVITE")
     assert ua.events() == [InviteCancelled(call, expired=True)]
     give(ua, text("ACK", tag=refused.to.tag or ""), seconds)
@@ -114,7 +114,7 @@ def test_an_invitation_that_runs_out_gets_487(seconds: int) -> None:
 
 
 @pytest.mark.parametrize("expires", ["soon", "-1", "99999999999", ""])
-def test_what_is_no_number_of_seconds_bounds_nothing(expires: str) -> None:
+def test_an_invalid_expires_has_no_effect(expires: str) -> None:
     ua = make()
     call = offered(ua, more=f"Expires: {expires}\r\n")
     ua.handle_timer(59.0)
@@ -122,8 +122,8 @@ def test_what_is_no_number_of_seconds_bounds_nothing(expires: str) -> None:
     ua.accept(call, b"v=0", now=59.0)
 
 
-def test_an_invitation_that_is_answered_does_not_run_out() -> None:
-    """Section 13.3.1: what Expires bounds is the wait for a final response."""
+def test_an_answered_invite_does_not_expire() -> None:
+    """Section 13.3.1: Expires limits only the time until the final response."""
     ua = make()
     call, _ = accepted(ua, more="Expires: 5\r\n")
     ua.handle_timer(59.0)
@@ -131,19 +131,19 @@ def test_an_invitation_that_is_answered_does_not_run_out() -> None:
     ua.info(call, b"x", "text/x", now=59.0)
 
 
-def test_a_reinvite_that_runs_out_leaves_the_session() -> None:
-    """Section 13.3.1, which is for an INVITE inside a dialog too."""
+def test_an_expired_reinvite_leaves_the_session_unchanged() -> None:
+    """Section 13.3.1 applies to an INVITE inside a dialog too."""
     ua = make()
     call, ok = accepted(ua)
     give(ua, text("INVITE", 2, branch="2", tag=ok.to.tag or "", more="Expires: 3\r\n"))
     ua.events()
     ua.handle_timer(3)
     (refused,) = said(ua)
-    assert isinstance(refused, Response)
+    assert isinstance(refused, SipResponse)
     assert refused.status == 487
     assert ua.events() == [ReinviteCancelled(call)]
     ua.info(call, b"x", "text/x", now=4)
-    assert [message.method for message in said(ua) if isinstance(message, Request)] == ["INFO"]
+    assert [message.method for message in said(ua) if isinstance(message, SipRequest)] == ["INFO"]
 
 
 def test_a_cancel_after_the_answer_has_no_effect() -> None:
@@ -151,7 +151,7 @@ def test_a_cancel_after_the_answer_has_no_effect() -> None:
     ua = make()
     call, ok = accepted(ua)
     (cancelled,) = give(ua, text("CANCEL"))
-    assert isinstance(cancelled, Response)
+    assert isinstance(cancelled, SipResponse)
     assert (cancelled.status, cancelled.to.tag) == (200, ok.to.tag)
     assert ua.events() == []
     ua.info(call, b"x", "text/x", now=1.0)
@@ -159,38 +159,38 @@ def test_a_cancel_after_the_answer_has_no_effect() -> None:
 
 
 def test_a_cancel_asks_for_no_extension() -> None:
-    """Section 9.1: it has no Require that could be refused."""
+    """Section 9.1: a CANCEL has no Require, which could be refused."""
     ua = make()
     offered(ua)
     first, _ = give(ua, text("CANCEL", more="Require: nothing\r\n"))
-    assert isinstance(first, Response)
+    assert isinstance(first, SipResponse)
     assert first.status == 200
 
 
-def test_a_strict_router_on_the_way() -> None:
-    """Section 12.2.1.1: it gets the Request-URI, the remote target goes to the end of the Route."""
+def test_a_strict_router_gets_the_request_uri() -> None:
+    """Section 12.2.1.1: the router becomes the Request-URI, and the remote target the last Route."""
     ua = make()
     call, _ = accepted(ua, more="Record-Route: <sip:p1.example.com>, <sip:p2.example.com;lr>\r\n")
     ua.info(call, b"x", "text/x", now=1.0)
     (info,) = said(ua)
-    assert isinstance(info, Request)
+    assert isinstance(info, SipRequest)
     assert info.target == "sip:p1.example.com"
     assert [route.uri for route in info.routes] == ["sip:p2.example.com;lr", "sip:joe@192.0.2.9"]
 
 
-def test_a_loose_router_on_the_way() -> None:
+def test_a_loose_router_gets_only_a_route() -> None:
     """Section 12.2.1.1."""
     ua = make()
     call, _ = accepted(ua, more="Record-Route: <sip:p1.example.com;lr>, <sip:p2.example.com>\r\n")
     ua.bye(call, now=1.0)
     (bye,) = said(ua)
-    assert isinstance(bye, Request)
+    assert isinstance(bye, SipRequest)
     assert bye.target == "sip:joe@192.0.2.9"
     assert [route.uri for route in bye.routes] == ["sip:p1.example.com;lr", "sip:p2.example.com"]
 
 
 def test_the_route_set_is_that_of_the_first_invite() -> None:
-    """Section 12.2: a re-INVITE changes the target, never the routes."""
+    """Section 12.2: a re-INVITE changes the remote target but not the route set."""
     ua = make()
     call, ok = accepted(ua, more="Record-Route: <sip:p1.example.com;lr>\r\n")
     give(ua, text("INVITE", 2, branch="2", tag=ok.to.tag or "", more="Record-Route: <sip:p9.example.com;lr>\r\n"))
@@ -201,15 +201,15 @@ def test_the_route_set_is_that_of_the_first_invite() -> None:
     assert [route.uri for route in bye.routes] == ["sip:p1.example.com;lr"]
 
 
-def test_the_ack_of_a_2xx_takes_the_way_of_the_dialog_with_a_branch_of_its_own() -> None:
+def test_the_ack_of_a_2xx_takes_the_path_of_the_dialog_with_its_own_branch() -> None:
     """Sections 13.2.2.4 and 12.1.2: the caller reverses the Record-Route."""
     ua = make()
     ua.invite(SipUri.parse("sip:bob@example.com"), next_hop=PEER, now=0.0)
     (invite,) = said(ua)
-    assert isinstance(invite, Request)
+    assert isinstance(invite, SipRequest)
     routes = "Record-Route: <sip:p2.example.com;lr>, <sip:p1.example.com;lr>"
     (ack,) = give(ua, answer(invite, 200, routes, "Contact: <sip:bob@192.0.2.77>"))
-    assert isinstance(ack, Request)
+    assert isinstance(ack, SipRequest)
     assert (ack.method, ack.target, ack.cseq.number) == ("ACK", "sip:bob@192.0.2.77", invite.cseq.number)
     assert [route.uri for route in ack.routes] == ["sip:p1.example.com;lr", "sip:p2.example.com;lr"]
     assert ack.vias[0].branch != invite.vias[0].branch
@@ -218,14 +218,14 @@ def test_the_ack_of_a_2xx_takes_the_way_of_the_dialog_with_a_branch_of_its_own()
 
 @pytest.mark.parametrize("status", [302, 401, 482, 483, 486, 503, 603])
 def test_every_final_response_but_a_2xx_ends_an_invite_of_ours(status: int) -> None:
-    """Sections 8.1.3 and 17.1.1.3: acknowledged on the way of the INVITE, told once."""
+    """Sections 8.1.3 and 17.1.1.3: the ACK takes the path of the INVITE, and the response is reported once."""
     ua = make()
     call = ua.invite(SipUri.parse("sip:bob@example.com"), next_hop=PEER, now=0.0)
     (invite,) = said(ua)
-    assert isinstance(invite, Request)
+    assert isinstance(invite, SipRequest)
     for again in range(2):
         (ack,) = give(ua, answer(invite, status))
-        assert isinstance(ack, Request)
+        assert isinstance(ack, SipRequest)
         assert (ack.method, ack.target, ack.vias[0].branch) == ("ACK", invite.target, invite.vias[0].branch)
         events = ua.events()
         assert len(events) == (not again)
@@ -235,18 +235,18 @@ def test_every_final_response_but_a_2xx_ends_an_invite_of_ours(status: int) -> N
 
 
 @pytest.mark.parametrize("status", [200, 408, 481, 500])
-def test_any_answer_to_a_bye_is_the_end(status: int) -> None:
+def test_any_response_to_a_bye_ends_the_call(status: int) -> None:
     """Section 15.1.1."""
     ua = make()
     call, _ = accepted(ua)
     ua.bye(call, now=1.0)
     (bye,) = said(ua)
-    assert isinstance(bye, Request)
+    assert isinstance(bye, SipRequest)
     give(ua, answer(bye, status), 1.0)
     assert ua.events() == [CallEnded(call, "bye-answered")]
 
 
-def test_a_bye_without_an_answer_is_the_end_too() -> None:
+def test_a_bye_without_a_response_ends_the_call_too() -> None:
     """Section 15.1.1: a timeout counts as 408."""
     ua = make()
     call, _ = accepted(ua)
@@ -262,15 +262,15 @@ def test_options_inside_a_call_leaves_it_as_it_is() -> None:
     ua = make()
     call, ok = accepted(ua)
     (told,) = give(ua, text("OPTIONS", 2, branch="2", tag=ok.to.tag or ""))
-    assert isinstance(told, Response)
+    assert isinstance(told, SipResponse)
     assert told.status == 200
     assert {"Allow", "Accept", "Accept-Encoding", "Accept-Language", "Supported"} <= {name for name, _ in told.headers}
     ua.bye(call, now=1.0)
 
 
 @pytest.mark.parametrize("hops", [0, 70])
-def test_an_endpoint_takes_what_has_no_hops_left(hops: int) -> None:
-    """Section 16.3 has a proxy answer 483; who a request was for takes it (RFC 4475 section 3.3.11)."""
+def test_an_endpoint_accepts_max_forwards_0(hops: int) -> None:
+    """Only a proxy answers 483 (section 16.3); an endpoint accepts the request (RFC 4475 section 3.3.11)."""
     ua = make()
     give(ua, text("INVITE").replace("Max-Forwards: 70", f"Max-Forwards: {hops}"))
     assert [type(event) for event in ua.events()] == [InviteReceived]

@@ -1,13 +1,13 @@
-"""Every header of RFC 3261 section 20, with its example there, in one request: read, split and written."""
+"""Every header of RFC 3261 section 20, with the example given there, in one request: read, split and written."""
 
 from __future__ import annotations
 
 import pytest
 
-from lemonade_wire.sip.message import Request, parse_datagram
-from lemonade_wire.sip.stream import Framed, StreamParser
+from lemonade_wire.sip.message import SipRequest, parse_datagram
+from lemonade_wire.sip.tcp import Framed, StreamParser
 
-# name, line (where the example is folded or in compact form, as it is there), values
+# name, line (folded or in compact form if the example is), values
 EXAMPLES = [
     (
         "Accept",
@@ -151,15 +151,15 @@ def test_the_section_is_whole() -> None:
 
 
 @pytest.mark.parametrize(("name", "values"), [(name, values) for name, _, values in EXAMPLES])
-def test_values(name: str, values: list[str]) -> None:
+def test_list_headers_are_split_into_their_values(name: str, values: list[str]) -> None:
     message = parse_datagram(INVITE)
     for form in (name, name.lower(), name.upper()):
         assert message.headers.items(form) == values
 
 
-def test_typed() -> None:
+def test_the_typed_properties_are_read() -> None:
     message = parse_datagram(INVITE)
-    assert isinstance(message, Request)
+    assert isinstance(message, SipRequest)
     assert [contact.uri for contact in message.contacts] == [
         "sip:watson@worcester.bell-telephone.com",
         "mailto:watson@bell-telephone.com",
@@ -179,7 +179,7 @@ def test_written_and_read_again() -> None:
     assert b"\r\n " not in bytes(message)
 
 
-def test_octet_by_octet() -> None:
+def test_the_message_is_read_octet_by_octet_from_a_stream() -> None:
     parser = StreamParser()
     found = [item for at in range(len(INVITE)) for item in parser.receive(INVITE[at : at + 1])]
     assert found == [Framed(parse_datagram(INVITE), INVITE)]

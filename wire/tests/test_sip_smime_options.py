@@ -1,23 +1,22 @@
-"""The options about S/MIME, as they are read."""
+"""The command-line options for S/MIME."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from lemonade_testbed.authority import Issued
 from lemonade_wire.faults import FaultList
 from lemonade_wire.nodecli import NodeParser
 from lemonade_wire.sip.keyring import named
-from lemonade_wire.sip.smime import Smime
-from lemonade_wire.sip.smime_options import add_options, smime_from
+from lemonade_wire.sip.smime import Smime, add_options, smime_from
 
 
 @pytest.fixture
-def _files(tmp_path: Path, smime: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def _files(tmp_path: Path, smime: Callable[[str], Issued], monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ivr@a.example", "joe@a.example"):
         (tmp_path / f"{name}.pem").write_bytes(smime(name).certificate)
         (tmp_path / f"{name}.key").write_bytes(smime(name).key)
@@ -55,12 +54,12 @@ def test_own_certificate_and_those_of_peers() -> None:
         ("--smime-peer joe@a.example.key", "--smime-peer: there is no certificate"),
     ],
 )
-def test_what_is_not_allowed_is_said(arguments: str, why: str) -> None:
+def test_unusable_files_are_refused_with_the_reason(arguments: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         read(arguments)
 
 
 @pytest.mark.usefixtures("_files")
-def test_a_certificate_that_is_over_is_refused() -> None:
+def test_an_expired_certificate_is_refused() -> None:
     with pytest.raises(ValueError, match="is not valid now"):
         read("--smime-peer joe@a.example.pem", timedelta(days=30))

@@ -13,7 +13,7 @@ def test_separators_in_quotes_and_brackets_stay() -> None:
 
 
 @pytest.mark.parametrize("text", ['"open', "<open", '"ends with \\'])
-def test_unterminated(text: str) -> None:
+def test_unclosed_quotes_and_brackets_are_refused(text: str) -> None:
     with pytest.raises(SipParseError):
         split_outside(text, ",")
 
@@ -46,7 +46,7 @@ def test_params_keep_order_case_and_quotes() -> None:
 
 
 @pytest.mark.parametrize("text", [";;", ";a=", ";a b=c", ";=x", ";a;"])
-def test_bad_params(text: str) -> None:
+def test_malformed_parameters_are_refused(text: str) -> None:
     with pytest.raises(SipParseError):
         parse_params(text)
 

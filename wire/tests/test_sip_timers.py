@@ -1,4 +1,4 @@
-"""Timers A to M, each by itself (RFC 3261 table 4, RFC 6026 section 7). C is a proxy's."""
+"""Timers A to M, one by one (RFC 3261 table 4, RFC 6026 section 7). Timer C is for proxies only."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from lemonade_wire.sip.transaction import (
     TIMERS,
     Do,
     Input,
-    State,
     Table,
     Transaction,
+    TransactionState,
 )
 
-S, X = State, Input
+S, X = TransactionState, Input
 TO_T2 = [0.5, 1.5, 3.5, 7.5, 11.5, 15.5, 19.5, 23.5, 27.5, 31.5]
 AT_T2 = [0.5, 4.5, 8.5, 12.5, 16.5, 20.5, 24.5, 28.5]
 
-# Timer; figure; what came before it; when it fires over UDP, and over TCP; what it asks for; where it leads in the end.
+# Timer; table; inputs before it; times at which it fires over UDP, and over TCP; its action; the final state.
 ROWS = [
     (X.A, INVITE_CLIENT, [], [0.5, 1.5, 3.5, 7.5, 15.5, 31.5], [], Do.RESEND, S.CALLING),
     (X.B, INVITE_CLIENT, [], [32.0], [32.0], Do.TELL_TIMEOUT, S.TERMINATED),
@@ -41,11 +41,11 @@ ROWS = [
 ]
 
 
-def fired(machine: Transaction, timer: Input) -> list[tuple[float, list[Do], State]]:
-    """Let all time pass; returns when a timer fired, what was asked for then, and the state it led to."""
+def fired(machine: Transaction, timer: Input) -> list[tuple[float, list[Do], TransactionState]]:
+    """Fire all timers; returns the time, the actions and the state afterwards each time that `timer` fired."""
     found = []
     while (at := machine.next_timer()) is not None and at < 100:
-        # Each deadline by itself, the earliest first.
+        # One deadline at a time, the earliest first.
         due = min(machine.deadlines, key=machine.deadlines.__getitem__)
         asked = machine.due(at)
         if due is timer:
@@ -56,14 +56,14 @@ def fired(machine: Transaction, timer: Input) -> list[tuple[float, list[Do], Sta
 @pytest.mark.parametrize("tcp", [False, True])
 @pytest.mark.parametrize(("timer", "table", "before", "udp", "over_tcp", "asked", "leads_to"), ROWS)
 @pytest.mark.parametrize("scale", [1.0, 0.2])
-def test_a_timer(  # noqa: PLR0917  a row of the table
+def test_each_timer_fires_at_its_time_over_udp_and_tcp(  # noqa: PLR0917  a row of the table
     timer: Input,
     table: Table,
     before: list[Input],
     udp: list[float],
     over_tcp: list[float],
     asked: Do | None,
-    leads_to: State,
+    leads_to: TransactionState,
     tcp: bool,
     scale: float,
 ) -> None:

@@ -1,6 +1,6 @@
-"""Every test message of RFC 4475 and RFC 5118: read by the parser, answered by a whole user agent, read by another.
+"""Every test message of RFC 4475 and RFC 5118, given to the parser, to a user agent, and to another parser.
 
-torture/README.md tells where they come from, torture/outcomes.yaml what becomes of each.
+torture/README.md has the source of the messages, torture/outcomes.yaml the expected outcome of each.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from lemonade_wire.address import Address
 from lemonade_wire.sip.body import Entity
 from lemonade_wire.sip.errors import SipParseError
 from lemonade_wire.sip.event import CloseStream, InviteReceived, MessageDropped, SendDatagram, SendStream
-from lemonade_wire.sip.message import Message, Request, Response, parse_datagram, read_message, split_head
+from lemonade_wire.sip.message import SipMessage, SipRequest, SipResponse, parse_datagram, read_message, split_head
 from lemonade_wire.sip.settings import UaSettings
 from lemonade_wire.sip.text import format_params
 from lemonade_wire.sip.ua import UserAgent
+from lemonade_wire.testing import accept_stream
 
 TORTURE = Path(__file__).parent / "torture"
 FILES = {path.stem: path for path in sorted(TORTURE.glob("rfc*/*.dat"))}
@@ -64,25 +65,25 @@ FACTS: Mapping[str, Callable[[Any], object]] = {
 }
 
 
-def read(name: str) -> Message:
+def read(name: str) -> SipRequest | SipResponse:
     return parse_datagram(FILES[name].read_bytes())
 
 
-def fact(message: Message, name: str) -> object:
+def fact(message: SipMessage, name: str) -> object:
     if name.startswith("header "):
         return message.headers.get(name.removeprefix("header "))
     return FACTS[name](message)
 
 
-def outcome(ua: UserAgent) -> tuple[str, list[Response]]:
-    """Say in the words of outcomes.yaml what a user agent did; returns its final answers too."""
+def outcome(ua: UserAgent) -> tuple[str, list[SipResponse]]:
+    """Return the outcome of a message in the words of outcomes.yaml, and the final responses of the user agent."""
     words: list[str] = []
-    answers: list[Response] = []
+    answers: list[SipResponse] = []
     outputs = ua.outputs()
     for output in outputs:
         if isinstance(output, SendDatagram | SendStream):
-            message, _ = read_message(*split_head(output.data)[::2])  # what was broken is copied as it is
-            assert isinstance(message, Response)
+            message, _ = read_message(*split_head(output.data)[::2])  # a malformed header is copied unchanged
+            assert isinstance(message, SipResponse)
             if message.status > 100:
                 answers.append(message)
                 words.append(str(message.status))
@@ -106,7 +107,7 @@ def test_every_message_has_its_row_and_every_row_its_message() -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_read(name: str) -> None:
+def test_the_parser_reads_or_refuses_each_message(name: str) -> None:
     row = OUTCOMES[name]
     if row["parser"] != "understood":
         status, _, words = row["parser"].partition(" ")
@@ -131,7 +132,7 @@ def test_written_and_read_again(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_as_a_datagram(name: str) -> None:
+def test_the_user_agent_answers_each_message_in_a_datagram(name: str) -> None:
     ua, row = agent(), OUTCOMES[name]
     ua.datagram_received(FILES[name].read_bytes(), PEER, 0.0)
     what, answers = outcome(ua)
@@ -143,10 +144,10 @@ def test_as_a_datagram(name: str) -> None:
 
 @pytest.mark.parametrize("step", [1, 7, 10_000])
 @pytest.mark.parametrize("name", FILES)
-def test_on_a_stream(name: str, step: int) -> None:
+def test_the_user_agent_answers_each_message_on_a_stream(name: str, step: int) -> None:
     ua, row = agent(), OUTCOMES[name]
     data = FILES[name].read_bytes()
-    stream = ua.stream_accepted(PEER, 0.0)
+    stream = accept_stream(ua, PEER, 0.0)
     for at in range(0, len(data), step):
         ua.stream_received(stream, data[at : at + step], 0.0)
     what, _ = outcome(ua)
@@ -154,10 +155,10 @@ def test_on_a_stream(name: str, step: int) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(name for name, row in OUTCOMES.items() if "stream" not in row))
-def test_a_stream_goes_on_after_it(name: str) -> None:
-    """What is wrong with one message does not cost the connection, as long as its length is known."""
+def test_a_stream_is_read_on_after_the_message(name: str) -> None:
+    """An error in one message does not close the connection, if the length of the message is known."""
     ua = agent()
-    stream = ua.stream_accepted(PEER, 0.0)
+    stream = accept_stream(ua, PEER, 0.0)
     ua.stream_received(stream, FILES[name].read_bytes() + FILES["zeromf"].read_bytes(), 0.0)
     what, answers = outcome(ua)
     assert "closed" not in what
@@ -167,7 +168,7 @@ def test_a_stream_goes_on_after_it(name: str) -> None:
 
 def compare_with_another(name: str) -> None:
     ours = read(name)
-    theirs = sipmessage.Message.parse(bytes(ours))  # as we write it: it wants Content-Length
+    theirs = sipmessage.Message.parse(bytes(ours))  # as written here, because the other parser requires Content-Length
     assert [(via.transport, via.host, via.port) for via in theirs.via] == [
         (via.transport, via.host, via.port) for via in ours.vias
     ]
@@ -175,11 +176,11 @@ def compare_with_another(name: str) -> None:
     assert (str(theirs.cseq), theirs.call_id, theirs.body) == (str(ours.cseq), ours.call_id, ours.body)
     assert theirs.from_address.parameters.get("tag") == ours.from_.tag
     assert theirs.to_address.parameters.get("tag") == ours.to.tag
-    if isinstance(ours, Request):
+    if isinstance(ours, SipRequest):
         assert isinstance(theirs, sipmessage.Request)
         assert (theirs.method, str(theirs.uri)) == (ours.method, ours.target)
     else:
-        assert isinstance(ours, Response)
+        assert isinstance(ours, SipResponse)
         assert isinstance(theirs, sipmessage.Response)
         assert (theirs.code, theirs.phrase) == (ours.status, ours.reason)
 
@@ -202,7 +203,7 @@ def test_a_few_octets_changed_raise_nothing_unexpected(name: str, changes: list[
         data[at % len(data)] = octet
     ua = agent()
     ua.datagram_received(bytes(data), PEER, 0.0)
-    ua.stream_received(ua.stream_accepted(PEER, 0.0), bytes(data), 0.0)
+    ua.stream_received(accept_stream(ua, PEER, 0.0), bytes(data), 0.0)
     try:
         message = parse_datagram(bytes(data))
     except SipParseError:

@@ -10,12 +10,12 @@ from lemonade_wire.sip.transaction import (
     REQUEST_SERVER,
     Do,
     Input,
-    State,
     Table,
     Transaction,
+    TransactionState,
 )
 
-S, X = State, Input
+S, X = TransactionState, Input
 TIMING = Timing()
 
 
@@ -24,7 +24,7 @@ def start(table: Table, *, tcp: bool = False) -> Transaction:
 
 
 def fired(machine: Transaction, until: float) -> list[tuple[float, Do]]:
-    """What the timers ask for up to `until`, with their times."""
+    """Return the actions of the timers up to `until`, with their times."""
     seen: list[tuple[float, Do]] = []
     while (at := machine.next_timer()) is not None and at <= until:
         seen += [(at, do) for do in machine.due(at)]
@@ -63,14 +63,14 @@ def test_g_doubles_up_to_t2_until_h() -> None:
     assert seen[-1] == (32.0, Do.TELL_TIMEOUT)
 
 
-def test_an_invite_that_proceeds_waits_for_ever() -> None:
+def test_a_proceeding_invite_has_no_timer() -> None:
     for table in (INVITE_CLIENT, INVITE_SERVER):
         machine = start(table)
         machine.handle(X.R1XX, 0.1)
         assert machine.next_timer() is None
 
 
-# Table, inputs before, the state they lead to, then when it ends over UDP and over TCP (seconds after the last input).
+# Table, inputs, the state after them, and its duration over UDP and over TCP (seconds after the last input).
 LASTS = [
     (INVITE_CLIENT, [X.R3XX], S.COMPLETED, (32.5, 0.0)),  # D
     (INVITE_CLIENT, [X.R2XX], S.ACCEPTED, (32.0, 32.0)),  # M
@@ -84,7 +84,7 @@ LASTS = [
 @pytest.mark.parametrize("tcp", [False, True])
 @pytest.mark.parametrize(("table", "inputs", "state", "lasts_udp_tcp"), LASTS)
 def test_how_long_a_state_lasts(
-    table: Table, inputs: list[Input], state: State, lasts_udp_tcp: tuple[float, float], tcp: bool
+    table: Table, inputs: list[Input], state: TransactionState, lasts_udp_tcp: tuple[float, float], tcp: bool
 ) -> None:
     machine = start(table, tcp=tcp)
     for what in inputs:
@@ -108,7 +108,7 @@ def test_a_refusal_is_not_sent_again_over_tcp_but_its_ack_is_awaited() -> None:
     assert fired(machine, 100) == [(32.0, Do.TELL_TIMEOUT)]
 
 
-# Table, inputs before, input, what is done, state afterwards.
+# Table, inputs before, input, actions, state afterwards.
 ARROWS = [
     (INVITE_CLIENT, [], X.R1XX, (Do.PASS,), S.PROCEEDING),
     (INVITE_CLIENT, [], X.R2XX, (Do.PASS,), S.ACCEPTED),
@@ -165,7 +165,9 @@ ARROWS = [
 
 
 @pytest.mark.parametrize(("table", "before", "what", "done", "after"), ARROWS)
-def test_arrow(table: Table, before: list[Input], what: Input, done: tuple[Do, ...], after: State) -> None:
+def test_each_arrow_of_the_figures_is_followed(
+    table: Table, before: list[Input], what: Input, done: tuple[Do, ...], after: TransactionState
+) -> None:
     machine = start(table)
     for earlier in before:
         machine.handle(earlier, 0.0)

@@ -1,10 +1,9 @@
-"""Any order of actions of both user agents, over a network that loses: each call comes to one end."""
+"""Random sequences of actions of two user agents over a lossy network: each call ends exactly once."""
 
 from __future__ import annotations
 
 import contextlib
 import random
-from typing import TYPE_CHECKING
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,9 +19,7 @@ from lemonade_wire.sip.event import (
     RequestAnswered,
 )
 from lemonade_wire.sip.uri import SipUri
-
-if TYPE_CHECKING:
-    from tests.conftest import Net
+from lemonade_wire.testing import Net
 
 MEDIA = Address("127.0.0.2", 5060)
 OTHER = b"v=0\r\no=other offer\r\n"
@@ -36,12 +33,12 @@ ACTIONS = ["reinvite", "accept", "refuse", "info", "respond", "wait", "wait long
     st.integers(0, 2**32),
     st.sampled_from([0, 0.2]),
 )
-def test_whatever_both_sides_do_the_call_comes_to_one_end(
-    make_net: type[Net], actions: list[tuple[str, str]], seed: int, share: float
+def test_the_call_ends_once_on_each_side_in_any_order_of_actions(
+    actions: list[tuple[str, str]], seed: int, share: float
 ) -> None:
-    """Any order of actions, with datagrams lost: every request has its answer, and the call ends once on each side."""
+    """In any order of actions and with lost datagrams each request is answered, and the call ends once on each side."""
     rng = random.Random(seed)
-    net = make_net(loses=lambda _: rng.random() < share)
+    net = Net(loses=lambda _: rng.random() < share)
     calls = dict(zip(("client", "media"), net.talk(), strict=True)) if not share else talk_at_last(net)
     asked: dict[str, list[str]] = {"client": [], "media": []}
     for name, action in actions:
@@ -77,7 +74,7 @@ def test_whatever_both_sides_do_the_call_comes_to_one_end(
 
 
 def talk_at_last(net: Net) -> dict[str, str]:
-    """Set a call up over a network that loses, however long it takes."""
+    """Repeat a call over a lossy network until one is set up; returns its identifiers on both sides."""
     while True:
         mine = net.client.invite(SipUri.parse("sip:annc@media.example.net"), next_hop=MEDIA, now=net.now, body=b"v=0")
         net.run(net.now + 31)

@@ -1,8 +1,6 @@
-"""Calls between two user agents back to back in memory: set up, cancelled, refused or lost. Times are explicit."""
+"""Calls between two user agents in memory: set up, cancelled, refused or lost. Times are explicit."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import pytest
 import sipmessage
@@ -18,11 +16,9 @@ from lemonade_wire.sip.event import (
     RequestAnswered,
     SendDatagram,
 )
-from lemonade_wire.sip.message import Request, parse_datagram
+from lemonade_wire.sip.message import SipRequest, parse_datagram
 from lemonade_wire.sip.uri import SipUri
-
-if TYPE_CHECKING:
-    from tests.conftest import Net
+from lemonade_wire.testing import Net
 
 MEDIA = Address("127.0.0.2", 5060)
 URI = SipUri.parse("sip:annc@media.example.net;play=imap://h/%2523")
@@ -31,7 +27,7 @@ ANSWER = b"v=0\r\no=answer\r\n"
 
 
 def read_by_another(data: bytes) -> None:
-    """PyPI's sipmessage reads what we write, too."""
+    """Check that the package sipmessage of PyPI can parse a message that was written here."""
     message = sipmessage.Message.parse(data)
     ours = parse_datagram(data)
     assert message.body == ours.body
@@ -41,7 +37,7 @@ def read_by_another(data: bytes) -> None:
         ours.from_.tag,
         ours.to.tag,
     )
-    if isinstance(ours, Request):
+    if isinstance(ours, SipRequest):
         assert isinstance(message, sipmessage.Request)
         assert message.method == ours.method
     else:
@@ -89,8 +85,8 @@ def whole_call(net: Net, pause: float) -> None:
         read_by_another(data)
 
 
-def test_a_whole_call(make_net: type[Net]) -> None:
-    net = make_net()
+def test_a_whole_call() -> None:
+    net = Net()
     whole_call(net, 0.1)
     assert net.lines() == [
         "client INVITE", "media 100 INVITE", "media 200 INVITE", "client ACK",
@@ -99,18 +95,18 @@ def test_a_whole_call(make_net: type[Net]) -> None:
     ]  # fmt: skip
 
 
-def test_a_whole_call_with_the_first_copy_of_every_datagram_lost(make_net: type[Net]) -> None:
+def test_a_whole_call_with_the_first_copy_of_every_datagram_lost() -> None:
     seen: set[tuple[str, str]] = set()
 
     def first(data: bytes) -> bool:
         message = parse_datagram(data)
-        key = (message.vias[0].branch, make_net.what(data))
+        key = (message.vias[0].branch, Net.what(data))
         if key[1] == "100 INVITE" or key in seen:
             return False
         seen.add(key)
         return True
 
-    net = make_net(loses=first)
+    net = Net(loses=first)
     whole_call(net, 3.0)
     lines = net.lines()
     assert lines.count("client INVITE") == 2
@@ -118,8 +114,8 @@ def test_a_whole_call_with_the_first_copy_of_every_datagram_lost(make_net: type[
     assert lines.count("client ACK") == 2
 
 
-def test_a_whole_call_over_tcp(make_net: type[Net]) -> None:
-    net = make_net()
+def test_a_whole_call_over_tcp() -> None:
+    net = Net()
     mine, theirs = net.call(OFFER + b"x" * 1400)
     assert net.sent[0][1].split(b"\r\n")[1].startswith(b"Via: SIP/2.0/TCP 127.0.0.3:5060;branch=z9hG4bK")
     net.media.accept(theirs, ANSWER + b"y" * 2000, now=net.now)
@@ -133,8 +129,8 @@ def test_a_whole_call_over_tcp(make_net: type[Net]) -> None:
     assert net.client.next_timer() is net.media.next_timer() is None
 
 
-def test_tcp_refused_falls_back_to_udp(make_net: type[Net]) -> None:
-    net = make_net(tcp=False)
+def test_tcp_refused_falls_back_to_udp() -> None:
+    net = Net(tcp=False)
     _, theirs = net.call(OFFER + b"x" * 1400)
     assert net.lines()[:2] == ["client INVITE", "media 100 INVITE"]
     assert b"Via: SIP/2.0/UDP 127.0.0.3:5060;" in net.sent[0][1]
@@ -143,15 +139,15 @@ def test_tcp_refused_falls_back_to_udp(make_net: type[Net]) -> None:
     assert net.kinds("client")[-1] == "CallAnswered"
 
 
-def test_asked_for_tcp_is_not_given_udp(make_net: type[Net]) -> None:
-    net = make_net(tcp=False)
+def test_requested_tcp_is_not_replaced_by_udp() -> None:
+    net = Net(tcp=False)
     call = net.client.invite(SipUri.parse(f"{URI};transport=tcp"), next_hop=MEDIA, now=0.0)
     net.run(1)
     assert net.happened["client"] == [CallRefused(call, None)]
     assert net.sent == []
 
 
-def test_the_2xx_is_sent_again_over_tcp_too_and_its_ack_with_it(make_net: type[Net]) -> None:
+def test_the_2xx_is_sent_again_over_tcp_too_and_its_ack_with_it() -> None:
     lost: list[bytes] = []
 
     def first_acks(data: bytes) -> bool:
@@ -159,7 +155,7 @@ def test_the_2xx_is_sent_again_over_tcp_too_and_its_ack_with_it(make_net: type[N
             lost.append(data)
         return data.startswith(b"ACK") and len(lost) < 3
 
-    net = make_net(loses=first_acks)
+    net = Net(loses=first_acks)
     _, theirs = net.call(OFFER + b"x" * 1400)
     start = net.now
     net.media.accept(theirs, ANSWER, now=start)
@@ -171,8 +167,8 @@ def test_the_2xx_is_sent_again_over_tcp_too_and_its_ack_with_it(make_net: type[N
     assert net.kinds("client") == ["CallProgressed", "CallAnswered"]
 
 
-def test_no_ack_at_all_ends_in_a_bye(make_net: type[Net]) -> None:
-    net = make_net(loses=lambda data: data.startswith(b"ACK"))
+def test_no_ack_at_all_ends_in_a_bye() -> None:
+    net = Net(loses=lambda data: data.startswith(b"ACK"))
     _, theirs = net.call()
     start = net.now
     net.media.accept(theirs, ANSWER, now=start)
@@ -184,8 +180,8 @@ def test_no_ack_at_all_ends_in_a_bye(make_net: type[Net]) -> None:
     assert net.lines()[-2:] == ["media BYE", "client 200 BYE"]
 
 
-def test_cancel(make_net: type[Net]) -> None:
-    net = make_net()
+def test_a_cancelled_call_ends_on_both_sides() -> None:
+    net = Net()
     mine, theirs = net.call()
     net.client.cancel(mine, now=net.now)
     net.run(net.now + 1)
@@ -203,20 +199,18 @@ def test_cancel(make_net: type[Net]) -> None:
     assert net.client.next_timer() is net.media.next_timer() is None
 
 
-def test_cancel_waits_for_a_provisional_response(make_net: type[Net]) -> None:
-    net = make_net()
+def test_cancel_waits_for_a_provisional_response() -> None:
+    net = Net()
     mine = net.client.invite(URI, next_hop=MEDIA, now=0.0)
     net.client.cancel(mine, now=0.0)
-    assert [make_net.what(output.data) for output in net.client.outputs() if isinstance(output, SendDatagram)] == [
-        "INVITE"
-    ]
-    net.run(1)  # the INVITE goes again
+    assert [Net.what(output.data) for output in net.client.outputs() if isinstance(output, SendDatagram)] == ["INVITE"]
+    net.run(1)  # the INVITE is retransmitted
     assert net.lines()[:3] == ["client INVITE", "media 100 INVITE", "client CANCEL"]
     assert net.kinds("client") == ["CallProgressed", "CallRefused"]
 
 
-def test_cancel_that_crosses_the_200_hangs_up(make_net: type[Net]) -> None:
-    net = make_net(loses=lambda data: data.startswith(b"CANCEL"))
+def test_cancel_that_crosses_the_200_hangs_up() -> None:
+    net = Net(loses=lambda data: data.startswith(b"CANCEL"))
     mine, theirs = net.call()
     net.client.cancel(mine, now=net.now)
     net.media.accept(theirs, ANSWER, now=net.now)
@@ -225,8 +219,8 @@ def test_cancel_that_crosses_the_200_hangs_up(make_net: type[Net]) -> None:
     assert net.happened["media"][-1] == CallEnded(theirs, "bye-received")
 
 
-def test_cancel_of_a_peer_that_died(make_net: type[Net]) -> None:
-    net = make_net()
+def test_cancel_of_a_peer_that_died() -> None:
+    net = Net()
     mine, _ = net.call()
     net.loses = lambda _: True
     net.client.cancel(mine, now=net.now)
@@ -235,8 +229,8 @@ def test_cancel_of_a_peer_that_died(make_net: type[Net]) -> None:
     assert net.client.next_timer() is None
 
 
-def test_refusal_and_its_ack(make_net: type[Net]) -> None:
-    net = make_net()
+def test_refusal_and_its_ack() -> None:
+    net = Net()
     mine, theirs = net.call()
     net.media.refuse(theirs, 404, now=net.now, reason="Announcement content not found")
     net.run(net.now + 1)
@@ -248,15 +242,15 @@ def test_refusal_and_its_ack(make_net: type[Net]) -> None:
     assert net.lines()[-2:] == ["media 404 INVITE", "client ACK"]
     ack = parse_datagram(net.sent[-1][1])
     invite = parse_datagram(net.sent[0][1])
-    assert isinstance(ack, Request)
-    assert isinstance(invite, Request)
+    assert isinstance(ack, SipRequest)
+    assert isinstance(invite, SipRequest)
     assert (ack.target, ack.vias[0].branch, ack.to.tag) == (invite.target, invite.vias[0].branch, event.response.to.tag)
     net.run(net.now + 40)
     assert net.lines().count("media 404 INVITE") == 1
 
 
-def test_nobody_there(make_net: type[Net]) -> None:
-    net = make_net(loses=lambda _: True)
+def test_requests_without_an_answer_time_out_after_32_s() -> None:
+    net = Net(loses=lambda _: True)
     call = net.client.invite(URI, next_hop=MEDIA, now=0.0)
     asked = net.client.request("OPTIONS", URI, next_hop=MEDIA, now=0.0)
     net.run(31.9)

@@ -1,9 +1,8 @@
-"""What two user agents back to back ask of each other, in a call and beside it. Times are explicit."""
+"""Requests between two user agents, inside a call and outside a dialog. Times are explicit."""
 
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,13 +10,11 @@ from lemonade_wire.address import Address
 from lemonade_wire.sip.dialog import Dialog
 from lemonade_wire.sip.errors import SipUsageError
 from lemonade_wire.sip.event import CallEnded, CallProgressed, InfoReceived, RequestAnswered, SendDatagram
-from lemonade_wire.sip.message import Request, Response, parse_datagram
+from lemonade_wire.sip.message import SipRequest, SipResponse, parse_datagram
 from lemonade_wire.sip.settings import UaSettings
 from lemonade_wire.sip.ua import UserAgent
 from lemonade_wire.sip.uri import SipUri
-
-if TYPE_CHECKING:
-    from tests.conftest import Net
+from lemonade_wire.testing import Net
 
 CLIENT = Address("127.0.0.3", 5060)
 MEDIA = Address("127.0.0.2", 5060)
@@ -25,8 +22,8 @@ URI = SipUri.parse("sip:annc@media.example.net;play=imap://h/%2523")
 ANSWER = b"v=0\r\no=answer\r\n"
 
 
-def test_the_callee_hangs_up_only_after_the_ack(make_net: type[Net]) -> None:
-    net = make_net(loses=lambda data: data.startswith(b"ACK"))
+def test_the_callee_hangs_up_only_after_the_ack() -> None:
+    net = Net(loses=lambda data: data.startswith(b"ACK"))
     _, theirs = net.call()
     net.media.accept(theirs, ANSWER, now=net.now)
     net.media.bye(theirs, now=net.now, headers=[("Reason", "SIP;cause=200")])
@@ -40,8 +37,8 @@ def test_the_callee_hangs_up_only_after_the_ack(make_net: type[Net]) -> None:
 
 
 @pytest.mark.parametrize("asked_before", [False, True])
-def test_who_is_about_to_end_hangs_up_without_the_ack(make_net: type[Net], asked_before: bool) -> None:
-    net = make_net(loses=lambda data: data.startswith(b"ACK"))
+def test_bye_at_once_does_not_wait_for_the_ack(asked_before: bool) -> None:
+    net = Net(loses=lambda data: data.startswith(b"ACK"))
     mine, theirs = net.call()
     net.media.accept(theirs, ANSWER, now=net.now)
     reason = [("Reason", "SIP;cause=503")]
@@ -56,8 +53,8 @@ def test_who_is_about_to_end_hangs_up_without_the_ack(make_net: type[Net], asked
     assert net.happened["client"][-1] == CallEnded(mine, "bye-received")
 
 
-def test_an_info_that_overtakes_the_ack_waits_for_it(make_net: type[Net]) -> None:
-    net = make_net(loses=lambda data: data.startswith(b"ACK"))
+def test_an_info_that_overtakes_the_ack_waits_for_it() -> None:
+    net = Net(loses=lambda data: data.startswith(b"ACK"))
     mine, theirs = net.call()
     net.media.accept(theirs, ANSWER, now=net.now)
     net.settle()
@@ -70,15 +67,15 @@ def test_an_info_that_overtakes_the_ack_waits_for_it(make_net: type[Net]) -> Non
     assert net.kinds("media") == ["InviteReceived", "CallConfirmed", "InfoReceived"]
 
 
-def test_an_info_that_overtakes_the_200_waits_for_it(make_net: type[Net]) -> None:
-    net = make_net(loses=lambda data: data.startswith(b"SIP/2.0 200"))
+def test_an_info_that_overtakes_the_200_waits_for_it() -> None:
+    net = Net(loses=lambda data: data.startswith(b"SIP/2.0 200"))
     mine, theirs = net.call()
     net.media.accept(theirs, ANSWER, now=net.now)
     net.settle()
     ok = parse_datagram(net.sent[-1][1])
     invite = parse_datagram(net.sent[0][1])
-    assert isinstance(invite, Request)
-    assert isinstance(ok, Response)
+    assert isinstance(invite, SipRequest)
+    assert isinstance(ok, SipResponse)
     info = Dialog.as_callee(invite, ok).request("INFO", [("Via", "SIP/2.0/UDP 127.0.0.2:5060;branch=z9hG4bKx")], b"x")
     net.client.datagram_received(bytes(info), MEDIA, net.now)
     net.settle()
@@ -89,8 +86,8 @@ def test_an_info_that_overtakes_the_200_waits_for_it(make_net: type[Net]) -> Non
     assert net.last("client", InfoReceived).call == mine
 
 
-def test_one_info_at_a_time_reaches_the_application(make_net: type[Net]) -> None:
-    net = make_net()
+def test_one_info_at_a_time_reaches_the_application() -> None:
+    net = Net()
     mine, _ = net.talk()
     for number in (b"1", b"2"):
         net.client.info(mine, number, "text/x", now=net.now)
@@ -98,8 +95,8 @@ def test_one_info_at_a_time_reaches_the_application(make_net: type[Net]) -> None
     assert net.lines().count("client INFO") == 1
 
 
-def test_hanging_up_fails_what_waits(make_net: type[Net]) -> None:
-    net = make_net()
+def test_a_bye_fails_the_waiting_requests() -> None:
+    net = Net()
     mine, theirs = net.talk()
     asked = [net.client.info(mine, b"x", "text/x", now=net.now) for _ in range(2)]
     net.run(net.now + 1)
@@ -121,8 +118,8 @@ def test_hanging_up_fails_what_waits(make_net: type[Net]) -> None:
         net.client.info(mine, b"x", "text/x", now=net.now)
 
 
-def test_both_hang_up_at_once(make_net: type[Net]) -> None:
-    net = make_net()
+def test_both_hang_up_at_once() -> None:
+    net = Net()
     mine, theirs = net.talk()
     net.client.bye(mine, now=net.now)
     net.media.bye(theirs, now=net.now)
@@ -132,8 +129,8 @@ def test_both_hang_up_at_once(make_net: type[Net]) -> None:
 
 
 @pytest.mark.parametrize(("status", "bye"), [(481, False), (408, True)])
-def test_a_dialog_that_is_gone(make_net: type[Net], status: int, bye: bool) -> None:
-    net = make_net()
+def test_a_481_or_408_inside_the_dialog_ends_the_call(status: int, bye: bool) -> None:
+    net = Net()
     mine, _ = net.talk()
     asked = net.client.info(mine, b"x", "text/x", now=net.now)
     net.run(net.now + 1)
@@ -148,8 +145,8 @@ def test_a_dialog_that_is_gone(make_net: type[Net], status: int, bye: bool) -> N
     assert ("client BYE" in net.lines()) is bye
 
 
-def test_an_info_without_answer_ends_the_call(make_net: type[Net]) -> None:
-    net = make_net()
+def test_an_info_without_answer_ends_the_call() -> None:
+    net = Net()
     mine, _ = net.talk()
     asked = net.client.info(mine, b"x", "text/x", now=net.now)
     net.loses = lambda _: True
@@ -157,8 +154,8 @@ def test_an_info_without_answer_ends_the_call(make_net: type[Net]) -> None:
     assert net.happened["client"][-2:] == [RequestAnswered(mine, asked, None), CallEnded(mine, "dialog-gone")]
 
 
-def test_progress(make_net: type[Net]) -> None:
-    net = make_net()
+def test_a_provisional_response_reaches_the_caller() -> None:
+    net = Net()
     _, theirs = net.call()
     net.media.progress(theirs, 183, now=net.now)
     net.run(net.now + 1)
@@ -169,9 +166,9 @@ def test_progress(make_net: type[Net]) -> None:
         net.media.progress(theirs, 100, now=net.now)
 
 
-def test_a_caller_that_waits_hears_of_it_every_minute(make_net: type[Net]) -> None:
-    """Section 13.3.1.1: else a proxy on the way gives the call up after three minutes."""
-    net = make_net()
+def test_a_waiting_caller_gets_a_183_every_minute() -> None:
+    """Section 13.3.1.1: without the 183 a proxy on the path may cancel the call after three minutes."""
+    net = Net()
     _, theirs = net.call()
     start = net.now
     net.run(start + 185)
@@ -184,20 +181,20 @@ def test_a_caller_that_waits_hears_of_it_every_minute(make_net: type[Net]) -> No
     assert net.kinds("media")[-1] == "CallConfirmed"
 
 
-def test_a_fault_sends_the_ack_elsewhere(make_net: type[Net]) -> None:
+def test_a_fault_sends_the_ack_elsewhere() -> None:
     class Wrong(Dialog):
         def ack_target(self) -> str:
             return "sip:ivr@elsewhere.example.com"
 
-    net = make_net()
+    net = Net()
     net.client = UserAgent(UaSettings(CLIENT), random.Random(3), Wrong)
     net.talk()
     assert net.sent[-1][1].startswith(b"ACK sip:ivr@elsewhere.example.com SIP/2.0\r\n")
     assert net.kinds("media")[-1] == "CallConfirmed"
 
 
-def test_options(make_net: type[Net]) -> None:
-    net = make_net()
+def test_options_outside_a_dialog_is_answered_by_user_part() -> None:
+    net = Net()
     net.media = UserAgent(UaSettings(MEDIA, users=frozenset({"annc", "ivr"}), supported=("x",)), random.Random(2))
     for uri in ("sip:media.example.net", "sip:ANNC@media.example.net", "sip:conf@media.example.net"):
         net.client.request("OPTIONS", SipUri.parse(uri), next_hop=MEDIA, now=0.0)
@@ -210,8 +207,8 @@ def test_options(make_net: type[Net]) -> None:
     assert answers[0].headers.get("Supported") == "x"
 
 
-def test_headers_given_stand_instead_of_the_usual(make_net: type[Net]) -> None:
-    net = make_net()
+def test_given_headers_replace_the_default_ones() -> None:
+    net = Net()
     net.client.request(
         "OPTIONS", URI, next_hop=MEDIA, now=0.0, headers=[("max-forwards", "5"), ("X-Y", "z")],
         from_='"Joe" <sip:joe@example.com>', to="<sip:annc@media.example.net>",
@@ -225,12 +222,12 @@ def test_headers_given_stand_instead_of_the_usual(make_net: type[Net]) -> None:
         net.client.request("ACK", URI, next_hop=MEDIA, now=0.0)
 
 
-def test_a_fork_is_hung_up(make_net: type[Net]) -> None:
-    net = make_net()
+def test_a_2xx_of_another_fork_is_acknowledged_and_ended() -> None:
+    net = Net()
     mine, _ = net.talk()
-    ok = next(data for name, data in net.sent if make_net.what(data) == "200 INVITE")
+    ok = next(data for name, data in net.sent if Net.what(data) == "200 INVITE")
     branch = parse_datagram(ok).to.tag or ""
     net.client.datagram_received(ok.replace(branch.encode(), b"another"), MEDIA, net.now)
-    assert [make_net.what(o.data) for o in net.client.outputs() if isinstance(o, SendDatagram)] == ["ACK", "BYE"]
+    assert [Net.what(o.data) for o in net.client.outputs() if isinstance(o, SendDatagram)] == ["ACK", "BYE"]
     assert net.client.events() == []
     net.client.bye(mine, now=net.now)

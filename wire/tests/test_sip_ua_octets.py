@@ -1,9 +1,9 @@
-"""One user agent against octets written by hand: what it answers, refuses and drops. Times are explicit."""
+"""A user agent against octets written by hand: its responses, refusals and dropped messages. Times are explicit."""
 
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import pytest
 import sipmessage
@@ -25,15 +25,14 @@ from lemonade_wire.sip.event import (
     SendPong,
     SendStream,
 )
-from lemonade_wire.sip.message import Request, Response, parse_datagram, read_message, split_head
+from lemonade_wire.sip.message import SipRequest, SipResponse, parse_datagram, read_message, split_head
 from lemonade_wire.sip.settings import UaSettings
 from lemonade_wire.sip.ua import UserAgent
-
-if TYPE_CHECKING:
-    from tests.conftest import Net
+from lemonade_wire.testing import Net, accept_stream
 
 CLIENT = Address("127.0.0.3", 5060)
 MEDIA = Address("127.0.0.2", 5060)
+SETTINGS = UaSettings(MEDIA)
 ANSWER = b"v=0\r\no=answer\r\n"
 PEER = Address("192.0.2.9", 5070)
 INVITE = (
@@ -50,23 +49,23 @@ INVITE = (
 )
 
 
-def peer(**settings: object) -> UserAgent:
-    return UserAgent(UaSettings(MEDIA, **settings), random.Random(4))
+def peer(settings: UaSettings = SETTINGS) -> UserAgent:
+    return UserAgent(settings, random.Random(4))
 
 
-def give(ua: UserAgent, text: str, now: float = 0.0) -> list[Response]:
+def give(ua: UserAgent, text: str, now: float = 0.0) -> list[SipResponse]:
     """Give a datagram; returns the responses, other than 100."""
     ua.datagram_received(text.encode(), PEER, now)
-    return [message for message, _ in said(ua) if isinstance(message, Response) and message.status != 100]
+    return [message for message, _ in said(ua) if isinstance(message, SipResponse) and message.status != 100]
 
 
-def read(data: bytes) -> Request | Response:
-    """Read what was sent; headers that could not be read in a request are copied as they were."""
+def read(data: bytes) -> SipRequest | SipResponse:
+    """Parse a sent response; its malformed headers, copied from the request, are allowed."""
     head, _, body = split_head(data)
     return read_message(head, body)[0]
 
 
-def said(ua: UserAgent) -> list[tuple[Request | Response, Address]]:
+def said(ua: UserAgent) -> list[tuple[SipRequest | SipResponse, Address]]:
     found = [(read(o.data), o.destination) for o in ua.outputs() if isinstance(o, SendDatagram)]
     for message, _ in found:
         assert message.headers.rows("Content-Length") == [str(len(message.body))]
@@ -74,19 +73,19 @@ def said(ua: UserAgent) -> list[tuple[Request | Response, Address]]:
 
 
 def other(text: str, method: str, number: int = 8, branch: str = "2", to_tag: str = "") -> str:
-    """Make another request out of the INVITE."""
+    """Make another request from the text of the INVITE."""
     text = text.replace("INVITE", method).replace("CSeq: 7", f"CSeq: {number}")
     text = text.replace("z9hG4bK1", f"z9hG4bK{branch}")
     return text.replace("media.example.net>\r\n", f"media.example.net>;tag={to_tag}\r\n") if to_tag else text
 
 
-def accepted(ua: UserAgent) -> tuple[str, Response]:
+def accepted(ua: UserAgent) -> tuple[str, SipResponse]:
     assert give(ua, INVITE) == []
     (event,) = ua.events()
     assert isinstance(event, InviteReceived)
     ua.accept(event.call, ANSWER, now=0.0)
     ((ok, _),) = said(ua)
-    assert isinstance(ok, Response)
+    assert isinstance(ok, SipResponse)
     return event.call, ok
 
 
@@ -105,7 +104,7 @@ def test_responses_go_where_the_request_came_from() -> None:
 
 
 def test_the_2xx_makes_the_dialog() -> None:
-    ua = peer(resolver=Resolver.parse(["p2.example.com=192.0.2.77:5062"]))
+    ua = peer(UaSettings(MEDIA, resolver=Resolver.parse(["p2.example.com=192.0.2.77:5062"])))
     call, ok = accepted(ua)
     assert [route.uri for route in ok.record_routes] == ["sip:p2.example.com;lr", "sip:p1.example.com;lr"]
     assert ok.contact is not None
@@ -114,14 +113,14 @@ def test_the_2xx_makes_the_dialog() -> None:
     assert [type(event) for event in ua.events()] == [CallConfirmed]
     ua.info(call, b"x", "text/x", now=1.0)
     ((info, where),) = said(ua)
-    assert isinstance(info, Request)
+    assert isinstance(info, SipRequest)
     assert where == Address("192.0.2.77", 5062)
     assert info.target == "sip:joe@pc9.example.com:5090"
     assert [route.uri for route in info.routes] == ["sip:p2.example.com;lr", "sip:p1.example.com;lr"]
     assert (info.from_.tag, info.to.tag, info.call_id) == (ok.to.tag, "f", "c1")
 
 
-def test_a_contact_that_nobody_can_resolve_is_reached_where_it_called_from() -> None:
+def test_an_unresolvable_contact_is_reached_at_the_source_address() -> None:
     ua = peer()
     call, ok = accepted(ua)
     give(ua, other(INVITE, "ACK", 7, "9", ok.to.tag or ""))
@@ -187,7 +186,7 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("text", "status", "headers"), REFUSALS)
 def test_refused_without_the_application(text: str, status: int, headers: dict[str, str]) -> None:
-    ua = peer(supported=("100rel",))
+    ua = peer(UaSettings(MEDIA, supported=("100rel",)))
     (answer,) = give(ua, text)
     assert answer.status == status
     assert answer.to.tag
@@ -196,7 +195,7 @@ def test_refused_without_the_application(text: str, status: int, headers: dict[s
 
 
 def test_a_peer_without_contact_is_reached_by_its_from() -> None:
-    """RFC 2543 knows an INVITE without Contact (RFC 4475 section 3.4.1)."""
+    """RFC 2543 allows an INVITE without Contact (RFC 4475 section 3.4.1)."""
     ua = peer()
     text = INVITE.replace("Contact: <sip:joe@pc9.example.com:5090>\r\n", "").replace("z9hG4bK1", "old")
     assert give(ua, text) == []
@@ -207,15 +206,15 @@ def test_a_peer_without_contact_is_reached_by_its_from() -> None:
     give(ua, other(text, "ACK", 7, "9", ok.to.tag or ""))
     ua.bye(event.call, now=1.0)
     ((bye, _),) = said(ua)
-    assert isinstance(bye, Request)
+    assert isinstance(bye, SipRequest)
     assert bye.routes[-1].uri == "sip:p1.example.com;lr"
     assert bye.target == "sip:joe@example.com"
 
 
-def test_keep_alives() -> None:
-    """RFC 5626 section 4.4.1; over UDP there is nothing to answer them with."""
+def test_keep_alives_on_a_stream_are_answered() -> None:
+    """RFC 5626 section 4.4.1; over UDP keep-alives are ignored."""
     ua = peer()
-    stream = ua.stream_accepted(PEER, 0.0)
+    stream = accept_stream(ua, PEER, 0.0)
     ua.stream_received(stream, b"\r\n", 0.0)
     assert ua.outputs() == []
     ua.stream_received(stream, b"\r\n", 0.0)
@@ -229,9 +228,9 @@ def test_keep_alives() -> None:
     assert ua.outputs() == []
 
 
-def test_what_came_before_the_framing_was_lost_is_answered_before_the_close() -> None:
+def test_messages_before_a_framing_error_are_answered_before_the_close() -> None:
     ua = peer()
-    stream = ua.stream_accepted(PEER, 0.0)
+    stream = accept_stream(ua, PEER, 0.0)
     ua.stream_received(stream, other(INVITE, "OPTIONS").encode() + b"GET / HTTP/1.1\r\n\r\n", 0.0)
     seen, dropped, sent, closed = ua.outputs()
     assert [type(seen), type(dropped)] == [MessageSeen, MessageDropped]
@@ -243,18 +242,18 @@ def test_what_came_before_the_framing_was_lost_is_answered_before_the_close() ->
 @pytest.mark.parametrize("full", [False, True])
 def test_an_answer_without_a_transaction_has_the_same_tag_again(full: bool) -> None:
     """RFC 3261 section 8.2.7."""
-    ua = peer(max_transactions=0 if full else 10000)
+    ua = peer(UaSettings(MEDIA, max_transactions=0 if full else 10000))
     text = INVITE if full else INVITE.replace("Call-ID: c1", "Call-ID: c 1")
     tags = [give(ua, asked)[0].to.tag for asked in (text, text, text.replace("tag=f", "tag=g"))]
     assert tags[0] == tags[1] != tags[2]
 
 
-def test_what_is_answered_was_seen() -> None:
-    """A trace without the request would show an answer to nothing."""
+def test_an_answered_malformed_request_is_traced() -> None:
+    """A trace must have the request of each response in it, even a malformed one."""
     ua = peer()
     bad = INVITE.replace("Call-ID: c1\r\n", "").encode()
     ua.datagram_received(bad, PEER, 0.0)
-    ua.stream_received(ua.stream_accepted(PEER, 0.0), bad, 0.0)
+    ua.stream_received(accept_stream(ua, PEER, 0.0), bad, 0.0)
     outputs = ua.outputs()
     assert [output for output in outputs if isinstance(output, MessageSeen)] == [
         MessageSeen(bad, PEER, "udp"),
@@ -265,8 +264,8 @@ def test_what_is_answered_was_seen() -> None:
 
 
 @pytest.mark.parametrize("method", ["INVITE", "OPTIONS"])
-def test_merged_request(method: str) -> None:
-    """Section 8.2.2.2: it came by two ways, and is answered by one."""
+def test_a_merged_request_is_answered_482(method: str) -> None:
+    """Section 8.2.2.2: the copy of a request that arrives by a second path is refused."""
     ua = peer()
     text = other(INVITE, method, 7, "1")
     first = give(ua, text)
@@ -276,8 +275,8 @@ def test_merged_request(method: str) -> None:
     assert len(ua.events()) == (method == "INVITE")
 
 
-def test_more_than_it_can_hold() -> None:
-    ua = peer(max_transactions=1)
+def test_above_the_limit_of_transactions_requests_get_503() -> None:
+    ua = peer(UaSettings(MEDIA, max_transactions=1))
     give(ua, INVITE)
     (answer,) = give(ua, INVITE.replace("z9hG4bK1", "z9hG4bK2").replace("c1", "c2"))
     assert (answer.status, answer.headers.get("Retry-After")) == (503, "5")
@@ -287,7 +286,7 @@ def test_more_than_it_can_hold() -> None:
     assert answer.status == 503
 
 
-def test_health_is_told_by_options_and_is_that_of_an_invite() -> None:
+def test_options_and_invite_get_503_when_calls_are_not_accepted() -> None:
     ua = peer()
     _, ok = accepted(ua)
     ua.retry_after = 10
@@ -303,20 +302,21 @@ def test_health_is_told_by_options_and_is_that_of_an_invite() -> None:
 
 
 def test_a_body_that_is_too_large() -> None:
-    ua = peer(max_body=10)
+    ua = peer(UaSettings(MEDIA, max_body=10))
     text = other(INVITE, "INFO", to_tag="x")
     for octets, status in ((10, 481), (11, 413)):
         ((answer, _),) = _said_to(ua, text.replace("z9hG4bK2", f"z9hG4bK{octets}"), b"x" * octets)
-        assert answer.status == status  # type: ignore[union-attr]
+        assert isinstance(answer, SipResponse)
+        assert answer.status == status
 
 
-def _said_to(ua: UserAgent, text: str, body: bytes) -> list[tuple[Request | Response, Address]]:
+def _said_to(ua: UserAgent, text: str, body: bytes) -> list[tuple[SipRequest | SipResponse, Address]]:
     ua.datagram_received(text.replace("Content-Length: 0", f"Content-Length: {len(body)}").encode() + body, PEER, 0.0)
     return said(ua)
 
 
-def test_other_methods_go_to_the_application() -> None:
-    ua = peer(methods=("MESSAGE", "ACK"))
+def test_requests_of_other_methods_reach_the_application() -> None:
+    ua = peer(UaSettings(MEDIA, methods=("MESSAGE", "ACK")))
     assert give(ua, other(INVITE, "MESSAGE")) == []
     (event,) = ua.events()
     assert isinstance(event, RequestReceived)
@@ -342,11 +342,12 @@ def test_stray_messages_are_dropped() -> None:
 
 def test_unknown_calls_are_refused() -> None:
     ua = peer()
-    for action in (
+    actions: tuple[Callable[[], None], ...] = (
         lambda: ua.bye("call-9", now=0.0),
         lambda: ua.accept("call-9", b"", now=0.0),
         lambda: ua.cancel("call-9", now=0.0),
-    ):
+    )
+    for action in actions:
         with pytest.raises(SipUsageError, match="no call"):
             action()
     with pytest.raises(SipUsageError, match="not a final"):
@@ -355,9 +356,9 @@ def test_unknown_calls_are_refused() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.data())
-def test_nothing_that_comes_in_raises(make_net: type[Net], data: st.DataObject) -> None:
-    """Whole calls with octets changed on their way, and rubbish: events or silence, never an exception."""
-    net = make_net()
+def test_no_received_octets_raise(data: st.DataObject) -> None:
+    """Calls with changed octets, and random octets, give events or nothing, but no exception."""
+    net = Net()
     rng = random.Random(data.draw(st.integers(0, 2**32)))
     _, theirs = net.talk()
     net.media.info(theirs, b"x", "text/x", now=net.now)
@@ -368,7 +369,7 @@ def test_nothing_that_comes_in_raises(make_net: type[Net], data: st.DataObject) 
             changed[rng.randrange(len(changed))] = rng.choice(b'\0\r\n ;:,"<>@%az09\xff')
         for ua, source in ((net.client, MEDIA), (net.media, CLIENT)):
             ua.datagram_received(bytes(changed), source, net.now)
-            stream = ua.stream_accepted(source, net.now)
+            stream = accept_stream(ua, source, net.now)
             ua.stream_received(stream, bytes(changed), net.now)
             ua.stream_lost(stream, net.now)
     net.tcp = False
@@ -376,11 +377,11 @@ def test_nothing_that_comes_in_raises(make_net: type[Net], data: st.DataObject) 
 
 
 @pytest.mark.parametrize("host", ["ms1", "media_server"])
-def test_hosts_that_only_we_read(host: str) -> None:
-    """The other reader refuses such hosts; once it learns them, calls may be read by it with them too."""
+def test_hosts_that_the_other_parser_refuses(host: str) -> None:
+    """The package sipmessage refuses such hosts. If it accepts them one day, the tests of calls can use them."""
     data = INVITE.replace("media.example.net;", f"{host};").encode()
     message = parse_datagram(data)
-    assert isinstance(message, Request)
+    assert isinstance(message, SipRequest)
     assert message.uri.host == host
     with pytest.raises(ValueError, match="URI is not valid"):
         sipmessage.Message.parse(data)

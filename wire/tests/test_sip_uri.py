@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from lemonade_wire.sip.errors import SipParseError
 from lemonade_wire.sip.uri import SipUri
 
-# RFC 3261 section 19.1.3, then what test networks and the draft add.
+# Examples of RFC 3261 section 19.1.3, then URIs of test networks and of the draft.
 EXACT = [
     "sip:alice@atlanta.com",
     "sip:alice:secretword@atlanta.com;transport=tcp",
@@ -28,7 +28,7 @@ def test_what_is_read_is_written_octet_by_octet(text: str) -> None:
     assert str(SipUri.parse(text)) == text
 
 
-def test_parts() -> None:
+def test_the_parts_of_a_uri_are_read() -> None:
     uri = SipUri.parse("SIP:annc:pw@[2001:db8::1]:5070;lr;play=%2523?a=b")
     assert uri == SipUri("sip", "annc", "[2001:db8::1]", 5070, (("lr", None), ("play", "%2523")), "a=b", "pw")
     assert (uri.param("LR"), uri.param("Play"), uri.param("absent")) == ("", "%2523", None)
@@ -63,7 +63,7 @@ def test_user_ends_at_the_first_at_sign() -> None:
         "sip:h\u00e9",
     ],
 )
-def test_bad(text: str) -> None:
+def test_malformed_sip_uris_are_refused(text: str) -> None:
     with pytest.raises(SipParseError) as caught:
         SipUri.parse(text)
     assert caught.value.status == 400
@@ -86,7 +86,7 @@ def test_other_schemes_have_their_own_status(text: str) -> None:
         ("sip:alice@h?a=1&b=2", "sip:alice@h?b=2&a=1"),
     ],
 )
-def test_same(one: str, other: str) -> None:
+def test_equal_uris_by_section_19_1_4_match(one: str, other: str) -> None:
     assert SipUri.parse(one).matches(SipUri.parse(other))
     assert SipUri.parse(one) != SipUri.parse(other)
 
@@ -103,7 +103,7 @@ def test_same(one: str, other: str) -> None:
         ("sip:h", "sip:a@h"),
     ],
 )
-def test_not_the_same(one: str, other: str) -> None:
+def test_different_uris_by_section_19_1_4_do_not_match(one: str, other: str) -> None:
     assert not SipUri.parse(one).matches(SipUri.parse(other))
 
 
@@ -112,7 +112,7 @@ PARAM = st.text("aZ09%+/:&$[]!~*'()-_.", max_size=20)
 
 @settings(deadline=None)
 @given(PARAM.filter(bool), PARAM, st.sampled_from(["", "?a=%2523", "?Route=%3Csip:h%3E&x=%00"]))
-def test_escapes_are_neither_undone_nor_made(name: str, value: str, headers: str) -> None:
+def test_percent_encoding_is_kept_as_written(name: str, value: str, headers: str) -> None:
     text = f"sip:an%6Ec:%70w@media_server;{name}={value};play=imap://j%40h/%2523%3bx%253B{headers}"
     uri = SipUri.parse(text)
     assert str(uri) == text

@@ -1,7 +1,8 @@
+import base64
 import io
 import json
 
-from lemonade_wire.redact import Redactor
+from lemonade_wire.redaction import Redactor
 from lemonade_wire.trace import Trace
 
 
@@ -42,3 +43,15 @@ def test_digits_of_a_masked_call_are_not_written() -> None:
     assert bodies == ["5", '<playcollect maskdigits="yes"/>', "-"]
     trace.emit("rtp", pt=101, payload="BooGQA==")
     assert json.loads(sink.getvalue().splitlines()[-1])["payload"] == "/4oGQA=="
+
+
+def test_neither_a_ticket_nor_digits_in_base64_are_written() -> None:
+    sink = io.StringIO()
+    trace = Trace("media", sink, Redactor("s"))
+    head = "INFO sip:ivr@h SIP/2.0\r\nCall-ID: 1\r\nContent-Transfer-Encoding: base64\r\nContent-Type: "
+    ticket = '<playcollect maskdigits="yes"><audio url="imap://h/a:INTERNAL:0123"/></playcollect>'
+    for kind, body in (("application/mediaservercontrol+xml", ticket), ("application/dtmf", "7")):
+        trace.emit("sip", way="received", text=f"{head}{kind}\r\n\r\n{base64.b64encode(body.encode()).decode()}")
+    asked, key = [json.loads(line)["text"].partition("\r\n\r\n")[2] for line in sink.getvalue().splitlines()]
+    assert asked == ticket.replace("0123", Redactor("s").fingerprint("0123"))
+    assert key == "-"

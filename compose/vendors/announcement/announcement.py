@@ -139,7 +139,7 @@ def authorise(account: dict[str, str], steps: Steps) -> str:
         server.capability()  # what counts is what is offered after login
         wanted = steps["find-part"].get("type", "audio/*")
         mailbox = steps["find-part"].get("mailbox", "INBOX")
-        need(server.select(mailbox, readonly=True), "SELECT")
+        need(server.select(f'"{mailbox}"', readonly=True), "SELECT")  # imaplib quotes nothing
         validity = server.response("UIDVALIDITY")[1][0].decode()
         uids = need(server.uid("SEARCH", "ALL"), "SEARCH")[0].split()
         if not uids:

@@ -1,1 +1,1 @@
-"""What comes from a client: lines to typed commands (RFC 3501, 9, and the extensions' grammars)."""
+"""Parses lines of a client into typed commands (RFC 3501, 9, and the grammars of the extensions)."""

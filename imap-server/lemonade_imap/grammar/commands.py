@@ -1,12 +1,11 @@
-"""All commands in one place, for those who carry them out."""
+"""All command classes in one module, for the code that carries commands out."""
 
 from __future__ import annotations
 
 from lemonade_imap.grammar.append import Append
-from lemonade_imap.grammar.command import Command
-from lemonade_imap.grammar.enabling import Enable
+from lemonade_imap.grammar.base import ParsedCommand
 from lemonade_imap.grammar.fetch import Fetch
-from lemonade_imap.grammar.flags import Check, Close, Copy, Expunge, Move, StoreFlags
+from lemonade_imap.grammar.flags import CheckCommand, Close, Copy, Expunge, Move, StoreFlags
 from lemonade_imap.grammar.mailboxes import (
     Create,
     Delete,
@@ -21,16 +20,26 @@ from lemonade_imap.grammar.mailboxes import (
 )
 from lemonade_imap.grammar.metadata import GetMetadata, SetMetadata
 from lemonade_imap.grammar.search import Search
-from lemonade_imap.grammar.session import Authenticate, Capability, Id, Idle, IdleDone, Login, Logout, Noop, StartTls
+from lemonade_imap.grammar.session import (
+    Authenticate,
+    Capability,
+    Enable,
+    Id,
+    Idle,
+    IdleDone,
+    Login,
+    Logout,
+    Noop,
+    StartTls,
+)
 from lemonade_imap.grammar.tickets import GenUrlAuth, ResetKey, UrlFetch, UrlFetchArgument
 
 __all__ = [
     "Append",
     "Authenticate",
     "Capability",
-    "Check",
+    "CheckCommand",
     "Close",
-    "Command",
     "Copy",
     "Create",
     "Delete",
@@ -49,6 +58,7 @@ __all__ = [
     "Move",
     "Namespace",
     "Noop",
+    "ParsedCommand",
     "Rename",
     "ResetKey",
     "Search",

@@ -1,13 +1,19 @@
-"""FETCH, its items and its modifier (RFC 3501, 6.4.5; RFC 3516, 4.2; RFC 7162, 3.1.4)."""
+"""Parses FETCH, its items and its modifier (RFC 3501, 6.4.5; RFC 3516, 4.2; RFC 7162, 3.1.4).
+
+    fetch          = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att /
+                     "(" fetch-att *(SP fetch-att) ")") [fetch-modifier]
+    fetch-modifier = SP "(" "CHANGEDSINCE" SP mod-sequence-value ")"
+
+The wire package's lexer parses a fetch-att, with its section and its partial.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lemonade_imap.grammar.command import Command, Reader
+from lemonade_imap.grammar.base import SELECTED, ParsedCommand, Reader
 from lemonade_imap.grammar.sequence import SequenceSet
-from lemonade_imap.state import SELECTED
 from lemonade_wire.imap.errors import ImapParseError
 from lemonade_wire.imap.lexer import Lexer
 from lemonade_wire.imap.section import FetchItem
@@ -35,8 +41,8 @@ _SECTION_ITEMS = {"BODY", "BODY.PEEK", *_BINARY_ITEMS}
 
 
 @dataclass(frozen=True)
-class Fetch(Command):
-    """FETCH, and with `by_uid` UID FETCH (RFC 3501, 6.4.5, 6.4.8); `changed_since` is a mod-sequence or None."""
+class Fetch(ParsedCommand):
+    """FETCH, or UID FETCH with `by_uid` (RFC 3501, 6.4.5, 6.4.8); `changed_since` is a mod-sequence or None."""
 
     name = "FETCH"
     legal_in = SELECTED
@@ -46,8 +52,8 @@ class Fetch(Command):
     changed_since: int | None = None
 
 
-def _fetch(*, by_uid: bool) -> Callable[[Lexer], Command]:
-    def read(lexer: Lexer) -> Command:
+def _fetch(*, by_uid: bool) -> Callable[[Lexer], ParsedCommand]:
+    def read(lexer: Lexer) -> ParsedCommand:
         lexer.space()
         numbers = SequenceSet.parse(lexer.sequence_set())
         lexer.space()
@@ -63,7 +69,7 @@ def _fetch(*, by_uid: bool) -> Callable[[Lexer], Command]:
             macro = _MACROS.get(item.name) if item.section is None else None
             items = [FetchItem(name) for name in macro] if macro else [item]
         if not items:
-            raise ImapParseError("FETCH wants at least one item")
+            raise ImapParseError("FETCH needs at least one item")
         for item in items:
             _check_item(item)
         return Fetch(numbers, tuple(items), by_uid, _changed_since(lexer))
@@ -83,7 +89,7 @@ def _check_item(item: FetchItem) -> None:
 
 
 def _changed_since(lexer: Lexer) -> int | None:
-    """Read the modifiers, of which CHANGEDSINCE is the only one (RFC 7162, 7: chgsince-fetch-mod)."""
+    """Parse the modifier CHANGEDSINCE, the only one (RFC 7162, 7: chgsince-fetch-mod); None without a modifier."""
     if not lexer.skip_spaces() or lexer.at_end:
         return None
     lexer.expect("(")

@@ -1,14 +1,21 @@
-"""The commands that change the selected mailbox (RFC 3501, 6.4; RFC 4315; RFC 6851; RFC 7162, 3.1.3)."""
+"""Parses the commands that change the selected mailbox (RFC 3501, 6.4; RFC 4315; RFC 6851; RFC 7162, 3.1.3).
+
+    store           = "STORE" SP sequence-set [store-modifier] SP store-att-flags
+    store-modifier  = SP "(" "UNCHANGEDSINCE" SP mod-sequence-valzer ")"
+    store-att-flags = (["+" / "-"] "FLAGS" [".SILENT"]) SP (flag-list / (flag *(SP flag)))
+    copy            = "COPY" SP sequence-set SP mailbox          move has the same form
+    uid-expunge     = "UID" SP "EXPUNGE" SP sequence-set
+
+EXPUNGE, CHECK, CLOSE and UNSELECT have no arguments.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lemonade_imap.grammar.arguments import mailbox_name, parenthesised
-from lemonade_imap.grammar.command import Command, Reader
+from lemonade_imap.grammar.base import SELECTED, ParsedCommand, Reader, mailbox_name, parenthesised
 from lemonade_imap.grammar.sequence import SequenceSet
-from lemonade_imap.state import SELECTED
 from lemonade_wire.imap.errors import ImapParseError
 from lemonade_wire.imap.lexer import Lexer
 
@@ -17,9 +24,10 @@ _SPELLING = {flag.lower(): flag for flag in SYSTEM_FLAGS}
 
 
 @dataclass(frozen=True)
-class StoreFlags(Command):
-    """STORE, and with `by_uid` UID STORE (RFC 3501, 6.4.6); `mode` is '+', '-' or ''.
+class StoreFlags(ParsedCommand):
+    """STORE, or UID STORE with `by_uid` (RFC 3501, 6.4.6).
 
+    `mode`: '+' adds, '-' removes and '' replaces flags. `silent`: the client wants no FETCH responses.
     `unchanged_since`: the mod-sequence of a conditional STORE (RFC 7162, 3.1.3), or None.
     """
 
@@ -34,8 +42,8 @@ class StoreFlags(Command):
 
 
 @dataclass(frozen=True)
-class Expunge(Command):
-    """EXPUNGE (RFC 3501, 6.4.3), and with `messages` UID EXPUNGE (RFC 4315, 2.1)."""
+class Expunge(ParsedCommand):
+    """EXPUNGE (RFC 3501, 6.4.3), or UID EXPUNGE with `messages` (RFC 4315, 2.1)."""
 
     name = "EXPUNGE"
     legal_in = SELECTED
@@ -43,15 +51,15 @@ class Expunge(Command):
 
 
 @dataclass(frozen=True)
-class Close(Command):
-    """CLOSE, and without `expunge` UNSELECT (RFC 3501, 6.4.2; RFC 3691)."""
+class Close(ParsedCommand):
+    """CLOSE, or UNSELECT without `expunge` (RFC 3501, 6.4.2; RFC 3691)."""
 
     name = "CLOSE"
     legal_in = SELECTED
     expunge: bool = True
 
 
-class Check(Command):
+class CheckCommand(ParsedCommand):
     """CHECK (RFC 3501, 6.4.1)."""
 
     name = "CHECK"
@@ -59,8 +67,8 @@ class Check(Command):
 
 
 @dataclass(frozen=True)
-class Copy(Command):
-    """COPY, and with `by_uid` UID COPY (RFC 3501, 6.4.7)."""
+class Copy(ParsedCommand):
+    """COPY, or UID COPY with `by_uid` (RFC 3501, 6.4.7)."""
 
     name = "COPY"
     legal_in = SELECTED
@@ -70,8 +78,8 @@ class Copy(Command):
 
 
 @dataclass(frozen=True)
-class Move(Command):
-    """MOVE, and with `by_uid` UID MOVE (RFC 6851)."""
+class Move(ParsedCommand):
+    """MOVE, or UID MOVE with `by_uid` (RFC 6851)."""
 
     name = "MOVE"
     legal_in = SELECTED
@@ -86,7 +94,7 @@ def _messages(lexer: Lexer) -> SequenceSet:
 
 
 def _store(*, by_uid: bool) -> Reader:
-    def read(lexer: Lexer) -> Command:
+    def read(lexer: Lexer) -> ParsedCommand:
         numbers = _messages(lexer)
         lexer.space()
         unchanged_since = _unchanged_since(lexer) if lexer.peek() == "(" else None
@@ -107,7 +115,7 @@ def _store(*, by_uid: bool) -> Reader:
 
 
 def _unchanged_since(lexer: Lexer) -> int:
-    """Read the one modifier of STORE (RFC 4466, 2.5; RFC 7162, 3.1.3)."""
+    """Parse the modifier UNCHANGEDSINCE of STORE, the only one (RFC 4466, 2.5; RFC 7162, 3.1.3)."""
     lexer.expect("(")
     if lexer.atom().upper() != "UNCHANGEDSINCE":
         raise ImapParseError("STORE knows the modifier UNCHANGEDSINCE")
@@ -119,9 +127,10 @@ def _unchanged_since(lexer: Lexer) -> int:
 
 
 def settable(text: str) -> str:
-    r"""Return a flag that a client may set, in the spelling of RFC 3501: no `\Recent`, nothing invented.
+    r"""Return a flag that a client may set, a system flag in the spelling of RFC 3501.
 
-    Raises ImapParseError: a server has no `\` flags but those that a standard defines (RFC 3501, 9: flag-extension).
+    Raises ImapParseError for `\Recent`, which only the server sets, and for other flags with `\` that no standard
+    defines (RFC 3501, 9: flag-extension).
     """
     if not text.startswith("\\"):
         return text
@@ -131,12 +140,12 @@ def settable(text: str) -> str:
     return flag
 
 
-def _expunge(lexer: Lexer) -> Command:
+def _expunge(lexer: Lexer) -> ParsedCommand:
     return Expunge(_messages(lexer))
 
 
-def _to_mailbox(made: Callable[[SequenceSet, str, bool], Command], *, by_uid: bool) -> Reader:
-    def read(lexer: Lexer) -> Command:
+def _to_mailbox(made: Callable[[SequenceSet, str, bool], ParsedCommand], *, by_uid: bool) -> Reader:
+    def read(lexer: Lexer) -> ParsedCommand:
         numbers = _messages(lexer)
         lexer.space()
         return made(numbers, mailbox_name(lexer), by_uid)
@@ -153,7 +162,7 @@ READERS: dict[str, Reader] = {
     "UID MOVE": _to_mailbox(Move, by_uid=True),
     "EXPUNGE": lambda _lexer: Expunge(),
     "UID EXPUNGE": _expunge,
-    "CHECK": lambda _lexer: Check(),
+    "CHECK": lambda _lexer: CheckCommand(),
     "CLOSE": lambda _lexer: Close(),
     "UNSELECT": lambda _lexer: Close(expunge=False),
 }

@@ -1,12 +1,20 @@
-"""The commands on mailboxes as a whole (RFC 3501, 6.3; RFC 2342; RFC 7162, 3.1.7 and 3.1.8)."""
+"""Parses the commands that concern whole mailboxes (RFC 3501, 6.3; RFC 2342; RFC 7162, 3.1.7 and 3.1.8).
+
+    list   = "LIST" SP mailbox SP list-mailbox                   lsub has the same form
+    select = "SELECT" SP mailbox [SP "(" "CONDSTORE" ")"]        examine has the same form
+    create = "CREATE" SP mailbox                                 delete, subscribe and unsubscribe have the same form
+    rename = "RENAME" SP mailbox SP mailbox
+    status = "STATUS" SP mailbox SP "(" status-att *(SP status-att) ")"
+
+NAMESPACE has no arguments.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lemonade_imap.grammar.arguments import INBOX, mailbox_name, parenthesised, with_inbox
-from lemonade_imap.grammar.command import Command, Reader
+from lemonade_imap.grammar.base import INBOX, ParsedCommand, Reader, mailbox_name, parenthesised, with_inbox
 from lemonade_wire.imap import mutf7
 from lemonade_wire.imap.errors import ImapParseError
 from lemonade_wire.imap.lexer import Lexer
@@ -15,7 +23,7 @@ STATUS_ITEMS = ("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "HIGHE
 
 
 @dataclass(frozen=True)
-class ListMailboxes(Command):
+class ListMailboxes(ParsedCommand):
     """LIST (RFC 3501, 6.3.8)."""
 
     name = "LIST"
@@ -24,7 +32,7 @@ class ListMailboxes(Command):
 
 
 @dataclass(frozen=True)
-class ListSubscribed(Command):
+class ListSubscribed(ParsedCommand):
     """LSUB (RFC 3501, 6.3.9)."""
 
     name = "LSUB"
@@ -33,8 +41,11 @@ class ListSubscribed(Command):
 
 
 @dataclass(frozen=True)
-class Select(Command):
-    """SELECT, and with `read_only` EXAMINE (RFC 3501, 6.3.1, 6.3.2); `condstore`: RFC 7162, 3.1.8."""
+class Select(ParsedCommand):
+    """SELECT, or EXAMINE with `read_only` (RFC 3501, 6.3.1, 6.3.2).
+
+    `condstore`: the command has the parameter CONDSTORE (RFC 7162, 3.1.8).
+    """
 
     name = "SELECT"
     mailbox: str
@@ -43,7 +54,7 @@ class Select(Command):
 
 
 @dataclass(frozen=True)
-class Create(Command):
+class Create(ParsedCommand):
     """CREATE (RFC 3501, 6.3.3)."""
 
     name = "CREATE"
@@ -51,7 +62,7 @@ class Create(Command):
 
 
 @dataclass(frozen=True)
-class Delete(Command):
+class Delete(ParsedCommand):
     """DELETE (RFC 3501, 6.3.4)."""
 
     name = "DELETE"
@@ -59,7 +70,7 @@ class Delete(Command):
 
 
 @dataclass(frozen=True)
-class Rename(Command):
+class Rename(ParsedCommand):
     """RENAME (RFC 3501, 6.3.5)."""
 
     name = "RENAME"
@@ -68,7 +79,7 @@ class Rename(Command):
 
 
 @dataclass(frozen=True)
-class Subscribe(Command):
+class Subscribe(ParsedCommand):
     """SUBSCRIBE (RFC 3501, 6.3.6)."""
 
     name = "SUBSCRIBE"
@@ -76,7 +87,7 @@ class Subscribe(Command):
 
 
 @dataclass(frozen=True)
-class Unsubscribe(Command):
+class Unsubscribe(ParsedCommand):
     """UNSUBSCRIBE (RFC 3501, 6.3.7)."""
 
     name = "UNSUBSCRIBE"
@@ -84,22 +95,22 @@ class Unsubscribe(Command):
 
 
 @dataclass(frozen=True)
-class Status(Command):
-    """STATUS (RFC 3501, 6.3.10); `items` in capitals."""
+class Status(ParsedCommand):
+    """STATUS (RFC 3501, 6.3.10); `items` are the status items in capitals."""
 
     name = "STATUS"
     mailbox: str
     items: tuple[str, ...]
 
 
-class Namespace(Command):
+class Namespace(ParsedCommand):
     """NAMESPACE (RFC 2342)."""
 
     name = "NAMESPACE"
 
 
-def _list(made: Callable[[str, str], Command]) -> Reader:
-    def read(lexer: Lexer) -> Command:
+def _list(made: Callable[[str, str], ParsedCommand]) -> Reader:
+    def read(lexer: Lexer) -> ParsedCommand:
         lexer.space()
         reference = mailbox_name(lexer)
         lexer.space()
@@ -109,12 +120,12 @@ def _list(made: Callable[[str, str], Command]) -> Reader:
 
 
 def _select(*, read_only: bool) -> Reader:
-    def read(lexer: Lexer) -> Command:
+    def read(lexer: Lexer) -> ParsedCommand:
         lexer.space()
         mailbox = mailbox_name(lexer)
         condstore = False
         if lexer.skip_spaces() and not lexer.at_end:
-            # RFC 4466, 2.1: parameters stand in parentheses; there is this one
+            # RFC 4466, 2.1: parameters are in parentheses; CONDSTORE is the only one
             if [word.upper() for word in parenthesised(lexer, lexer.atom)] != ["CONDSTORE"]:
                 raise ImapParseError("SELECT and EXAMINE know the parameter CONDSTORE")
             condstore = True
@@ -123,8 +134,8 @@ def _select(*, read_only: bool) -> Reader:
     return read
 
 
-def _named(made: Callable[[str], Command]) -> Reader:
-    def read(lexer: Lexer) -> Command:
+def _named(made: Callable[[str], ParsedCommand]) -> Reader:
+    def read(lexer: Lexer) -> ParsedCommand:
         lexer.space()
         return made(mailbox_name(lexer))
 
@@ -132,24 +143,25 @@ def _named(made: Callable[[str], Command]) -> Reader:
 
 
 def _new_name(lexer: Lexer) -> str:
-    """Read the name of a mailbox to be; a trailing separator says that names will be made below it, and is no part.
+    """Parse the name of a mailbox that will be made; raises ImapParseError.
 
-    It must be written as it will be listed: 7-bit, without a shift that is not needed (RFC 3501, 5.1 and 5.1.3).
+    A trailing separator is removed: it only announces that mailboxes below the name will be made. The name must be
+    written as LIST will show it: in 7-bit octets and without an unnecessary shift (RFC 3501, 5.1 and 5.1.3).
     """
     lexer.space()
     octets = lexer.astring()
     plain = mutf7.decode(octets)
     if plain != INBOX and mutf7.encode(plain) != octets:
-        raise ImapParseError("a new name is in modified UTF-7, and shifts no more than it must")
+        raise ImapParseError("a new name must be in modified UTF-7, without needless shifts")
     return with_inbox(plain).removesuffix("/")
 
 
-def _rename(lexer: Lexer) -> Command:
+def _rename(lexer: Lexer) -> ParsedCommand:
     lexer.space()
     return Rename(mailbox_name(lexer), _new_name(lexer))
 
 
-def _status(lexer: Lexer) -> Command:
+def _status(lexer: Lexer) -> ParsedCommand:
     lexer.space()
     mailbox = mailbox_name(lexer)
     lexer.space()

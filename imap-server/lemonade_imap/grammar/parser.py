@@ -1,18 +1,22 @@
-"""Logical lines to typed commands (RFC 3501, 9): the tag and the word here, the arguments where the command is."""
+"""Parses lines into typed commands (RFC 3501, 9): tag and name here, the arguments in the command's module.
+
+    command = tag SP command-name [SP arguments] CRLF     the name may be UID SP command-name
+
+A line contains its literals; it is called a logical line in this project.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lemonade_imap.grammar import append, enabling, fetch, flags, mailboxes, metadata, search, session, tickets
-from lemonade_imap.grammar.command import Command, Reader
+from lemonade_imap.grammar import append, fetch, flags, mailboxes, metadata, search, session, tickets
+from lemonade_imap.grammar.base import ParsedCommand, Reader
 from lemonade_wire.imap.errors import ImapParseError
 from lemonade_wire.imap.framing import LogicalLine
 from lemonade_wire.imap.lexer import Lexer
 
 READERS: dict[str, Reader] = {
     **session.READERS,
-    **enabling.READERS,
     **mailboxes.READERS,
     **append.READERS,
     **fetch.READERS,
@@ -28,11 +32,11 @@ class TaggedCommand:
     """A command with its tag."""
 
     tag: str
-    command: Command
+    command: ParsedCommand
 
 
 class CommandError(ValueError):
-    """A line is no command that the server knows; `tag` is None where not even a tag could be read."""
+    """A line is not a valid command of this server; `tag` is None if the line has no valid tag."""
 
     def __init__(self, tag: str | None, text: str) -> None:
         super().__init__(text)
@@ -40,7 +44,7 @@ class CommandError(ValueError):
 
 
 def parse_command(line: LogicalLine) -> TaggedCommand:
-    """Read a command; raises CommandError, whose text may be sent to the client and holds nothing of its line."""
+    """Parse a command; raises CommandError, whose text may be sent to the client and contains nothing of the line."""
     lexer = Lexer(line)
     try:
         tag = lexer.tag()

@@ -1,4 +1,12 @@
-"""SEARCH and its keys as a tree (RFC 3501, 6.4.4; results as sets: RFC 4731; mod-sequences: RFC 7162, 3.1.5)."""
+"""Parses SEARCH into a tree of search keys (RFC 3501, 6.4.4; RETURN: RFC 4731; MODSEQ: RFC 7162, 3.1.5).
+
+    search             = "SEARCH" [search-return-opts] SP ["CHARSET" SP astring SP] search-key *(SP search-key)
+    search-return-opts = SP "RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")"
+    search-key         = "NOT" SP search-key / "OR" SP search-key SP search-key / sequence-set /
+                         "(" search-key *(SP search-key) ")" / word [SP argument]
+
+The words and their arguments are in RFC 3501, 6.4.4 and RFC 7162, 3.1.5.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
 
-from lemonade_imap.grammar.command import Command, Reader
-from lemonade_imap.grammar.dates import read_date
+from lemonade_imap.grammar.base import SELECTED, ParsedCommand, Reader, read_date
 from lemonade_imap.grammar.sequence import SequenceSet
 from lemonade_imap.mail.charsets import codec_of
-from lemonade_imap.state import SELECTED
 from lemonade_wire.imap.errors import ImapParseError
 from lemonade_wire.imap.lexer import Lexer
 
@@ -24,10 +30,12 @@ _DATES = {"BEFORE", "ON", "SINCE", "SENTBEFORE", "SENTON", "SENTSINCE"}
 
 @dataclass(frozen=True)
 class SearchKey:
-    """One key: its word in capitals, its arguments as text, its set of numbers, and the keys it joins or negates.
+    """A search key: its word in capitals, its arguments, and the keys that it combines or negates.
 
-    `ALL`, `AND`, `OR`, `NOT`, `FLAG` (text: the flag in lower case), `HEADER` (name, text), `BODY`, `TEXT`, the date
-    words, `LARGER`, `SMALLER` (size: octets), `MODSEQ` (size: the mod-sequence), `UID`, `NUMBERS`.
+    Words: `ALL`; `AND`, `OR`, `NOT` (`keys`); `FLAG` (`text`: the flag in lower case); `HEADER` (`name`, `text`);
+    `BODY`, `TEXT` (`text`); the date words (`day`); `LARGER`, `SMALLER` (`size`: octets); `MODSEQ` (`size`: the
+    mod-sequence); `UID`, `NUMBERS` (`numbers`). Several keys of the client's become `AND`; other words are written by
+    means of these.
     """
 
     word: str
@@ -39,16 +47,16 @@ class SearchKey:
     numbers: SequenceSet | None = None
 
     def has(self, word: str) -> bool:
-        """Tell whether this key, or one inside it, is of this word."""
+        """Tell whether this key or a key inside it has this word."""
         return self.word == word or any(key.has(word) for key in self.keys)
 
 
 @dataclass(frozen=True)
-class Search(Command):
-    """SEARCH, and with `by_uid` UID SEARCH (RFC 3501, 6.4.4).
+class Search(ParsedCommand):
+    """SEARCH, or UID SEARCH with `by_uid` (RFC 3501, 6.4.4).
 
-    `results`: what RETURN asks for, in capitals; None where the answer is SEARCH's of old. `charset`: its name where
-    it is not known; the command is then to be refused.
+    `results`: the options of RETURN in capitals; None without RETURN, when the answer is a SEARCH response. `charset`:
+    the name of an unknown charset, for which the command must be refused; otherwise None.
     """
 
     name = "SEARCH"
@@ -60,7 +68,7 @@ class Search(Command):
 
 
 class _Keys:
-    """Reads keys whose strings are of one charset."""
+    """Parses the search keys of one command; all their strings are in one charset."""
 
     def __init__(self, lexer: Lexer, codec: str) -> None:
         self._lexer = lexer
@@ -68,14 +76,14 @@ class _Keys:
         self._count = 0
 
     def all(self) -> SearchKey:
-        """Read keys up to the end."""
+        """Parse the keys up to the end of the line; raises ImapParseError."""
         keys = [self.one()]
         while self._lexer.skip_spaces() and not self._lexer.at_end:
             keys.append(self.one())
         return keys[0] if len(keys) == 1 else SearchKey("AND", tuple(keys))
 
     def one(self, depth: int = 0) -> SearchKey:
-        """Read one key; raises ImapParseError."""
+        """Parse one key at this depth of nesting; raises ImapParseError."""
         self._count += 1
         if depth > MAX_DEPTH or self._count > MAX_KEYS:
             raise ImapParseError("there are too many search keys, or they are nested too deep")
@@ -130,7 +138,7 @@ class _Keys:
             raise ImapParseError("a string is not of the charset that was named") from None
 
     def _modseq(self) -> int:
-        """Read `["/flags/name" type] number`; a message has one mod-sequence here for all its flags."""
+        """Parse `["/flags/name" type] number`; a message has one mod-sequence for all flags, so that only it counts."""
         if self._lexer.peek() == '"':
             if not self._lexer.string().lower().startswith(b"/flags/"):
                 raise ImapParseError("an entry such as /flags/\\seen is expected")
@@ -163,11 +171,11 @@ def _simple(word: str) -> SearchKey | None:
     return None
 
 
-def _search(*, by_uid: bool) -> Callable[[Lexer], Command]:
-    def read(lexer: Lexer) -> Command:
+def _search(*, by_uid: bool) -> Callable[[Lexer], ParsedCommand]:
+    def read(lexer: Lexer) -> ParsedCommand:
         lexer.space()
         results = _results(lexer) if lexer.take_word("RETURN") else None
-        codec, charset = "utf-8", None  # without a charset US-ASCII is meant; UTF-8 is let pass
+        codec, charset = "utf-8", None  # without CHARSET the strings are US-ASCII; UTF-8 is accepted too
         if lexer.take_word("CHARSET"):
             lexer.space()
             name = lexer.text()
@@ -180,7 +188,7 @@ def _search(*, by_uid: bool) -> Callable[[Lexer], Command]:
 
 
 def _results(lexer: Lexer) -> tuple[str, ...]:
-    """Read the list behind RETURN; an empty one means ALL (RFC 4731, 3.1)."""
+    """Parse the list behind RETURN; an empty list means ALL (RFC 4731, 3.1)."""
     lexer.space()
     lexer.expect("(")
     words: list[str] = []

@@ -1,4 +1,11 @@
-"""Sets of sequence numbers or UIDs, such as `1,3:5,9:*` (RFC 3501, 9: sequence-set)."""
+"""Sets of sequence numbers or UIDs, such as `1,3:5,9:*` (RFC 3501, 9).
+
+    sequence-set = (seq-number / seq-range) *("," sequence-set)
+    seq-range    = seq-number ":" seq-number
+    seq-number   = nz-number / "*"
+
+A range may be written with its greater number first; `*` is the greatest number in use.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +23,13 @@ _RANGE = re.compile(r"([1-9][0-9]{0,9}|\*)(?::([1-9][0-9]{0,9}|\*))?")
 
 @dataclass(frozen=True)
 class SequenceSet:
-    """Ranges of numbers, both ends included; None stands for `*`, the largest in use."""
+    """A set of ranges of numbers, which include both ends; None stands for `*`, the greatest number in use."""
 
     ranges: tuple[tuple[int | None, int | None], ...]
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a set; raises ImapParseError."""
+        """Parse a set; raises ImapParseError."""
         ranges = []
         for item in text.split(","):
             match = _RANGE.fullmatch(item)
@@ -33,7 +40,7 @@ class SequenceSet:
         return cls(tuple(ranges))
 
     def spans(self, largest: int) -> list[tuple[int, int]]:
-        """Return the ranges with `*` as this number: ascending, none of them touching another."""
+        """Return the ranges with `*` replaced by `largest`: ascending, and joined where they overlap or adjoin."""
         ends = [(largest if low is None else low, largest if high is None else high) for low, high in self.ranges]
         joined: list[tuple[int, int]] = []
         for low, high in sorted((min(pair), max(pair)) for pair in ends):
@@ -44,7 +51,7 @@ class SequenceSet:
         return joined
 
     def pick(self, numbers: Sequence[int]) -> list[int]:
-        """Return those of the ascending `numbers` that the set holds."""
+        """Return those of the ascending `numbers` that are in the set; `*` is the last of them."""
         if not numbers:
             return []
         return [
@@ -54,12 +61,12 @@ class SequenceSet:
         ]
 
     def exceeds(self, count: int) -> bool:
-        """Tell whether it names a sequence number above `count`; `*` is one where there is no message at all."""
+        """Tell whether the set names a sequence number above `count`; `*` does so only if `count` is 0."""
         return any((number or 1) > count for pair in self.ranges for number in pair)
 
 
 def write_set(numbers: Iterable[int]) -> str:
-    """Write ascending numbers as a set: `2,4:7`; nothing gives an empty text."""
+    """Return ascending numbers as the text of a set, such as `2,4:7`; an empty text without numbers."""
     spans: list[list[int]] = []
     for number in numbers:
         if spans and number == spans[-1][1] + 1:

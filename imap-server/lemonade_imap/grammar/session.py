@@ -1,4 +1,11 @@
-"""The commands of every session: who is there, and what the server can (RFC 3501, 6.1 and 6.2)."""
+"""Parses the commands of a session: CAPABILITY to LOGOUT, LOGIN, AUTHENTICATE, ID and ENABLE.
+
+Sources: RFC 3501, 6.1 and 6.2; RFC 2177 (IDLE); RFC 2971 (ID); RFC 4959 (initial response).
+
+    login        = "LOGIN" SP astring SP astring
+    authenticate = "AUTHENTICATE" SP auth-type [SP (base64 / "=")] *(CRLF base64)
+    id           = "ID" SP ("(" [string SP nstring *(SP string SP nstring)] ")" / nil)
+"""
 
 from __future__ import annotations
 
@@ -6,49 +13,66 @@ import base64
 import binascii
 from dataclasses import dataclass, field
 
-from lemonade_imap.grammar.command import Command, Reader
-from lemonade_imap.state import ALIVE, BEFORE_LOGIN
+from lemonade_imap.grammar.base import ALIVE, BEFORE_LOGIN, ParsedCommand, Reader
 from lemonade_wire.imap.errors import ImapParseError
 from lemonade_wire.imap.lexer import Lexer
 
 _ID_FIELDS, _ID_NAME, _ID_VALUE = 30, 30, 1024
-"""RFC 2971, 3.3: fields of one ID, octets of a field's name and of its value."""
+"""Limits of RFC 2971, 3.3: fields in one ID, octets of a field's name, octets of its value."""
 
 
-class Capability(Command):
+@dataclass(frozen=True)
+class Enable(ParsedCommand):
+    """ENABLE (RFC 5161); `names` are the extensions in capitals, also those that this server does not know."""
+
+    name = "ENABLE"
+    names: tuple[str, ...]
+
+
+# enable = "ENABLE" 1*(SP capability)     (RFC 5161, 4)
+def _enable(lexer: Lexer) -> ParsedCommand:
+    names: list[str] = []
+    lexer.space()
+    names.append(lexer.atom().upper())
+    while lexer.skip_spaces() and not lexer.at_end:
+        names.append(lexer.atom().upper())
+    return Enable(tuple(names))
+
+
+class Capability(ParsedCommand):
     """CAPABILITY (RFC 3501, 6.1.1)."""
 
     name = "CAPABILITY"
     legal_in = ALIVE
 
 
-class Noop(Command):
+class Noop(ParsedCommand):
     """NOOP (RFC 3501, 6.1.2)."""
 
     name = "NOOP"
     legal_in = ALIVE
 
 
-class Logout(Command):
+class Logout(ParsedCommand):
     """LOGOUT (RFC 3501, 6.1.3)."""
 
     name = "LOGOUT"
     legal_in = ALIVE
 
 
-class Idle(Command):
-    """IDLE (RFC 2177): news is told as it comes, until DONE."""
+class Idle(ParsedCommand):
+    """IDLE (RFC 2177): the server sends updates when they occur, until the client sends DONE."""
 
     name = "IDLE"
 
 
-class IdleDone(Command):
-    """The line DONE: it ends IDLE, and gets its tagged answer."""
+class IdleDone(ParsedCommand):
+    """The line DONE, which ends IDLE; the answer is the tagged response to IDLE (RFC 2177, 3)."""
 
     name = "IDLE"
 
 
-class StartTls(Command):
+class StartTls(ParsedCommand):
     """STARTTLS (RFC 3501, 6.2.1)."""
 
     name = "STARTTLS"
@@ -56,8 +80,8 @@ class StartTls(Command):
 
 
 @dataclass(frozen=True)
-class Id(Command):
-    """ID (RFC 2971): what the client says of itself, nothing where it says NIL."""
+class Id(ParsedCommand):
+    """ID (RFC 2971): the client's description of itself; no fields for NIL."""
 
     name = "ID"
     legal_in = ALIVE
@@ -65,7 +89,7 @@ class Id(Command):
 
 
 @dataclass(frozen=True)
-class Login(Command):
+class Login(ParsedCommand):
     """LOGIN (RFC 3501, 6.2.3)."""
 
     name = "LOGIN"
@@ -75,8 +99,11 @@ class Login(Command):
 
 
 @dataclass(frozen=True)
-class Authenticate(Command):
-    """AUTHENTICATE with the client's one message (RFC 3501, 6.2.2; RFC 4959); `message` is None until it is here."""
+class Authenticate(ParsedCommand):
+    """AUTHENTICATE with one message of the client (RFC 3501, 6.2.2; RFC 4959).
+
+    `message`: the message, decoded from base64; None if it must still be asked for with a continuation.
+    """
 
     name = "AUTHENTICATE"
     legal_in = BEFORE_LOGIN
@@ -85,31 +112,31 @@ class Authenticate(Command):
 
 
 def sasl_message(octets: bytes) -> bytes:
-    """Read a SASL message of the client's; raises ImapParseError."""
+    """Decode a client's SASL message from base64; raises ImapParseError."""
     try:
         return base64.b64decode(octets, validate=True)
     except (binascii.Error, ValueError):
         raise ImapParseError("base64 is expected") from None
 
 
-def _login(lexer: Lexer) -> Command:
+def _login(lexer: Lexer) -> ParsedCommand:
     lexer.space()
     user = lexer.text()
     lexer.space()
     return Login(user, lexer.text())
 
 
-def _authenticate(lexer: Lexer) -> Command:
+def _authenticate(lexer: Lexer) -> ParsedCommand:
     lexer.space()
     mechanism = lexer.atom().upper()
     if not lexer.skip_spaces():
         return Authenticate(mechanism)
     initial = lexer.rest()
-    # an empty initial response is written `=` (RFC 4959, 3)
+    # an empty initial response is sent as `=` (RFC 4959, 3)
     return Authenticate(mechanism, b"" if initial == b"=" else sasl_message(initial))
 
 
-def _id(lexer: Lexer) -> Command:
+def _id(lexer: Lexer) -> ParsedCommand:
     lexer.space()
     fields: list[tuple[str, str | None]] = []
     if lexer.peek() != "(":
@@ -137,6 +164,7 @@ def _id_string(octets: bytes, most: int) -> str:
 
 
 READERS: dict[str, Reader] = {
+    "ENABLE": _enable,
     "CAPABILITY": lambda _lexer: Capability(),
     "NOOP": lambda _lexer: Noop(),
     "IDLE": lambda _lexer: Idle(),

@@ -1,1 +1,1 @@
-"""What a message is made of: its MIME parts, headers, sections and transfer encodings, without any I/O."""
+"""Parses messages without I/O: MIME parts, headers, sections, transfer encodings and charsets."""

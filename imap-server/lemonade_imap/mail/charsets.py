@@ -1,14 +1,21 @@
-"""Charsets that are known: those of Python's codecs that turn octets into text, under every name they go by.
+"""Decodes text of mail: finds the decoder of a charset, and reads encoded words (RFC 2047).
 
-Names come from messages and clients; a name is looked up in a table made once, never handed to the import system.
+Names come from messages and clients, so that they are looked up in a table and never given to Python's import system.
+
+    encoded-word = "=?" charset ["*" language] "?" encoding "?" encoded-text "?="     encoding: B or Q
+
+The language is that of RFC 2231, 5.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import codecs
+import re
 from encodings.aliases import aliases
 
-# what these do is no charset: they escape, or encode host names
+# These codecs are not charsets: they escape characters, encode host names, or exist on Windows only.
 _NO_CHARSETS = {"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem"}
 _EXTRA = {
     "utf_8_sig",
@@ -23,11 +30,14 @@ _EXTRA = {
     "koi8_t",
     "mac_cyrillic",
 }
+# RFC 2231, 5: a language may follow the charset
+_WORD = re.compile(r"=\?([^?*\s]{1,60})(?:\*[^?\s]*)?\?([BbQq])\?([^?\s]*)\?=")
+_ESCAPE = re.compile(rb"=([0-9A-Fa-f]{2})")
 
 
 def _is_charset(codec: str) -> bool:
     try:
-        b"text".decode(codec, "replace")  # of nothing, every codec makes text
+        b"text".decode(codec, "replace")  # of an empty string, every codec makes text
     except (LookupError, UnicodeError):
         return False
     return True
@@ -38,11 +48,59 @@ _KNOWN = {codec: codec for codec in _CODECS} | {name: codec for name, codec in a
 
 
 def codec_of(charset: str) -> str | None:
-    """Return the name of the codec for a charset (names compare without case, `-` like `_`), or None."""
+    """Return the name of the codec for a charset, or None; letter case is ignored, and `-` is the same as `_`."""
     return _KNOWN.get(charset.strip().lower().replace("-", "_").replace(":", "_").replace(" ", "_"))
 
 
 def decoder_of(charset: str | None) -> codecs.IncrementalDecoder:
-    """Return a decoder that never fails; UTF-8 for a charset that is missing, US-ASCII or unknown (most likely it)."""
+    """Return a decoder for a charset that replaces invalid octets and never fails.
+
+    A missing or unknown charset and US-ASCII get the decoder of UTF-8, which such text most likely is.
+    """
     codec = codec_of(charset or "") or "utf_8"
     return codecs.getincrementaldecoder("utf_8" if codec == "ascii" else codec)("replace")
+
+
+def readable(value: str) -> str:
+    """Return the value with its encoded words decoded; a word that cannot be decoded stays as it is.
+
+    White space between two encoded words is removed (RFC 2047, 6.2). Adjacent words of one charset are decoded
+    together, since some mail programs divide a character between two words.
+    """
+    text = ""
+    at = 0
+    held: list[bytes] = []
+    charset = ""
+    for found in _WORD.finditer(value):
+        octets = _octets(found[2], found[3])
+        if octets is None:
+            continue
+        between = value[at : found.start()]
+        if held and (between.strip(" \t") or found[1].lower() != charset):
+            text += _decoded(held, charset)
+            held = []
+            text += between if between.strip(" \t") else ""
+        elif not held:
+            text += _raw(between if not at or between.strip(" \t") else "")
+        held.append(octets)
+        charset, at = found[1].lower(), found.end()
+    return text + _decoded(held, charset) + _raw(value[at:])
+
+
+def _octets(encoding: str, text: str) -> bytes | None:
+    octets = text.encode("utf-8", "surrogateescape")
+    if encoding in "Qq":
+        return _ESCAPE.sub(lambda escape: bytes.fromhex(escape[1].decode("ascii")), octets.replace(b"_", b" "))
+    try:
+        return base64.b64decode(octets + b"=" * (-len(octets) % 4))
+    except binascii.Error:
+        return None
+
+
+def _decoded(held: list[bytes], charset: str) -> str:
+    return decoder_of(charset).decode(b"".join(held), final=True)
+
+
+def _raw(text: str) -> str:
+    """Return text in which surrogate escapes are replaced by the Latin-1 characters that the octets most likely are."""
+    return "".join(chr(ord(char) - 0xDC00) if "\udc80" <= char <= "\udcff" else char for char in text)

@@ -1,8 +1,9 @@
-"""Takes content transfer encodings off, chunk by chunk (RFC 2045, 6; RFC 5524, 3.2).
+"""Decodes content transfer encodings chunk by chunk (RFC 2045, 6; RFC 5524, 3.2).
 
-Strict where the RFC leaves a choice: URLFETCH answers `BINARY NIL` for what does not decode, and a media server must
-not be handed half a voice message. White space inside base64 is no error (RFC 2045, 6.8), anything else outside the
-alphabet is; in quoted-printable, white space at the end of a line goes (6.7, rule 3), a wrong escape is an error.
+The decoders are strict where the RFC leaves a choice: URLFETCH answers `BINARY NIL` for a part that cannot be decoded,
+so that a media server does not receive a part of a voice message. In base64, white space is ignored (RFC 2045, 6.8)
+and any other octet outside the alphabet is an error. In quoted-printable, white space at the end of a line is removed
+(6.7, rule 3), and an invalid escape is an error.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Protocol
 IDENTITY = frozenset({"7BIT", "8BIT", "BINARY"})
 _WHITE = b" \t\r\n"
 _HEX_PAIR = re.compile(rb"=([0-9A-Fa-f]{2})")
-_LINE_WHITE = re.compile(rb"[ \t]+(?=\r?\n)")
+# Only the first blank of a run begins a match, and no shorter run is tried: the work is linear.
+_LINE_WHITE = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n)")
 _SOFT_BREAK = re.compile(rb"=\r?\n")
 _NOT_QUOTED_PRINTABLE = re.compile(rb"=(?![0-9A-Fa-f]{2}|\r?\n)|[\x80-\xff]")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
@@ -23,42 +25,47 @@ _MAX_LINE = 65536
 
 
 class Undecodable(ValueError):  # noqa: N818  says what the content is
-    """The content is not what its Content-Transfer-Encoding says, or the encoding is unknown."""
+    """The content is not valid in its Content-Transfer-Encoding, or the encoding is unknown."""
 
 
 class Decoder(Protocol):
-    """Turns encoded octets into decoded ones, in constant memory."""
+    """Decodes octets of one content transfer encoding, in constant memory."""
 
     def feed(self, octets: bytes) -> bytes:
-        """Return what these octets complete; raises Undecodable."""
+        """Return the decoded octets that these octets complete; raises Undecodable."""
         ...
 
     def close(self) -> bytes:
-        """Return what is left; raises Undecodable where the content ends too early."""
+        """Return the decoded rest at the end of the content; raises Undecodable if the content is incomplete."""
         ...
 
 
 class IdentityDecoder:
-    """7bit, 8bit and binary: nothing to take off."""
+    """The decoder of 7bit, 8bit and binary, which leave the octets as they are (RFC 2045, 6.2)."""
 
     def feed(self, octets: bytes) -> bytes:
-        """Return the octets."""
+        """Return the octets unchanged."""
         return octets
 
     def close(self) -> bytes:
-        """Return nothing: nothing is held back."""
+        """Return no octets: `feed` has returned all."""
         return b""
 
 
 class Base64Decoder:
-    """Base64 in quantums of four characters, whatever the line lengths (RFC 2045, 6.8)."""
+    """The decoder of base64, which accepts lines of any length (RFC 2045, 6.8).
+
+        quantum = 4 characters of the alphabet = 3 octets; the last one may end with "=" (2 octets) or "==" (1 octet)
+
+    White space may be anywhere.
+    """
 
     def __init__(self) -> None:
         self._held = b""
         self._ended = False
 
     def feed(self, octets: bytes) -> bytes:
-        """Return the whole quantums; raises Undecodable for what is outside the alphabet or follows the padding."""
+        """Return the octets of complete quantums; raises Undecodable for an invalid octet or one behind padding."""
         text = self._held + octets.translate(None, _WHITE)
         whole = len(text) - len(text) % 4
         self._held = text[whole:]
@@ -77,20 +84,26 @@ class Base64Decoder:
         return decoded
 
     def close(self) -> bytes:
-        """Return nothing; raises Undecodable where a quantum is not whole."""
+        """Return no octets; raises Undecodable if the last quantum is incomplete."""
         if self._held:
             raise Undecodable("base64 ends inside a quantum")
         return b""
 
 
 class QuotedPrintableDecoder:
-    """Quoted-printable, line by line (RFC 2045, 6.7)."""
+    """The decoder of quoted-printable, which decodes line by line (RFC 2045, 6.7).
+
+        "=" 2HEXDIG     an octet
+        "=" CRLF        a soft line break: no octets
+
+    A bare LF ends a line too.
+    """
 
     def __init__(self) -> None:
         self._held = bytearray()
 
     def feed(self, octets: bytes) -> bytes:
-        """Return the whole lines decoded; raises Undecodable for a wrong escape or an endless line."""
+        """Return the decoded octets of complete lines; raises Undecodable for an invalid escape or a too long line."""
         whole = octets.rfind(b"\n") + 1
         text = bytes(self._held) + octets[:whole] if whole else b""
         if whole:
@@ -101,7 +114,7 @@ class QuotedPrintableDecoder:
         return _unquote(text)
 
     def close(self) -> bytes:
-        """Return the last line, which has no line end; a soft break may end it."""
+        """Return the decoded last line, which has no line end; a `=` at its end is a soft line break."""
         text = bytes(self._held).rstrip(b" \t")
         self._held.clear()
         return _unquote(text[:-1] if text.endswith(b"=") else text)
@@ -132,7 +145,7 @@ def decoder_for(encoding: str) -> Decoder:
 
 
 def decoded(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
-    """Yield the content of `chunks` without its encoding; raises Undecodable on the way."""
+    """Yield the decoded octets of `chunks`; raises Undecodable when it reaches an error."""
     decoder = decoder_for(encoding)
     for chunk in chunks:
         if ready := decoder.feed(chunk):
@@ -142,7 +155,7 @@ def decoded(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
 
 
 def with_crlf(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield text with every line ended by CRLF: a bare LF gets its CR (RFC 3516, 6)."""
+    """Yield text in which every line ends with CRLF: a bare LF gets a CR before it (RFC 3516, 6)."""
     ended_in_cr = False
     for chunk in chunks:
         fixed = _BARE_LF.sub(b"\r\n", chunk)
@@ -154,7 +167,7 @@ def with_crlf(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def cut(chunks: Iterable[bytes], offset: int, length: int) -> Iterator[bytes]:
-    """Yield `length` octets from `offset` of what the chunks hold, and read no further."""
+    """Yield `length` octets of the chunks from `offset`, and read no further chunks."""
     for chunk in chunks:
         if length <= 0:
             return

@@ -1,13 +1,22 @@
-"""Message and part headers, read leniently: what cannot be read is passed over (RFC 5322, 2.2; RFC 2045, 5).
+"""Parses headers of messages and parts leniently: what cannot be parsed is ignored (RFC 5322, 2.2; RFC 2045, 5).
 
-Text keeps octets that are no UTF-8 as surrogate escapes, so that what came in goes out again.
+    field               = field-name ":" unstructured CRLF          a line that begins with a blank continues the field
+    Content-Type        = type "/" subtype *(";" parameter)
+    Content-Disposition = disposition-type *(";" parameter)
+    parameter           = attribute "=" (token / quoted-string)
+
+Texts keep octets that are not UTF-8 as surrogate escapes, so that the same octets can be sent again. The work is linear
+in the octets of a header, whatever they are: each text is cut once into pieces, none of which is searched for again.
 """
 
 from __future__ import annotations
 
 import re
 import string
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
 from typing import Self
 
 from lemonade_wire.imap.bodystructure import Disposition, Envelope, MailAddress, Params
@@ -15,96 +24,155 @@ from lemonade_wire.imap.bodystructure import Disposition, Envelope, MailAddress,
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:(.*)", re.DOTALL)
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
 _TOKEN = re.compile(r"[^\s()<>@,;:\\\"/\[\]?=]+")
-# a quoted string that is not closed goes on to the end
-_PARAMETER = re.compile(r'\s*;\s*([^\s()<>@,;:\\"/\[\]?=]+)\s*=\s*("(?:[^"\\]|\\.)*(?:"|\Z)|[^;]*)', re.DOTALL)
+# A quoted string without a closing quote extends to the end of the value. The quantifiers are possessive, so that no
+# octet is read twice.
+_PARAMETER = re.compile(r';\s*+([^\s()<>@,;:\\"/\[\]?=]++)\s*+=\s*+("(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[^;]*+)', re.DOTALL)
 _PIECE = re.compile(r"([^*]+)\*(0|[1-9][0-9]{0,2})(\*?)")
 _ATTRIBUTE = frozenset(string.ascii_letters + string.digits + "!#$&+-.^_`{|}~")
-_INNERMOST = re.compile(r"\((?:[^()\\]|\\.)*+\)", re.DOTALL)
-_MOST_COMMENTS = 100
+MOST_PARAMETERS = 1000
+"""Parameters, or language tags, of one field that are read; the others are ignored."""
+MOST_ADDRESSES = 1000
+"""Addresses of one field that are read; the others are ignored."""
 _MEDIA = re.compile(r"\s*([^\s()<>@,;:\\\"/\[\]?=]+)\s*/\s*([^\s()<>@,;:\\\"/\[\]?=]+)\s*")
 
 
 @dataclass(frozen=True)
 class Header:
-    """The fields of a header in their order: name as written, value unfolded and stripped."""
+    """The fields of a header in their order: each name as written, each value unfolded and stripped."""
 
     fields: tuple[tuple[str, str], ...] = ()
 
     @classmethod
-    def parse(cls, octets: bytes) -> Self:
-        """Read header octets; lines that are no field are passed over."""
+    def parse(cls, octets: bytes, only: Collection[str] | None = None) -> Self:
+        """Parse the octets of a header; lines that are not fields are ignored.
+
+        `only`: keep just the first field of each of these names, which are in lower case; None keeps all fields.
+        """
         found: list[tuple[str, str]] = []
+        missing = None if only is None else set(only)
         for line in _FOLD.sub(b"", octets).split(b"\n"):
             if match := _FIELD.match(line.rstrip(b"\r")):
-                # NUL, which no string of IMAP may hold, is left out (RFC 3501, 9: CHAR8)
+                name = match[1].decode("ascii")
+                if missing is not None:
+                    if name.lower() not in missing:
+                        continue
+                    missing.remove(name.lower())
+                # NUL is removed: a string of IMAP must not contain it (RFC 3501, 9: CHAR8)
                 octets = match[2].replace(b"\r", b" ").replace(b"\0", b"")
-                value = octets.decode("utf-8", "surrogateescape").strip(" \t")
-                found.append((match[1].decode("ascii"), value))
+                found.append((name, octets.decode("utf-8", "surrogateescape").strip(" \t")))
         return cls(tuple(found))
 
+    @cached_property
+    def values(self) -> dict[str, list[str]]:
+        """The values of the fields by their names in lower case."""
+        found: dict[str, list[str]] = {}
+        for name, value in self.fields:
+            found.setdefault(name.lower(), []).append(value)
+        return found
+
     def text(self, name: str) -> str:
-        """Return the first field of this name, without case, or an empty text."""
-        return next((value for field, value in self.fields if field.lower() == name.lower()), "")
+        """Return the value of the first field of this name in any letter case, or an empty text."""
+        return self.present(name) or ""
 
     def present(self, name: str) -> str | None:
-        """Return the first field of this name, or None where there is none."""
-        return next((value for field, value in self.fields if field.lower() == name.lower()), None)
+        """Return the value of the first field of this name in any letter case, or None."""
+        values = self.values.get(name.lower())
+        return values[0] if values else None
 
     def content_type(self, *, digest: bool = False) -> tuple[str, str, Params]:
-        """Return type and subtype in upper case and the parameters.
+        """Return type and subtype in upper case, and the parameters.
 
-        Nothing readable gives text/plain in us-ascii (RFC 2045, 5.2), in a digest message/rfc822 (RFC 2046, 5.1.5).
+        A missing or invalid Content-Type gives text/plain in us-ascii (RFC 2045, 5.2); a missing one in a
+        multipart/digest (`digest`) gives message/rfc822 (RFC 2046, 5.1.5).
         """
-        match = _MEDIA.match(_without_comments(value := self.text("Content-Type")))
+        value = self.text("Content-Type")
+        bare = _without_comments(value)
+        match = _MEDIA.match(bare)
         if match is None:
             return ("MESSAGE", "RFC822", ()) if digest and not value else ("TEXT", "PLAIN", (("CHARSET", "us-ascii"),))
-        params = parameters(_without_comments(value)[match.end() :])
+        params = parameters(bare[match.end() :])
         type_, subtype = match[1].upper(), match[2].upper()
         if type_ == "TEXT" and not params and subtype == "PLAIN":
             params = (("CHARSET", "us-ascii"),)
         return type_, subtype, params
 
     def encoding(self) -> str:
-        """Return the Content-Transfer-Encoding in upper case, 7BIT where there is none (RFC 2045, 6.1)."""
+        """Return the Content-Transfer-Encoding in upper case, or 7BIT without one (RFC 2045, 6.1)."""
         match = _TOKEN.search(_without_comments(self.text("Content-Transfer-Encoding")))
         return match[0].upper() if match else "7BIT"
 
     def disposition(self) -> Disposition | None:
-        """Return the Content-Disposition in upper case with its parameters (RFC 2183), or None."""
+        """Return the Content-Disposition, its type in upper case, with its parameters (RFC 2183), or None."""
         value = _without_comments(self.text("Content-Disposition"))
         match = _TOKEN.match(value)
         return Disposition(match[0].upper(), parameters(value[match.end() :])) if match else None
 
     def languages(self) -> tuple[str, ...]:
-        """Return the tags of Content-Language (RFC 3282)."""
-        return tuple(_TOKEN.findall(_without_comments(self.text("Content-Language"))))
+        """Return the language tags of Content-Language (RFC 3282)."""
+        tags = _TOKEN.finditer(_without_comments(self.text("Content-Language")))
+        return tuple(tag[0] for tag in islice(tags, MOST_PARAMETERS))
 
     def location(self) -> str | None:
-        """Return the Content-Location without the white space that folding put into it (RFC 2557, 4.4.1), or None."""
+        """Return the Content-Location without the white space that folding added (RFC 2557, 4.4.1), or None."""
         return "".join(self.text("Content-Location").split()) or None
 
 
 EMPTY_HEADER = Header()
 
 
+_PIECES = re.compile(r'\\.|[^\\"()<>\[\],:;]+|.', re.DOTALL)
+_CLOSING = {"(": ")", "<": ">", "[": "]", '"': '"'}
+
+
+def pieces_of(text: str, openings: str = '"(<[') -> list[str]:
+    """Cut a text into quoted strings, comments, `<...>`, `[...]` and what stands between, in one pass.
+
+    `openings`: the characters whose pairs are kept together: `"`, `(`, `<` or `[`; comments may be nested. A character
+    without its counterpart stands alone, and one behind a backslash begins or ends nothing (RFC 5322, 3.2.1 to 3.2.4).
+    """
+    pieces = _PIECES.findall(text)
+    ends: dict[int, int] = {}
+    last: dict[str, int] = {}
+    comments: list[int] = []
+    for at, piece in enumerate(pieces):
+        if piece == "(":
+            comments.append(at)
+        elif piece == ")" and comments:
+            ends[comments.pop()] = at
+        elif piece == '"':
+            ends[last.get('"', at)] = at
+            last['"'] = at
+        elif piece in {">", "]"}:
+            opening = "<" if piece == ">" else "["
+            if opening in last:
+                ends[last.pop(opening)] = at
+        elif piece in {"<", "["}:
+            last[piece] = at
+    found: list[str] = []
+    at = 0
+    while at < len(pieces):
+        end = ends.get(at, at) if pieces[at] in openings else at
+        found.append(pieces[at] if end == at else "".join(pieces[at : end + 1]))
+        at = end + 1
+    return found
+
+
+def is_pair(piece: str, opening: str) -> bool:
+    """Tell whether a piece begins with `opening` and ends with its counterpart."""
+    return len(piece) > 1 and piece[0] == opening and piece[-1] == _CLOSING[opening]
+
+
 def _without_comments(value: str) -> str:
-    """Take comments away, nested ones too; a parenthesis inside a quoted string is no comment."""
-    parts = re.split(r'("(?:[^"\\]|\\.)*")', value)
-    return "".join(part if index % 2 else _uncommented(part) for index, part in enumerate(parts)).strip()
-
-
-def _uncommented(text: str) -> str:
-    for _ in range(_MOST_COMMENTS):
-        text, found = _INNERMOST.subn("", text)
-        if not found:
-            break
-    return text
+    """Remove comments, also nested ones; a parenthesis in a quoted string does not begin a comment."""
+    if "(" not in value:
+        return value.strip()
+    return "".join(piece for piece in pieces_of(value, '"(') if not is_pair(piece, "(")).strip()
 
 
 def parameters(text: str) -> Params:
-    """Read `; name=value ...`; names in upper case, values without their quotes."""
+    """Parse `; name=value ...`; returns names in upper case and values without quotes."""
     found = []
-    for match in _PARAMETER.finditer(text):
+    for match in islice(_PARAMETER.finditer(text), MOST_PARAMETERS):
         value = match[2].strip()
         if value.startswith('"'):
             value = re.sub(r'\\(.)|"', lambda pair: pair[1] or "", value[1:], flags=re.DOTALL)
@@ -113,9 +181,12 @@ def parameters(text: str) -> Params:
 
 
 def _joined(found: list[tuple[str, str]]) -> Params:
-    """Put values together that came in pieces (RFC 2231, 3 and 6); the name keeps its `*` where one is encoded.
+    """Join parameter values that were divided into pieces (RFC 2231, 3, 4.1 and 6).
 
-    Pieces among which one is missing, or which begin without the charset that later ones need, stay pieces.
+        name*0=value; name*1=value          becomes name=value
+        name*0*=charset'lang'value; ...     becomes name*=charset'lang'value
+
+    Pieces are not joined if one is missing, or if the first one lacks the charset that a later, encoded one needs.
     """
     pieces: dict[str, dict[int, tuple[str, bool]]] = {}
     for name, value in found:
@@ -129,55 +200,55 @@ def _joined(found: list[tuple[str, str]]) -> Params:
             texts = (value if one or not encoded else _percent(value) for value, one in in_order)
             whole[name] = (name + "*" * encoded, "".join(texts))
     params: list[tuple[str, str]] = []
+    seen: set[tuple[str, str]] = set()
     for name, value in found:
         match = _PIECE.fullmatch(name)
         param = whole.get(match[1], (name, value)) if match else (name, value)
-        if match is None or param not in params:
+        if match is None or param not in seen:
             params.append(param)
+            seen.add(param)
     return tuple(params)
 
 
 def _percent(value: str) -> str:
-    """Write a piece that is not encoded for a value that is (RFC 2231, 7: attribute-char stays)."""
+    """Percent-encode a piece that is not encoded, for a value that is encoded (RFC 2231, 7: attribute-char)."""
     octets = value.encode("utf-8", "surrogateescape")
     return "".join(chr(octet) if chr(octet) in _ATTRIBUTE else f"%{octet:02X}" for octet in octets)
 
 
-_COMMENT = r"\((?:[^()\\]|\\.|{})*+\)"
-_COMMENTS = _COMMENT.format(_COMMENT.format(_COMMENT.format(r"(?!)")))  # three deep
-# none of these looks beyond the next character of its kind: a header of nothing but `<` costs no more than another
-_ADDRESS_TOKEN = re.compile(rf'"(?:[^"\\]|\\.)*"|{_COMMENTS}|<[^<>]*>|\[[^\[\]]*\]|[,;:]|[^"(<\[,;:]+|.', re.DOTALL)
-
-
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_QUOTED_STRING = re.compile(f"({_QUOTED.pattern})", re.DOTALL)
 _GROUP_END = MailAddress(None, None, None, None)
 
 
 def addresses(value: str) -> tuple[MailAddress, ...]:
-    """Read an address list; a group stands between its marks as RFC 3501, 7.4.2 draws it (`ENVELOPE`)."""
+    """Parse an address list (RFC 5322, 3.4).
+
+    A group becomes a start marker, its addresses and an end marker, as ENVELOPE represents it (RFC 3501, 7.4.2).
+    """
     found: list[MailAddress] = []
     words: list[str] = []
     comment = angle = None
-    in_group = False
-    for piece in [*_ADDRESS_TOKEN.findall(value), ","]:
-        if piece.startswith("(") and piece.endswith(")"):
-            # behind an address it is the name (RFC 5322, 3.4)
-            comment = piece[1:-1].strip() if any(map(str.strip, words)) else comment
-        elif piece.startswith("<") and piece.endswith(">"):
+    in_group = spoken = False
+    for piece in [*pieces_of(value), ","]:
+        if len(found) >= MOST_ADDRESSES:
+            break
+        if is_pair(piece, "("):
+            # a comment behind an address is the display name (RFC 5322, 3.4)
+            comment = piece[1:-1].strip() if spoken else comment
+        elif is_pair(piece, "<"):
             angle = _without_comments(piece[1:-1])
         elif piece == ":" and not in_group:
             found.append(MailAddress(None, None, _phrase(words), None))
-            words, comment, angle, in_group = [], None, None, True
+            words, comment, angle, in_group, spoken = [], None, None, True, False
         elif piece in {",", ";"}:
             if angle is not None or _phrase(words):
                 found.append(_mailbox(words, angle, comment))
             if piece == ";" and in_group:
                 found.append(_GROUP_END)
                 in_group = False
-            words, comment, angle = [], None, None
+            words, comment, angle, spoken = [], None, None, False
         else:
             words.append(piece)
+            spoken = spoken or not piece.isspace()
     return (*found, _GROUP_END) if in_group else tuple(found)
 
 
@@ -190,26 +261,26 @@ def _mailbox(words: list[str], angle: str | None, comment: str | None) -> MailAd
     if angle is None:
         route, address, name = "", "".join(words), comment
     else:
-        # an obsolete route stands before the address (RFC 5322, 4.4), and has a place of its own (RFC 3501, 7.4.2)
+        # An obsolete route precedes the address (RFC 5322, 4.4); ENVELOPE has an element for it (RFC 3501, 7.4.2).
         route, _, address = angle.rpartition(":") if angle.startswith("@") else ("", "", angle)
         name = _phrase(words)
-    # an @ in a quoted string is none
-    at = _QUOTED.sub(lambda quoted: " " * len(quoted[0]), address).rfind("@")
+    # an @ in a quoted string does not separate local part and domain
+    pieces = pieces_of(address, '"')
+    at = "".join(" " * len(piece) if is_pair(piece, '"') else piece for piece in pieces).rfind("@")
     local, domain = (address[:at], address[at + 1 :]) if at >= 0 else (address, "")
     return MailAddress(name or None, route.strip() or None, _unquoted(local), _unquoted(domain))
 
 
 def _unquoted(text: str) -> str:
-    """Return a part of an address without quoting and without blanks around its words (RFC 3501, 9: addr-mailbox)."""
-    pieces = _QUOTED_STRING.split(text)
+    """Return local part or domain without quoting and without blanks outside of quotes (RFC 3501, 9: addr-mailbox)."""
     return "".join(
-        re.sub(r"\\(.)", r"\1", piece[1:-1], flags=re.DOTALL) if at % 2 else "".join(piece.split())
-        for at, piece in enumerate(pieces)
+        re.sub(r"\\(.)", r"\1", piece[1:-1], flags=re.DOTALL) if is_pair(piece, '"') else "".join(piece.split())
+        for piece in pieces_of(text, '"')
     )
 
 
 def envelope_of(header: Header) -> Envelope:
-    """Return the envelope of a header (RFC 3501, 7.4.2): an absent Sender or Reply-To is the From."""
+    """Return the ENVELOPE of a header (RFC 3501, 7.4.2); From replaces a missing Sender or Reply-To."""
     sender = addresses(header.text("From"))
     return Envelope(
         date=header.present("Date"),

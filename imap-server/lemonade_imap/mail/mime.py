@@ -1,7 +1,13 @@
-"""Indexes a message's MIME parts in one pass, in constant memory, when it is appended.
+"""Indexes the MIME parts of a message in one pass and in constant memory, while the message is received.
 
-The index answers BODYSTRUCTURE, section and URLFETCH requests without the message being read again: every part has its
-offsets and lengths, encoded and decoded. Broken MIME is indexed as what it still is: no message is refused for it.
+With the index the server answers requests for BODYSTRUCTURE, sections and URLFETCH without parsing the message again:
+it has offset and length of every part, and the decoded length. Invalid MIME is indexed as far as it can be understood;
+no message is refused because of it. The structure of a multipart (RFC 2046, 5.1.1):
+
+    dash-boundary     = "--" boundary
+    multipart-body    = [preamble CRLF] dash-boundary CRLF part *(delimiter CRLF part) close-delimiter [CRLF epilogue]
+    delimiter         = CRLF dash-boundary
+    close-delimiter   = delimiter "--"
 """
 
 from __future__ import annotations
@@ -16,18 +22,32 @@ from lemonade_wire.imap.bodystructure import Disposition, Envelope, Params
 MAX_DEPTH = 32
 MAX_PARTS = 1000
 MAX_HEADER = 256 * 1024
+"""Octets of one header that are read."""
+MAX_HEADERS = 4 * 1024 * 1024
+"""Octets of all headers of a message that are read; a part behind them counts as one without a header."""
+MAX_ITEMS = 20_000
+"""Parameters, language tags and addresses of a message that are kept; a part behind them counts likewise."""
+_INDEXED = frozenset(
+    {
+        *("content-type", "content-transfer-encoding", "content-disposition", "content-language", "content-location"),
+        *("content-id", "content-description", "content-md5"),
+        *("date", "subject", "from", "sender", "reply-to", "to", "cc", "bcc", "in-reply-to", "message-id"),
+    }
+)
+"""Names of the fields that the index needs; no others are kept in memory."""
 _MAX_PIECE = 65536
 
 
 @dataclass(frozen=True)
-class Part:
+class MimePart:
     """One MIME part, or the message itself; offsets and lengths are octets of the stored message.
 
-    `header_offset`, `header_length`: its header with the empty line that ends it. `body_offset`, `length`: its encoded
-    content; `lines` that content's lines. `decoded_length`, `decoded_lines`, `has_nul`: the content without its
-    encoding; `decoded_length` is None where it does not decode. Names of types and encodings are in upper case,
-    parameter values as they stand. `envelope` belongs to a message (the root, or what a message/rfc822 part holds).
-    `children`: the parts of a multipart, or the one message of a message/rfc822 part.
+    `header_offset`, `header_length`: the header, including the empty line at its end. `body_offset`, `length`: the
+    encoded content; `lines`: the number of its lines. `decoded_length`, `decoded_lines`, `has_nul`: octets and lines of
+    the decoded content, and whether it contains NUL; `decoded_length` is None if the content cannot be decoded. Types
+    and encodings are in upper case, parameter values as written. `envelope`: only of a message, which is the root or
+    the child of a message/rfc822 part. `children`: the parts of a multipart, or the one message of a message/rfc822
+    part.
     """
 
     header_offset: int = 0
@@ -49,7 +69,7 @@ class Part:
     language: tuple[str, ...] = ()
     location: str | None = None
     envelope: Envelope | None = None
-    children: tuple[Part, ...] = ()
+    children: tuple[MimePart, ...] = ()
 
     @property
     def is_multipart(self) -> bool:
@@ -58,13 +78,13 @@ class Part:
 
     @property
     def is_message(self) -> bool:
-        """Whether the one child is the message that this part holds."""
+        """Whether this is a message/rfc822 part, whose one child is the enclosed message."""
         return (self.type, self.subtype) == ("MESSAGE", "RFC822") and bool(self.children)
 
 
 @dataclass
 class _Open:
-    """A part whose end has not been seen yet."""
+    """A part whose end was not received yet."""
 
     header_offset: int
     is_message: bool
@@ -72,9 +92,11 @@ class _Open:
     head: bytearray = field(default_factory=bytearray)
     in_header: bool = True
     header: Header = EMPTY_HEADER
+    media: tuple[str, str, Params] = ("TEXT", "PLAIN", ())
     body_offset: int = 0
     lines_before: int = 0
     boundary: bytes = b""
+    last_boundary: bytes = b""
     parts_ended: bool = False
     decoder: Decoder | None = None
     undecoded: bytearray = field(default_factory=bytearray)
@@ -82,14 +104,10 @@ class _Open:
     decoded_length: int = 0
     decoded_lines: int = 0
     has_nul: bool = False
-    children: list[Part] = field(default_factory=list)
-
-    def media(self) -> tuple[str, str, Params]:
-        """Return type, subtype and parameters."""
-        return self.header.content_type(digest=self.in_digest)
+    children: list[MimePart] = field(default_factory=list)
 
     def take(self, decode: Callable[[], bytes]) -> None:
-        """Count what `decode` gives; what does not decode is remembered as such."""
+        """Count the decoded octets that `decode` returns; note if it raises Undecodable, and then decode no more."""
         if not self.decodes:
             return
         try:
@@ -104,30 +122,32 @@ class _Open:
 
 
 class Indexer:
-    """Takes a message in chunks of any size and gives its index."""
+    """Makes the part index of a message that is given in chunks of any size."""
 
     def __init__(self) -> None:
         self._offset = 0
         self._newlines = 0
         self._parts = 1
+        self._headers_left = MAX_HEADERS
+        self._items_left = MAX_ITEMS
         self._held = b""
         self._line_end = b""
         self._at_line_start = True
         self._open: list[_Open] = [_Open(0, is_message=True)]
-        self._root = Part()
+        self._root = MimePart()
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next octets of the message."""
+        """Index the next octets of the message."""
         *lines, self._held = (self._held + chunk).split(b"\n")
         for line in lines:
             self._line(line + b"\n")
         if len(self._held) > _MAX_PIECE:
-            # the last octet may be the CR of a line end that is still on its way
+            # The last octet may be the CR of a line end whose LF is not received yet.
             piece, self._held = self._held[:-1], self._held[-1:]
             self._line(piece)
 
-    def close(self) -> Part:
-        """Take the end of the message and return its index."""
+    def close(self) -> MimePart:
+        """Note the end of the message and return its root part."""
         if self._held:
             self._line(self._held)
             self._held = b""
@@ -136,7 +156,7 @@ class Indexer:
         return self._root
 
     def _line(self, line: bytes) -> None:
-        """Take a line with its end, or a piece of a very long one."""
+        """Index a line with its line end, or a piece of a very long line."""
         starts, self._at_line_start = self._at_line_start, line.endswith(b"\n")
         start = self._offset
         if starts and line.startswith(b"--") and self._boundary(line, start):
@@ -151,23 +171,23 @@ class Indexer:
             self._content(line)
         elif starts and line in {b"\r\n", b"\n"}:
             self._end_header(part, self._offset)
-        elif len(part.head) < MAX_HEADER:
+        elif len(part.head) < min(MAX_HEADER, self._headers_left) and self._items_left > 0:
             part.head += line
 
     def _boundary(self, line: bytes, start: int) -> bool:
-        """Act on a boundary line: it ends all that is open inside its multipart. Tells whether it was one."""
+        """If the line is a boundary, end all open parts inside its multipart; returns whether it is a boundary."""
         text = line.rstrip(b" \t\r\n")
         for depth in range(len(self._open) - 1, -1, -1):
             multipart = self._open[depth]
             boundary = multipart.boundary
-            if not boundary or multipart.parts_ended or text not in {boundary, boundary + b"--"}:
+            if not boundary or multipart.parts_ended or text not in (boundary, multipart.last_boundary):
                 continue
             self._end_parts(depth + 1, start - len(self._line_end))
-            # what ends the last boundary of a multipart may belong to the boundary of one around it
+            # The line end after a close-delimiter may belong to the delimiter of an outer multipart.
             self._line_end = line[len(line.rstrip(b"\r\n")) :] if text != boundary else b""
             multipart.parts_ended = text != boundary or self._parts >= MAX_PARTS
             if not multipart.parts_ended:
-                in_digest = multipart.media()[1] == "DIGEST"
+                in_digest = multipart.media[1] == "DIGEST"
                 self._push(_Open(start + len(line), is_message=False, in_digest=in_digest))
             return True
         return False
@@ -178,16 +198,20 @@ class Indexer:
 
     def _end_header(self, part: _Open, body_offset: int) -> None:
         part.in_header = False
-        part.header = Header.parse(bytes(part.head))
+        part.header = Header.parse(bytes(part.head), _INDEXED)
+        part.media = part.header.content_type(digest=part.in_digest)
+        self._headers_left -= len(part.head)
+        self._items_left -= len(part.media[2])
         part.head.clear()
         part.body_offset = body_offset
         part.lines_before = self._newlines
-        type_, subtype, params = part.media()
+        type_, subtype, params = part.media
         encoding = part.header.encoding()
         deep = len(self._open) >= MAX_DEPTH
         if type_ == "MULTIPART" and not deep:
             if boundary := dict(params).get("BOUNDARY"):
                 part.boundary = b"--" + boundary.encode("utf-8", "surrogateescape")
+                part.last_boundary = part.boundary + b"--"
                 return
         elif (type_, subtype) == ("MESSAGE", "RFC822") and encoding in IDENTITY and not deep:
             self._push(_Open(body_offset, is_message=True))
@@ -198,7 +222,8 @@ class Indexer:
             part.decodes = False
 
     def _content(self, line: bytes) -> None:
-        # the line end before a boundary belongs to the boundary (RFC 2046, 5.1.1): it waits for the next line
+        # A line end before a boundary belongs to the boundary (RFC 2046, 5.1.1): it is kept until the next line is
+        # known.
         bare = line
         if line.endswith(b"\n"):
             bare = line[:-2] if line.endswith(b"\r\n") else line[:-1]
@@ -223,7 +248,7 @@ class Indexer:
                 outer.has_nul = outer.has_nul or outer.decoder is None
 
     def _end_parts(self, depth: int, end: int) -> None:
-        """Close all parts from `depth` inwards at octet `end`; a part still in its header has an empty body."""
+        """End all open parts from `depth` inwards at octet `end`; a part whose header is incomplete has no body."""
         while len(self._open) > depth:
             part = self._open[-1]
             if part.in_header:
@@ -237,32 +262,35 @@ class Indexer:
                 self._root = finished
 
     def _lines_of(self, part: _Open, length: int) -> int:
-        """Return the lines of a part's body: its line ends are counted, as the example of RFC 3501, 7.4.2 does."""
-        # the line end that waits is the boundary's, and no more of the body
+        """Return the number of line ends in a part's body, which are its lines (RFC 3501, 7.4.2: the example)."""
+        # The line end that is kept belongs to the boundary and not to the body.
         return self._newlines - part.lines_before - bool(self._line_end) if length else 0
 
-    def _finish(self, part: _Open, end: int) -> Part:
+    def _finish(self, part: _Open, end: int) -> MimePart:
         """Return the index of a part whose content ends at octet `end`."""
         decoder = part.decoder
         if decoder is not None:
             part.take(lambda: decoder.feed(bytes(part.undecoded)))
             part.take(decoder.close)
         header = part.header
-        type_, subtype, params = part.media()
+        type_, subtype, params = part.media
         encoding = header.encoding()
         if type_ == "MULTIPART" and not part.children:
-            # no part was found: a Content-Type that means nothing is text/plain (RFC 2045, 5.2)
+            # A multipart without parts is invalid, and an invalid Content-Type means text/plain (RFC 2045, 5.2).
             type_, subtype, params = "TEXT", "PLAIN", (("CHARSET", "us-ascii"),)
         elif (type_, subtype) == ("MESSAGE", "RFC822") and not part.children:
-            # encoded against RFC 2046, 5.2.1, or nested too deep: opaque
+            # A message that is encoded, which RFC 2046, 5.2.1 forbids, or nested too deep, is opaque data.
             type_, subtype = "APPLICATION", "OCTET-STREAM"
+        envelope = envelope_of(header) if part.is_message else None
+        disposition, languages = header.disposition(), header.languages()
+        self._items_left -= _items_of(envelope) + len(languages) + len(disposition.params if disposition else ())
         length = max(0, end - part.body_offset)
         lines = self._lines_of(part, length)
         decoded_length: int | None = part.decoded_length
         decoded_lines = part.decoded_lines
         if decoder is None:
             decoded_length, decoded_lines = (length if encoding in IDENTITY else None), lines
-        return Part(
+        return MimePart(
             header_offset=part.header_offset,
             header_length=part.body_offset - part.header_offset,
             body_offset=part.body_offset,
@@ -277,17 +305,25 @@ class Indexer:
             ident=header.present("Content-ID"),
             description=header.present("Content-Description"),
             encoding=encoding,
-            disposition=header.disposition(),
+            disposition=disposition,
             md5=header.present("Content-MD5"),
-            language=header.languages(),
+            language=languages,
             location=header.location(),
-            envelope=envelope_of(header) if part.is_message else None,
+            envelope=envelope,
             children=tuple(part.children),
         )
 
 
-def index(chunks: Iterable[bytes]) -> Part:
-    """Return the index of a whole message."""
+def _items_of(envelope: Envelope | None) -> int:
+    """Return the number of addresses of an envelope."""
+    if envelope is None:
+        return 0
+    lists = (envelope.from_, envelope.sender, envelope.reply_to, envelope.to, envelope.cc, envelope.bcc)
+    return sum(len(found or ()) for found in lists)
+
+
+def index(chunks: Iterable[bytes]) -> MimePart:
+    """Return the root part of the index of a whole message."""
     indexer = Indexer()
     for chunk in chunks:
         indexer.feed(chunk)

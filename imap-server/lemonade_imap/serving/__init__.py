@@ -1,1 +1,1 @@
-"""Commands carried out on a store: a module for each family of commands."""
+"""Carries out IMAP commands on a store, with one module for each family of commands."""

@@ -1,4 +1,4 @@
-"""What the carrying out of every command shares: the store behind its runner, settings, and refusals."""
+"""What all command handlers use: the store, the settings, the server's behaviour, and the results of commands."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ParamSpec, TypeVar
 
-from lemonade_imap.behaviour import Behaviour
+from lemonade_imap.behaviour import ImapBehaviour
 from lemonade_imap.config import ServerConfig
 from lemonade_imap.grammar.session import Authenticate
 from lemonade_imap.reply import Body, Piece
-from lemonade_imap.serving.gate import Gate, Lookup, nobody
-from lemonade_imap.serving.hub import Hub
-from lemonade_imap.store.base import CHUNK, Mailbox, Message, Store, StoreError
-from lemonade_imap.store.runner import InlineRunner, Runner
-from lemonade_wire.imap.framing import Literal
+from lemonade_imap.serving.change_notifier import ChangeNotifier
+from lemonade_imap.serving.login_policy import Authenticator, Lookup, no_accounts
+from lemonade_imap.store.base import CHUNK, Store, StoredMailbox, StoredMessage, StoreError
+from lemonade_imap.store.thread import InlineRunner, StoreRunner
+from lemonade_wire.imap.framing import ImapLiteral
 
 EMPTY = b'""'
-"""How no octets are written."""
+"""An empty IMAP string, as it is written in a response."""
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class Refused(Exception):  # noqa: N818  what happened to the command
-    """A command is not carried out: `result` is NO or BAD, the text what the client is told (a code may lead it)."""
+    """A command is refused: `result` is NO or BAD; the text goes to the client and may begin with a response code."""
 
     def __init__(self, result: str, text: str) -> None:
         super().__init__(text)
@@ -33,53 +33,58 @@ class Refused(Exception):  # noqa: N818  what happened to the command
 
 @dataclass(frozen=True)
 class Done:
-    """A command is carried out: what its tagged OK says (a code may lead the text)."""
+    """A command was carried out: `text` is that of the tagged OK and may begin with a response code."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Challenge:
-    """AUTHENTICATE goes on: `message` is what the mechanism says, the answer becomes a command like `answered`."""
+    """A SASL challenge of AUTHENTICATE: `message` is its content before base64.
+
+    The client's response becomes a command with the same mechanism as `answered`.
+    """
 
     message: bytes = field(repr=False)
     answered: Authenticate
 
 
 async def at_once(_seconds: float) -> None:
-    """Wait for nothing: where there is no reactor, time does not pass."""
+    """Return at once: a pause for a server without a reactor, whose time the test sets."""
 
 
 @dataclass(frozen=True)
 class Backend:
-    """A store, where its work is done, how the server behaves, who hears of it; `log` takes lines without secrets.
+    """What a server's sessions share.
 
-    `pause` waits for some seconds; `hashing` is where passwords are checked. `accounts` finds those that are
-    not in the settings; `secret` is the same after every start, or None where there is no other one.
+    `runner`: runs the store's methods. `behaviour`: the correct behaviour or a fault. `log`: is called with each log
+    line, which must contain no secret. `change_notifier`: informs sessions of changes by others. `pause`: waits for a
+    number of seconds. `hashing`: runs the checks of passwords. `accounts`: finds accounts that are not in the settings.
+    `secret`: a random value that stays the same when the server is started again, or None to make a new one.
     """
 
     config: ServerConfig
     store: Store
-    runner: Runner
-    behaviour: Behaviour = field(default_factory=Behaviour)
+    runner: StoreRunner
+    behaviour: ImapBehaviour = field(default_factory=ImapBehaviour)
     log: Callable[[str], None] = lambda _text: None
-    hub: Hub = field(default_factory=Hub)
+    change_notifier: ChangeNotifier = field(default_factory=ChangeNotifier)
     pause: Callable[[float], Awaitable[None]] = at_once
-    hashing: Runner = field(default_factory=InlineRunner)
-    accounts: Lookup = nobody
+    hashing: StoreRunner = field(default_factory=InlineRunner)
+    accounts: Lookup = no_accounts
     secret: bytes | None = field(default=None, repr=False)
 
     @cached_property
-    def gate(self) -> Gate:
-        """Who is let in; making it hashes the passwords of the command line."""
-        return Gate(self.config.passwords, self.config.logins, self.accounts, self.secret)
+    def authenticator(self) -> Authenticator:
+        """Checks logins; the first access takes milliseconds for each password of the settings, which it hashes."""
+        return Authenticator(self.config.passwords, self.config.logins, self.accounts, self.secret)
 
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a method of the store where the store lives."""
+        """Run a method of the store by the runner and return its result."""
         return await self.runner.call(function, *args, **kwargs)
 
-    async def mailbox(self, user: str, name: str, *, code: str = "NONEXISTENT") -> Mailbox:
-        """Return the user's mailbox; raises Refused."""
+    async def mailbox(self, user: str, name: str, *, code: str = "NONEXISTENT") -> StoredMailbox:
+        """Return the user's mailbox; raises Refused with the response code `code` if it does not exist."""
         mailbox = await self.call(self.store.mailbox, user, name)
         if mailbox is None:
             raise Refused("NO", f"[{code}] there is no such mailbox")
@@ -88,7 +93,11 @@ class Backend:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Octets to be sent: `length` stored ones from `offset`, which `render` turns into `size` others."""
+    """A range of a stored message to be sent, perhaps after a conversion such as decoding.
+
+    `offset`, `length`: the stored octets. `render`: converts them. `size`: octets after the conversion. `binary`: send
+    them as a literal8 if they contain NUL.
+    """
 
     offset: int
     length: int
@@ -98,15 +107,15 @@ class Wanted:
 
 
 def within(offset: int | None, length: int | None, size: int) -> tuple[int, int]:
-    """Return offset and length of a partial, where either may be left out, as far as it lies within `size` octets."""
+    """Return offset and length of a partial FETCH or URL, clipped to `size` octets; None means 0, or up to the end."""
     start = min(offset or 0, size)
     return start, size - start if length is None else min(length, size - start)
 
 
-def content_of(store: Store, message: Message, want: Wanted) -> Piece:
-    """Return octets of a message as a string: a short one whole, a long one to be read as it is sent.
+def content_of(store: Store, message: StoredMessage, want: Wanted) -> Piece:
+    """Return octets of a message as an IMAP string: up to CHUNK octets at once, more as a `Body` that is read later.
 
-    Runs where the store lives. Raises StoreError where they are gone.
+    Must run by the store's runner. Raises StoreError if the octets cannot be read.
     """
     if not want.size:
         return EMPTY
@@ -116,5 +125,5 @@ def content_of(store: Store, message: Message, want: Wanted) -> Piece:
     octets = b"".join(chunks)
     if len(octets) != want.size:
         raise StoreError(f"{len(octets)} octets of a message came of {want.size}")
-    # RFC 3516, 4.2 and RFC 5524, 3.1: literal8 is for what holds NUL
-    return Literal.of(octets, binary=want.binary and b"\0" in octets)
+    # RFC 3516, 4.2 and RFC 5524, 3.1: a literal8 is for octets that contain NUL
+    return ImapLiteral.of(octets, binary=want.binary and b"\0" in octets)

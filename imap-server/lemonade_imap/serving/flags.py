@@ -1,4 +1,4 @@
-"""Commands that change the selected mailbox: STORE, EXPUNGE, CLOSE (RFC 3501, 6.4; RFC 4315; RFC 7162, 3.1.3)."""
+"""Carries out STORE, EXPUNGE, CLOSE and CHECK (RFC 3501, 6.4; RFC 4315; RFC 7162, 3.1.3)."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ from functools import partial
 
 from lemonade_imap.grammar import commands as c
 from lemonade_imap.grammar.sequence import write_set
-from lemonade_imap.reply import Batch
+from lemonade_imap.reply import ReplyBatch
+from lemonade_imap.selected_mailbox import SelectedMailbox
 from lemonade_imap.serving.backend import Backend, Done, Refused
 from lemonade_imap.serving.context import Context, Handlers, Replies
-from lemonade_imap.serving.enabling import enable_condstore
-from lemonade_imap.serving.mirror import Look
-from lemonade_imap.serving.news import change
-from lemonade_imap.serving.selection import chosen
-from lemonade_imap.store.base import Mailbox, Store, Summary
-from lemonade_imap.view import View
+from lemonade_imap.serving.mailbox_cache import CacheUpdate
+from lemonade_imap.serving.selecting import chosen, enable_condstore
+from lemonade_imap.serving.untagged_updates import change
+from lemonade_imap.store.base import Store, StoredMailbox, Summary
 
 DELETED = "\\Deleted"
 
@@ -23,11 +22,11 @@ async def _store_flags(context: Context, command: c.StoreFlags) -> Replies:
     view, store = context.view, context.backend.store
     require_write(view)
     if command.unchanged_since is not None:
-        yield Batch(enable_condstore(context))
+        yield ReplyBatch(enable_condstore(context))
     uids = chosen(view, command.messages, by_uid=command.by_uid)
     flags = frozenset(map(view.spelling, command.flags))
 
-    def work(_before: Look) -> tuple[list[Summary], list[int]]:
+    def work(_before: CacheUpdate) -> tuple[list[Summary], list[int]]:
         return store.change_flags(view.mailbox, uids, command.mode, flags, command.unchanged_since)
 
     told, (stored, failed) = await change(context.backend, view, work)
@@ -37,21 +36,24 @@ async def _store_flags(context: Context, command: c.StoreFlags) -> Replies:
         shown = [(message.uid, None if command.silent else message.flags, message.modseq) for message in stored]
         lines += [view.fetched(*message, uid_too=command.by_uid) for message in shown]
     if lines:
-        yield Batch(lines)
+        yield ReplyBatch(lines)
     yield _stored(command, view, failed, gone=len(uids) - len(stored) - len(failed))
 
 
-def _stored(command: c.StoreFlags, view: View, failed: list[int], *, gone: int) -> Done:
-    """Return the answer: which messages were changed meanwhile, and whether some are there no more."""
+def _stored(command: c.StoreFlags, view: SelectedMailbox, failed: list[int], *, gone: int) -> Done:
+    """Return the result of STORE.
+
+    `failed`: UIDs that changed after UNCHANGEDSINCE. `gone`: number of messages that were expunged. Raises Refused.
+    """
     word = f"{'UID ' * command.by_uid}STORE"
     if failed:
         listed = write_set(failed if command.by_uid else map(view.number, failed))
-        return Done(f"[MODIFIED {listed}] {word} left out what changed")
+        return Done(f"[MODIFIED {listed}] {word} did not change the messages listed here")
     if gone and not command.by_uid:
-        # RFC 2180, 4.2: a client that was to be told hears that not all is done
+        # RFC 2180, 4.2: a client that asked for FETCH responses must learn that some messages were not changed.
         if not command.silent:
-            raise Refused("NO", "[EXPUNGEISSUED] some of the messages are there no more")
-        return Done(f"[EXPUNGEISSUED] {word} completed for those that are there")
+            raise Refused("NO", "[EXPUNGEISSUED] some of the messages were expunged")
+        return Done(f"[EXPUNGEISSUED] {word} completed for the messages that exist")
     return Done(f"{word} completed")
 
 
@@ -61,7 +63,7 @@ async def _expunge(context: Context, command: c.Expunge) -> Replies:
     among = None if command.messages is None else frozenset(chosen(view, command.messages, by_uid=True))
     told = await _remove_deleted(context.backend, view, among)
     if told:
-        yield Batch(told)
+        yield ReplyBatch(told)
     yield Done(f"{'UID ' * (among is not None)}EXPUNGE completed")
 
 
@@ -73,31 +75,35 @@ async def _close(context: Context, command: c.Close) -> Replies:
     yield Done("CLOSE completed" if command.expunge else "UNSELECT completed")
 
 
-async def _remove_deleted(backend: Backend, view: View, among: frozenset[int] | None) -> list[bytes]:
-    marked = frozenset(backend.hub.mirrors.of(view.mailbox.ident).with_flag(DELETED))
+async def _remove_deleted(backend: Backend, view: SelectedMailbox, among: frozenset[int] | None) -> list[bytes]:
+    marked = frozenset(backend.change_notifier.caches.of(view.mailbox.ident).with_flag(DELETED))
     work = partial(_expunge_marked, backend.store, view.mailbox, marked, among)
     told, _gone = await change(backend, view, work, removes=True)
     return told
 
 
 def _expunge_marked(
-    store: Store, mailbox: Mailbox, marked: frozenset[int], among: frozenset[int] | None, before: Look
+    store: Store, mailbox: StoredMailbox, marked: frozenset[int], among: frozenset[int] | None, before: CacheUpdate
 ) -> list[int]:
-    r"""Remove what is marked `\Deleted` at this very moment: what the mirror knew, and what changed since."""
+    r"""Remove the messages that have `\Deleted` at this moment.
+
+    `marked`: the UIDs with `\Deleted` in the cache. `before`: the changes since the cache's last update. `among`: the
+    only UIDs that may be removed, or None.
+    """
     changed = {summary.uid for summary in before.changed}
     present = (marked - changed) | {summary.uid for summary in before.changed if DELETED in summary.flags}
     return store.expunge(mailbox, present if among is None else present & among)
 
 
-async def _check(_context: Context, _command: c.Check) -> Replies:
-    # what was answered is on the disk already
+async def _check(_context: Context, _command: c.CheckCommand) -> Replies:
+    # Every change is on the disk before it is answered, so that CHECK has nothing to do.
     yield Done("CHECK completed")
 
 
-def require_write(view: View) -> None:
-    """Raise Refused where the mailbox was opened by EXAMINE."""
+def require_write(view: SelectedMailbox) -> None:
+    """Raise Refused if the mailbox was opened by EXAMINE."""
     if view.read_only:
         raise Refused("NO", "[READ-ONLY] the mailbox is selected read-only")
 
 
-HANDLERS: Handlers = {c.StoreFlags: _store_flags, c.Expunge: _expunge, c.Close: _close, c.Check: _check}
+HANDLERS: Handlers = {c.StoreFlags: _store_flags, c.Expunge: _expunge, c.Close: _close, c.CheckCommand: _check}

@@ -1,11 +1,13 @@
-"""LIST, LSUB, NAMESPACE and subscriptions (RFC 3501, 6.3.6 to 6.3.9; RFC 2342; RFC 3348)."""
+"""Carries out LIST, LSUB, NAMESPACE, SUBSCRIBE and UNSUBSCRIBE (RFC 3501, 6.3.6 to 6.3.9; RFC 2342; RFC 3348)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
 
 from lemonade_imap.grammar import commands as c
-from lemonade_imap.grammar.arguments import INBOX
+from lemonade_imap.grammar.base import INBOX
 from lemonade_imap.reply import Reply
 from lemonade_imap.serving.backend import Refused
 from lemonade_imap.serving.context import Context, Handlers, Replies, line
@@ -13,89 +15,147 @@ from lemonade_imap.store.base import SEPARATOR, Store
 from lemonade_wire.imap import mutf7
 from lemonade_wire.imap.lexer import quote
 
+LONGEST_NAME = 1000
+"""Octets that a mailbox's name may have in modified UTF-7, and so at least its number of characters."""
+MOST_LEVELS = 20
+"""Levels that a mailbox's name may have; LIST holds each name above a mailbox in memory."""
+MOST_NAMES = 5000
+"""Mailboxes that an account may have, and names to which it may subscribe."""
+_TURN = 20_000
+"""Characters of names that are compared with a pattern before the reactor serves other sessions: about 10 ms."""
+_WILDCARDS = re.compile(r"[*%]{2,}")
+
 
 class Pattern:
-    """A name with wildcards: `*` matches anything, `%` anything but the separator (RFC 3501, 6.3.8).
+    """A mailbox name with wildcards: `*` matches any text, `%` any text without the separator (RFC 3501, 6.3.8).
 
-    Takes time in proportion to the lengths of pattern and name, whatever the pattern.
+    A run of wildcards is one wildcard, and a pattern with more other characters than a name is not compared with it.
+    A name of n characters therefore meets at most 2n + 1 places of a pattern. `compared`: characters of names that
+    were compared so far.
     """
 
     def __init__(self, reference: str, pattern: str) -> None:
-        self._text = reference + pattern
-        if self._text.upper().startswith(f"{INBOX}{SEPARATOR}"):
-            self._text = INBOX + self._text[len(INBOX) :]
+        text = _WILDCARDS.sub(lambda run: "*" if "*" in run[0] else "%", reference + pattern)
+        if text.upper().startswith(f"{INBOX}{SEPARATOR}"):
+            text = INBOX + text[len(INBOX) :]
+        self.text = text
+        self.literals = len(text) - text.count("*") - text.count("%")
+        self.compared = 0
+        readable = self.literals <= LONGEST_NAME
+        self._given = _Places(text) if readable else None
+        self._upper = _Places(text.upper()) if readable else None
 
     def matches(self, name: str) -> bool:
-        """Tell whether the pattern matches the whole name; INBOX has no case (5.1)."""
-        return _matches(self._text, name) or (name == INBOX and _matches(self._text.upper(), INBOX))
-
-
-def _matches(pattern: str, name: str) -> bool:
-    places = _without_wildcards(pattern, {0})
-    for char in name:
-        stay = {at for at in places if pattern[at : at + 1] == "*" or (pattern[at : at + 1] == "%" and char != "/")}
-        taken = {at + 1 for at in places if pattern[at : at + 1] == char and char not in "*%"}
-        places = _without_wildcards(pattern, stay | taken)
-        if not places:
+        """Tell whether the pattern matches the whole name; INBOX matches in any letter case (RFC 3501, 5.1)."""
+        if self._given is None or self._upper is None or self.literals > len(name):
             return False
-    return len(pattern) in places
+        self.compared += len(name)
+        return self._given.match(name) or (name == INBOX and self._upper.match(name))
 
 
-def _without_wildcards(pattern: str, places: set[int]) -> set[int]:
-    """Add the places behind wildcards, which may match nothing."""
-    reached = set(places)
-    for at in sorted(places):
-        end = at
-        while pattern[end : end + 1] in {"*", "%"}:
-            end += 1
-            reached.add(end)
-    return reached
+class _Places:
+    """The places of a pattern as bits of integers, so that all places that are reached move in one step."""
+
+    def __init__(self, pattern: str) -> None:
+        self._any = self._level = 0
+        self._chars: dict[str, int] = {}
+        self._end = 1 << len(pattern)
+        for at, char in enumerate(pattern):
+            if char == "*":
+                self._any |= 1 << at
+            elif char == "%":
+                self._level |= 1 << at
+            else:
+                self._chars[char] = self._chars.get(char, 0) | 1 << at
+        self._wild = self._any | self._level
+
+    def match(self, name: str) -> bool:
+        """Tell whether the pattern matches the whole name."""
+        reached = self._with_next(1)
+        for char in name:
+            stay = reached & (self._any if char == SEPARATOR else self._wild)
+            reached = self._with_next(stay | (reached & self._chars.get(char, 0)) << 1)
+            if not reached:
+                return False
+        return bool(reached & self._end)
+
+    def _with_next(self, reached: int) -> int:
+        """Add the places behind wildcards, which may match an empty text; no two wildcards are neighbours."""
+        return reached | (reached & self._wild) << 1
+
+
+async def _matching(context: Context, names: Iterable[str], pattern: Pattern) -> AsyncIterator[str]:
+    """Yield the names that the pattern matches; the reactor serves other sessions after each _TURN of work."""
+    turn = _TURN
+    for name in names:
+        if pattern.compared > turn:
+            turn = pattern.compared + _TURN
+            await context.backend.pause(0)
+        if pattern.matches(name):
+            yield name
 
 
 def superiors(name: str) -> Iterable[str]:
-    """Return the names above a name, the nearest first."""
+    """Yield the names above a name in the hierarchy, the nearest first."""
     while SEPARATOR in name:
         name = name.rpartition(SEPARATOR)[0]
         yield name
 
 
 def is_known(names: Iterable[str], name: str) -> bool:
-    """Tell whether a name is a mailbox's, or stands above one."""
+    """Tell whether a name is that of a mailbox, or is above one in the hierarchy."""
     return any(other == name or other.startswith(name + SEPARATOR) for other in names)
 
 
 async def _list(context: Context, command: c.ListMailboxes) -> Replies:
     if not command.pattern:
-        # the separator, and no root: there are no rooted names
+        # RFC 3501, 6.3.8: an empty pattern asks for the separator and the root; this server has no rooted names.
         yield line(r'* LIST (\Noselect) "/" ""')
         return
-    mailboxes = frozenset(await context.backend.call(context.backend.store.mailboxes, context.user))
-    parents = {superior for name in mailboxes for superior in superiors(name)}
+    found = await context.backend.call(_tree, context.backend.store, context.user)
     pattern = Pattern(command.reference, command.pattern)
-    for name in _sorted(mailboxes | parents):
-        if pattern.matches(name):
-            selectable = "" if name in mailboxes else "\\Noselect "
-            children = "\\HasChildren" if name in parents else "\\HasNoChildren"
-            yield _row("LIST", f"{selectable}{children}", name)
+    async for name in _matching(context, found.names, pattern):
+        selectable = "" if name in found.mailboxes else "\\Noselect "
+        children = "\\HasChildren" if name in found.parents else "\\HasNoChildren"
+        yield _row("LIST", f"{selectable}{children}", name)
+
+
+@dataclass(frozen=True)
+class _Tree:
+    """A user's mailboxes, the names above them, and all these names in the order of LIST."""
+
+    mailboxes: frozenset[str]
+    parents: set[str]
+    names: list[str]
+
+
+def _tree(store: Store, user: str) -> _Tree:
+    mailboxes = frozenset(store.mailboxes(user))
+    parents = {superior for name in mailboxes for superior in superiors(name)}
+    return _Tree(mailboxes, parents, _sorted(mailboxes | parents))
 
 
 async def _lsub(context: Context, command: c.ListSubscribed) -> Replies:
     if not command.pattern:
         yield line(r'* LSUB (\Noselect) "/" ""')
         return
-    subscribed, mailboxes = await context.backend.call(_subscriptions, context.backend.store, context.user)
+    subscribed, above, mailboxes = await context.backend.call(_subscriptions, context.backend.store, context.user)
     pattern = Pattern(command.reference, command.pattern)
-    rows = {name: "" if name in mailboxes else "\\Noselect" for name in subscribed if pattern.matches(name)}
+    rows: dict[str, str] = {}
     if command.pattern.endswith("%"):
-        # a name below one that % stops at shows as that one (RFC 3501, 6.3.9)
-        above = {superior for name in subscribed for superior in superiors(name) if pattern.matches(superior)}
-        rows = dict.fromkeys(above, "\\Noselect") | rows
+        # A subscribed name below one that % matches is listed as the matching name (RFC 3501, 6.3.9).
+        async for name in _matching(context, above, pattern):
+            rows[name] = "\\Noselect"
+    async for name in _matching(context, subscribed, pattern):
+        rows[name] = "" if name in mailboxes else "\\Noselect"
     for name in _sorted(rows):
         yield _row("LSUB", rows[name], name)
 
 
-def _subscriptions(store: Store, user: str) -> tuple[list[str], frozenset[str]]:
-    return store.subscriptions(user), frozenset(store.mailboxes(user))
+def _subscriptions(store: Store, user: str) -> tuple[list[str], set[str], frozenset[str]]:
+    """Return the subscribed names, the names above them, and the names of all mailboxes."""
+    subscribed = store.subscriptions(user)
+    return subscribed, {above for name in subscribed for above in superiors(name)}, frozenset(store.mailboxes(user))
 
 
 def _sorted(names: Iterable[str]) -> list[str]:
@@ -107,9 +167,11 @@ def _row(word: str, attributes: str, name: str) -> Reply:
 
 
 async def _subscribe(context: Context, command: c.Subscribe) -> Replies:
-    names = await context.backend.call(context.backend.store.mailboxes, context.user)
+    subscribed, _, names = await context.backend.call(_subscriptions, context.backend.store, context.user)
     if not is_known(names, command.mailbox):
         raise Refused("NO", "[NONEXISTENT] there is no such mailbox")
+    if len(subscribed) >= MOST_NAMES and command.mailbox not in subscribed:
+        raise Refused("NO", f"[LIMIT] an account subscribes to at most {MOST_NAMES} names")
     await context.backend.call(context.backend.store.subscribe, context.user, command.mailbox)
     return
     yield
@@ -122,7 +184,7 @@ async def _unsubscribe(context: Context, command: c.Unsubscribe) -> Replies:
 
 
 async def _namespace(_context: Context, _command: c.Namespace) -> Replies:
-    # all names are the user's own
+    # RFC 2342: one personal namespace, without prefix; no namespaces of other users, no shared ones
     yield line(f'* NAMESPACE (("" "{SEPARATOR}")) NIL NIL')
 
 

@@ -1,30 +1,41 @@
-"""Commands on mailboxes as a whole: CREATE, DELETE, RENAME, STATUS (RFC 3501, 6.3)."""
+"""Carries out CREATE, DELETE, RENAME and STATUS (RFC 3501, 6.3)."""
 
 from __future__ import annotations
 
 from lemonade_imap.grammar import commands as c
-from lemonade_imap.grammar.arguments import INBOX
-from lemonade_imap.reply import Batch, Reply
+from lemonade_imap.grammar.base import INBOX
+from lemonade_imap.reply import Reply, ReplyBatch
 from lemonade_imap.serving.backend import Done, Refused
 from lemonade_imap.serving.context import Context, Handlers, Replies
-from lemonade_imap.serving.enabling import enable_condstore
-from lemonade_imap.serving.listing import is_known
-from lemonade_imap.store.base import SEPARATOR, Mailbox, MailboxExists, MailboxMissing, Store
+from lemonade_imap.serving.listing import LONGEST_NAME, MOST_LEVELS, MOST_NAMES, is_known
+from lemonade_imap.serving.selecting import enable_condstore
+from lemonade_imap.store.base import (
+    SEPARATOR,
+    MailboxExists,
+    MailboxMissing,
+    Store,
+    StoredMailbox,
+    is_inferior,
+)
 from lemonade_wire.imap import mutf7
 from lemonade_wire.imap.lexer import quote
 
-LONGEST_NAME = 1000
-"""Octets of a mailbox's name on the wire."""
-
 
 async def _create(context: Context, command: c.Create) -> Replies:
-    """Make a mailbox; its superiors show as names that cannot be selected until they are made."""
+    r"""Make a mailbox. LIST shows the names above it as `\Noselect` until they are made."""
     _require_name(command.mailbox)
+    _require_room(len(await context.backend.call(context.backend.store.mailboxes, context.user)))
     try:
-        await context.backend.call(context.backend.store.create, context.user, command.mailbox)
+        if context.backend.behaviour.carries_out("CREATE"):
+            await context.backend.call(context.backend.store.create, context.user, command.mailbox)
     except MailboxExists:
-        raise Refused("NO", "[ALREADYEXISTS] there is such a mailbox") from None
+        raise Refused("NO", "[ALREADYEXISTS] the mailbox exists already") from None
     yield Done("CREATE completed")
+
+
+def _require_room(mailboxes: int) -> None:
+    if mailboxes >= MOST_NAMES:
+        raise Refused("NO", f"[LIMIT] an account has at most {MOST_NAMES} mailboxes")
 
 
 def _require_name(name: str) -> None:
@@ -32,25 +43,27 @@ def _require_name(name: str) -> None:
         raise Refused("NO", f"[CANNOT] a mailbox has a printable name, none of its levels between {SEPARATOR} empty")
     if len(mutf7.encode(name)) > LONGEST_NAME:
         raise Refused("NO", f"[LIMIT] a mailbox's name has at most {LONGEST_NAME} octets")
+    if name.count(SEPARATOR) >= MOST_LEVELS:
+        raise Refused("NO", f"[LIMIT] a mailbox's name has at most {MOST_LEVELS} levels")
 
 
 async def _delete(context: Context, command: c.Delete) -> Replies:
-    """Remove a mailbox; where it has inferiors its name stays, and cannot be selected (RFC 3501, 6.3.4)."""
+    r"""Remove a mailbox. If there are mailboxes below it, LIST shows its name as `\Noselect` (RFC 3501, 6.3.4)."""
     backend, session = context.backend, context.session
     mailbox = await backend.call(backend.store.mailbox, context.user, command.mailbox)
     if mailbox is None:
         if is_known(await backend.call(backend.store.mailboxes, context.user), command.mailbox):
-            raise Refused("NO", "[HASCHILDREN] the name has inferiors, and no mailbox")
+            raise Refused("NO", "[HASCHILDREN] there is no such mailbox, but the name has inferiors")
         raise _missing()
     if mailbox.name == INBOX:
-        raise Refused("NO", "[CANNOT] INBOX stays")
+        raise Refused("NO", "[CANNOT] INBOX cannot be deleted")
     try:
         await backend.call(backend.store.delete, context.user, mailbox.name)
     except MailboxMissing:
         raise _missing() from None
     if session.view is not None and session.view.mailbox.ident == mailbox.ident:
         session.select(None)
-    backend.hub.gone(mailbox.ident)
+    backend.change_notifier.invalidate(mailbox.ident)
     yield Done("DELETE completed")
 
 
@@ -59,34 +72,43 @@ def _missing() -> Refused:
 
 
 async def _rename(context: Context, command: c.Rename) -> Replies:
-    r"""Rename a mailbox with its inferiors; INBOX gives its messages away and stays (RFC 3501, 6.3.5)."""
+    r"""Rename a mailbox and those below it. INBOX stays, and its messages move (RFC 3501, 6.3.5)."""
     backend = context.backend
     _require_name(command.new_name)
     if command.mailbox != INBOX and command.new_name.startswith(command.mailbox + SEPARATOR):
-        raise Refused("NO", "[CANNOT] a mailbox does not become its own inferior")
+        raise Refused("NO", "[CANNOT] a mailbox cannot become its own inferior")
     try:
         revalued = await backend.call(_renamed, backend.store, context.user, command)
     except MailboxMissing:
         raise _missing() from None
     except MailboxExists:
-        raise Refused("NO", "[ALREADYEXISTS] there is such a mailbox") from None
+        raise Refused("NO", "[ALREADYEXISTS] the mailbox exists already") from None
     if command.mailbox == INBOX:
         inbox = await backend.mailbox(context.user, INBOX)
-        backend.hub.changed(inbox.ident, removed=True)
+        backend.change_notifier.changed(inbox.ident, removed=True)
     for ident in revalued:
-        backend.hub.gone(ident)
+        backend.change_notifier.invalidate(ident)
     yield Done("RENAME completed")
 
 
 def _renamed(store: Store, user: str, command: c.Rename) -> list[int]:
-    """Rename, and return the mailboxes whose UIDVALIDITY is another one now: who has them selected knows nothing."""
+    """Rename, and return the mailboxes that got a new UIDVALIDITY: sessions that have them selected must end.
+
+    Raises Refused if the name of an inferior would be too long, or if there would be too many mailboxes.
+    """
     before = _by_ident(store, user)
+    if command.mailbox == INBOX:
+        _require_room(len(before))
+    else:
+        for mailbox in before.values():
+            if is_inferior(mailbox.name, command.mailbox):
+                _require_name(command.new_name + mailbox.name[len(command.mailbox) :])
     store.rename(user, command.mailbox, command.new_name)
     after = _by_ident(store, user)
     return [ident for ident, box in before.items() if ident in after and after[ident].uid_validity != box.uid_validity]
 
 
-def _by_ident(store: Store, user: str) -> dict[int, Mailbox]:
+def _by_ident(store: Store, user: str) -> dict[int, StoredMailbox]:
     found = [store.mailbox(user, name) for name in store.mailboxes(user)]
     return {mailbox.ident: mailbox for mailbox in found if mailbox is not None}
 
@@ -94,7 +116,7 @@ def _by_ident(store: Store, user: str) -> dict[int, Mailbox]:
 async def _status(context: Context, command: c.Status) -> Replies:
     backend = context.backend
     if "HIGHESTMODSEQ" in command.items:
-        yield Batch(enable_condstore(context))
+        yield ReplyBatch(enable_condstore(context))
     mailbox = await backend.mailbox(context.user, command.mailbox)
     counts = await backend.call(backend.store.counts, mailbox)
     values = {

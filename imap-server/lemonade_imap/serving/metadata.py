@@ -1,4 +1,4 @@
-"""GETMETADATA and SETMETADATA carried out, on the server and on mailboxes (RFC 5464, 4; LS-2.2-6)."""
+"""Carries out GETMETADATA and SETMETADATA, for the server and for mailboxes (RFC 5464, 4; LS-2.2-6)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from lemonade_imap.annotations import MEDIA_SERVERS, BadEntry, Names, is_private, is_read_only, too_many
 from lemonade_imap.grammar import commands as c
+from lemonade_imap.grammar.base import LOGGED_IN
 from lemonade_imap.reply import Piece, Reply
 from lemonade_imap.serving.backend import Backend, Done, Refused
 from lemonade_imap.serving.context import Context, Handlers, Replies
 from lemonade_imap.session import ImapSession
-from lemonade_imap.state import LOGGED_IN
-from lemonade_imap.store.base import Mailbox, Scope, Store
+from lemonade_imap.store.base import Scope, Store, StoredMailbox
 from lemonade_wire.imap import mutf7
 from lemonade_wire.imap.lexer import quote
 
@@ -21,14 +21,14 @@ _ENABLED_BY = frozenset({"METADATA", "METADATA-SERVER"})
 
 
 def set_start_values(backend: Backend) -> None:
-    """Give the media servers' entry the value of the settings where it has none; for a server that starts."""
+    """Set the entry of the media servers to the value of the settings if it has no value; called at the start."""
     value = backend.config.media_servers
     if value is not None and MEDIA_SERVERS.lower() not in map(str.lower, backend.store.entries(Scope())):
         backend.store.set_entries(Scope(), {MEDIA_SERVERS: value.encode("utf-8")})
 
 
 async def _getmetadata(context: Context, command: c.GetMetadata) -> Replies:
-    """Answer the entries asked for; one that has no value is NIL."""
+    """Send the requested entries; an entry without a value is sent as NIL."""
     backend = context.backend
     names = Names(backend.config.profile)
     for name in command.entries:
@@ -55,10 +55,10 @@ def _check(names: Names, name: str, *, above: bool = False) -> None:
 
 
 async def _readable(context: Context, name: str) -> dict[str, bytes]:
-    """Return the annotations of the server (no name) or of a mailbox that the session may read, by name."""
+    """Return the annotations that the session may read, by name; an empty `name` means those of the server."""
     backend, user = context.backend, context.session.user
     if user is None:
-        # the media servers' entry is what an anonymous session is there for, and all that it is shown
+        # An anonymous session may read only the entry of the media servers.
         if name:
             raise Refused("NO", "[NOPERM] an anonymous session has no mailboxes")
         entries = await backend.call(backend.store.entries, Scope())
@@ -68,14 +68,14 @@ async def _readable(context: Context, name: str) -> dict[str, bytes]:
     return await backend.call(_entries, backend.store, private, mailbox)
 
 
-def _entries(store: Store, user: str | None, mailbox: Mailbox | None) -> dict[str, bytes]:
-    """Return shared entries, and those of a user; runs where the store lives."""
+def _entries(store: Store, user: str | None, mailbox: StoredMailbox | None) -> dict[str, bytes]:
+    """Return the shared entries and those of a user, if one is given; must run by the store's runner."""
     shared = store.entries(Scope(None, mailbox))
     return shared if user is None else shared | store.entries(Scope(user, mailbox))
 
 
 async def _setmetadata(context: Context, command: c.SetMetadata) -> Replies:
-    """Set and remove entries, all or none; tell the sessions of others that want to know (RFC 5464, 4.3 and 4.4)."""
+    """Set and remove entries, all or none, and inform the sessions that enabled it (RFC 5464, 4.3 and 4.4)."""
     backend, user = context.backend, context.user
     names, limits = Names(backend.config.profile), backend.config.annotations
     for name, _ in command.entries:
@@ -87,17 +87,17 @@ async def _setmetadata(context: Context, command: c.SetMetadata) -> Replies:
             if not limits.private:
                 raise Refused("NO", "[METADATA NOPRIVATE] there are no private annotations here")
         elif mailbox is None and (user not in backend.config.admins or is_read_only(name)):
-            raise Refused("NO", "[NOPERM] the server's shared annotations are the administrators'")
+            raise Refused("NO", "[NOPERM] only administrators may set the server's shared annotations")
         if value is not None and len(value) > limits.max_value:
             raise Refused("NO", f"[METADATA MAXSIZE {limits.max_value}] the value is too large")
     changed = await backend.call(_set, backend, user, mailbox, changes)
-    _tell(context, command.mailbox, [name for name in changed if not is_private(name)], lambda _session: True)
-    _tell(context, command.mailbox, [name for name in changed if is_private(name)], lambda other: other.user == user)
+    _notify(context, command.mailbox, [name for name in changed if not is_private(name)], lambda _session: True)
+    _notify(context, command.mailbox, [name for name in changed if is_private(name)], lambda other: other.user == user)
     yield Done("SETMETADATA completed")
 
 
-def _set(backend: Backend, user: str, mailbox: Mailbox | None, changes: Mapping[str, bytes | None]) -> list[str]:
-    """Make the changes and return the names of what is another than before; runs where the store lives."""
+def _set(backend: Backend, user: str, mailbox: StoredMailbox | None, changes: Mapping[str, bytes | None]) -> list[str]:
+    """Make the changes and return the names of the entries whose value changed; must run by the store's runner."""
     changed: list[str] = []
     by_scope: dict[Scope, dict[str, bytes | None]] = {}
     for scope in (Scope(None, mailbox), Scope(user, mailbox)):
@@ -111,8 +111,8 @@ def _set(backend: Backend, user: str, mailbox: Mailbox | None, changes: Mapping[
     return changed
 
 
-def _tell(context: Context, mailbox: str, changed: Sequence[str], whom: Callable[[ImapSession], bool]) -> None:
-    """Name changed entries, never their values, to the sessions of others that enabled it (RFC 5464, 4.4)."""
+def _notify(context: Context, mailbox: str, changed: Sequence[str], selects: Callable[[ImapSession], bool]) -> None:
+    """Send the names of changed entries, without values, to other sessions that enabled METADATA (RFC 5464, 4.4)."""
     if not changed:
         return
     alias = Names(context.backend.config.profile).alias
@@ -121,20 +121,20 @@ def _tell(context: Context, mailbox: str, changed: Sequence[str], whom: Callable
     def concerned(session: ImapSession) -> bool:
         wants = session.state in LOGGED_IN and not _ENABLED_BY.isdisjoint(session.enabled)
         own = not mailbox or session.user == context.user
-        return wants and own and session is not context.session and whom(session)
+        return wants and own and session is not context.session and selects(session)
 
     line = b"* METADATA %s %s" % (_quoted(mutf7.encode(mailbox)), b" ".join(map(_entry, listed)))
-    context.backend.hub.tell(line, concerned)
+    context.backend.change_notifier.notify(line, concerned)
 
 
 def _entry(name: str) -> bytes:
-    """Write a name: an atom where it may be one."""
+    """Return an entry name as an atom, or as a quoted string if it is not a valid atom."""
     text = name.encode("ascii")
     return text if _PLAIN.fullmatch(name) else _quoted(text)
 
 
 def _quoted(text: bytes) -> bytes:
-    """Write ASCII without control characters as a quoted string."""
+    """Return ASCII text without control characters as a quoted string."""
     return b'"' + re.sub(rb'(["\\])', rb"\\\1", text) + b'"'
 
 

@@ -1,4 +1,4 @@
-"""SEARCH carried out, and its two kinds of answer (RFC 3501, 6.4.4; RFC 4731, 3.1; RFC 7162, 3.1.5)."""
+"""Carries out SEARCH and writes SEARCH or ESEARCH responses (RFC 3501, 6.4.4; RFC 4731, 3.1; RFC 7162, 3.1.5)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from lemonade_imap.grammar import commands as c
 from lemonade_imap.grammar.search import SearchKey
 from lemonade_imap.grammar.sequence import write_set
-from lemonade_imap.reply import Batch
+from lemonade_imap.reply import ReplyBatch
 from lemonade_imap.serving.backend import Refused
 from lemonade_imap.serving.context import Context, Handlers, Replies, line
-from lemonade_imap.serving.enabling import enable_condstore
-from lemonade_imap.serving.matching import Found, Hunt
+from lemonade_imap.serving.matching import Found, MessageSearch
+from lemonade_imap.serving.selecting import enable_condstore
 
 _CHARSETS = "US-ASCII UTF-8 ISO-8859-1 ISO-8859-15 WINDOWS-1252 KOI8-R ISO-2022-JP SHIFT_JIS EUC-KR GB18030 BIG5"
 
@@ -19,21 +19,21 @@ _CHARSETS = "US-ASCII UTF-8 ISO-8859-1 ISO-8859-15 WINDOWS-1252 KOI8-R ISO-2022-
 async def _search(context: Context, command: c.Search) -> Replies:
     view = context.view
     if command.charset is not None:
-        # those most asked for: every charset of Python's is taken, under all its names
+        # The list has the most usual charsets; the server accepts every charset that Python knows.
         raise Refused("NO", f"[BADCHARSET ({_CHARSETS})] this charset is not known")
     if _exceeds(command.key, len(view.uids)):
         raise Refused("BAD", "no message has this sequence number")
-    hunt = Hunt(context.backend.store, view, command.key, view.recent)
+    search = MessageSearch(context.backend.store, view, command.key, view.recent)
     with_modseq = command.key.has("MODSEQ")
     if with_modseq:
-        yield Batch(enable_condstore(context))
+        yield ReplyBatch(enable_condstore(context))
     found: list[Found] = []
-    while (some := await context.backend.call(hunt.some)) is not None:
+    while (some := await context.backend.runner.call_in_turn(context.user, search.next_batch)) is not None:
         found += some
     shown = [one.uid if command.by_uid else one.number for one in found]
     if command.results is not None:
         told = _results(found, shown, command.results, with_modseq=with_modseq)
-        # a tag has nothing that a quoted string would have to escape
+        # A tag contains no character that must be escaped in a quoted string.
         yield line(" ".join([f'* ESEARCH (TAG "{context.tag}")', *["UID"] * command.by_uid, *told]))
         return
     highest = [f"(MODSEQ {max(one.modseq for one in found)})"] if with_modseq and found else []
@@ -47,7 +47,7 @@ def _exceeds(key: SearchKey, count: int) -> bool:
 
 
 def _results(found: Sequence[Found], shown: Sequence[int], wanted: Sequence[str], *, with_modseq: bool) -> list[str]:
-    """Write what RETURN asks for; of no messages there is a COUNT alone (RFC 4731, 3.1)."""
+    """Return the items of ESEARCH that RETURN asks for; without a match only COUNT is sent (RFC 4731, 3.1)."""
     told: list[str] = []
     if shown:
         told += [f"MIN {shown[0]}"] if "MIN" in wanted else []
@@ -55,7 +55,7 @@ def _results(found: Sequence[Found], shown: Sequence[int], wanted: Sequence[str]
         told += [f"ALL {write_set(shown)}"] if "ALL" in wanted else []
     told += [f"COUNT {len(shown)}"] if "COUNT" in wanted else []
     if with_modseq and found:
-        # RFC 4731, 3.2: of the messages named alone, where MIN and MAX are all that is asked for
+        # RFC 4731, 3.2: if RETURN asks only for MIN and MAX, the mod-sequence is that of these messages.
         ends = {"MIN": found[0], "MAX": found[-1]}
         named = [ends[word] for word in wanted] if ends.keys() >= set(wanted) else found
         told.append(f"MODSEQ {max(one.modseq for one in named)}")

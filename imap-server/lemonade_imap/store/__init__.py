@@ -1,1 +1,1 @@
-"""Where mailboxes, messages, flags and keys are kept, and the thread on which that is done."""
+"""Storage of mailboxes, messages, flags, annotations and URLAUTH keys, on disk; the store in memory is for tests."""

@@ -1,7 +1,7 @@
-"""What every store can do, and how it says that it cannot.
+"""The interface of all stores, their errors, and the hierarchy of mailbox names (RFC 3501, 5.1.1).
 
-A store is synchronous and used by one thread at a time. `thread.StoreThread` gives awaitables over one thread of
-its own; `runner.InlineRunner` runs it at once, for tests without a reactor.
+A store is synchronous, and only one thread at a time may use it. `thread.StoreThread` runs its methods on a thread of
+their own and returns awaitables; `thread.InlineRunner` runs them in the caller's thread, for tests without a reactor.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from lemonade_imap.store.values import (
     FIRST_MODSEQ,
     INBOX,
     SEPARATOR,
-    Arrival,
-    Arriving,
     Counts,
-    Mailbox,
-    Message,
+    IncomingMessage,
+    NewMessage,
     Scope,
+    StoredMailbox,
+    StoredMessage,
     Summary,
     mailbox_key,
 )
@@ -29,195 +29,234 @@ __all__ = [
     "FIRST_MODSEQ",
     "INBOX",
     "SEPARATOR",
-    "Arrival",
-    "Arriving",
     "Counts",
-    "Mailbox",
+    "IncomingMessage",
     "MailboxExists",
     "MailboxMissing",
-    "Message",
+    "NewMessage",
     "Scope",
     "Store",
     "StoreBusy",
     "StoreDamaged",
     "StoreError",
+    "StoredMailbox",
+    "StoredMessage",
     "Summary",
     "mailbox_key",
 ]
 
 
 class StoreError(Exception):
-    """The store cannot do what was asked; the text may be shown to a client."""
+    """The store cannot carry out an operation; the error's text may be sent to a client."""
 
 
-class MailboxExists(StoreError):  # noqa: N818  reads as what happened, like FileExistsError's cause
-    """CREATE or RENAME to the name of a mailbox that is there already."""
+class MailboxExists(StoreError):  # noqa: N818  named after what happened
+    """CREATE or RENAME with the name of a mailbox that exists already."""
 
 
 class MailboxMissing(StoreError):  # noqa: N818  the same
-    """The mailbox is not there (any more)."""
+    """The mailbox does not exist, or was deleted."""
 
 
 class StoreBusy(StoreError):  # noqa: N818  the same
-    """Another process holds the data folder."""
+    """Another process uses the data folder and has locked it."""
 
 
 class StoreDamaged(StoreError):  # noqa: N818  the same
-    """The index is missing or damaged: `lemonade-imap fsck` makes it anew."""
+    """The index is missing or damaged; `lemonade-imap fsck` rebuilds it."""
 
 
 class Store(Protocol):
-    """Mailboxes, messages, flags, annotations and URLAUTH keys of all accounts.
+    """The mailboxes, messages, flags, annotations and URLAUTH keys of all accounts.
 
-    Every change is durable when its call returns. Methods that take a `Mailbox` act on the mailbox of that `ident`,
-    whatever it is called by now; one that is gone has no messages.
+    Every change is durable when its call returns. Methods that take a `StoredMailbox` act on the mailbox with that
+    `ident`, even if it was renamed since; a mailbox that was deleted has no messages.
     """
 
     def mailboxes(self, user: str) -> list[str]:
-        """Return the names of the user's mailboxes, INBOX first; INBOX is always there."""
+        """Return the names of the user's mailboxes, INBOX first; INBOX always exists."""
         ...
 
-    def mailbox(self, user: str, name: str) -> Mailbox | None:
-        """Return the mailbox, or None."""
+    def mailbox(self, user: str, name: str) -> StoredMailbox | None:
+        """Return the user's mailbox of this name, or None. INBOX is made if it does not exist yet."""
         ...
 
-    def create(self, user: str, name: str) -> Mailbox:
-        """Make a mailbox; raises MailboxExists. Its superiors are not made."""
+    def create(self, user: str, name: str) -> StoredMailbox:
+        """Make a mailbox, but not the mailboxes above it in the hierarchy; raises MailboxExists."""
         ...
 
     def delete(self, user: str, name: str) -> None:
         """Remove a mailbox with its messages, annotations and key; raises MailboxMissing.
 
-        Its inferiors stay (RFC 3501, 6.3.4): the name lives on in theirs alone. A subscription stays too (6.3.6).
+        Mailboxes below it stay (RFC 3501, 6.3.4): the name then remains only as a part of their names. A subscription
+        to it stays too (6.3.6).
         """
         ...
 
     def rename(self, user: str, old: str, new: str) -> None:
-        """Give a mailbox and its inferiors another name; raises MailboxMissing or MailboxExists, and changes nothing.
+        """Rename a mailbox and the mailboxes below it.
 
-        INBOX stays, empty: its messages move to the new mailbox, its inferiors do not (RFC 3501, 6.3.5). A name that
-        lives in its inferiors alone can be renamed. A mailbox keeps its UIDs, and its UIDVALIDITY unless one that
-        had the new name before had a greater one.
+        INBOX stays and becomes empty: its messages move to the new mailbox, the mailboxes below it do not (RFC 3501,
+        6.3.5). A name that exists only as a part of the names below it can be renamed. A mailbox keeps its UIDs. It
+        keeps its UIDVALIDITY too, unless an earlier mailbox of the new name had a greater one: then it gets a new
+        UIDVALIDITY. Raises MailboxMissing, MailboxExists or StoreError; then nothing has changed.
         """
         ...
 
     def subscribe(self, user: str, name: str) -> None:
-        """Put a name, of a mailbox or not, on the user's list."""
+        """Add a name to the user's list of subscriptions; no mailbox of that name has to exist."""
         ...
 
     def unsubscribe(self, user: str, name: str) -> None:
-        """Take a name off the user's list; one that is not there is passed over."""
+        """Remove a name from the user's list of subscriptions; a name that is not in the list is ignored."""
         ...
 
     def subscriptions(self, user: str) -> list[str]:
-        """Return the names on the user's list, INBOX first where it is there."""
+        """Return the names in the user's list of subscriptions, INBOX first if it is subscribed."""
         ...
 
-    def uids(self, mailbox: Mailbox) -> list[int]:
-        """Return the UIDs in their order."""
+    def uids(self, mailbox: StoredMailbox) -> list[int]:
+        """Return the UIDs of the mailbox's messages, ascending."""
         ...
 
-    def summaries(self, mailbox: Mailbox, since_modseq: int = 0) -> list[Summary]:
-        """Return what changed after a mod-sequence, by UID; cheap for mailboxes of many messages."""
+    def summaries(self, mailbox: StoredMailbox, since_modseq: int = 0) -> list[Summary]:
+        """Return the messages that changed after a mod-sequence, by ascending UID, without their part indexes.
+
+        Much cheaper than `messages` for a mailbox with many messages.
+        """
         ...
 
-    def counts(self, mailbox: Mailbox) -> Counts:
-        """Return how many messages there are, and of which kind."""
+    def counts(self, mailbox: StoredMailbox) -> Counts:
+        """Return the numbers of messages that STATUS reports."""
         ...
 
-    def messages(self, mailbox: Mailbox) -> list[Message]:
-        """Return the messages in the order of their UIDs; all their part indexes are read."""
+    def messages(self, mailbox: StoredMailbox) -> list[StoredMessage]:
+        """Return all messages by ascending UID; this reads the part index of each."""
         ...
 
-    def message(self, mailbox: Mailbox, uid: int) -> Message | None:
-        """Return one message, or None."""
+    def message(self, mailbox: StoredMailbox, uid: int) -> StoredMessage | None:
+        """Return the message with this UID, or None."""
         ...
 
-    def recent(self, mailbox: Mailbox) -> frozenset[int]:
+    def recent(self, mailbox: StoredMailbox) -> frozenset[int]:
         r"""Return the UIDs that no session has claimed as `\Recent` (RFC 3501, 2.3.2)."""
         ...
 
-    def claim_recent(self, mailbox: Mailbox) -> frozenset[int]:
-        """Return the same, claimed: nobody is told of them again."""
+    def claim_recent(self, mailbox: StoredMailbox) -> frozenset[int]:
+        r"""Return the same UIDs as `recent` and claim them: no later session gets them as `\Recent`."""
         ...
 
-    def arrive(self) -> Arrival:
-        """Begin to take a message in; raises StoreError."""
+    def arrive(self) -> IncomingMessage:
+        """Begin to receive a new message; raises StoreError."""
         ...
 
-    def append(self, mailbox: Mailbox, arrivals: Sequence[Arriving]) -> list[Message]:
-        """Keep messages, all or none, in their order; raises MailboxMissing or StoreError.
+    def append(self, mailbox: StoredMailbox, arrivals: Sequence[NewMessage]) -> list[StoredMessage]:
+        """Add messages to a mailbox in the given order, all or none; raises MailboxMissing or StoreError.
 
-        On return their octets are on the disk. The arrivals are used up, if it raises too.
+        When it returns, the octets are on the disk. The arrivals cannot be used again, even if it raises.
         """
         ...
 
     def change_flags(
         self,
-        mailbox: Mailbox,
+        mailbox: StoredMailbox,
         uids: Collection[int],
         mode: str,
         flags: Collection[str],
         unchanged_since: int | None = None,
     ) -> tuple[list[Summary], list[int]]:
-        """Add (`+`), remove (`-`) or replace (empty mode) flags of messages, in one piece.
+        """Add (`+`), remove (`-`) or replace (empty `mode`) flags of messages in one transaction.
 
-        Returns the messages asked for as they are now, by UID, and the UIDs that changed after `unchanged_since` and
-        were left alone (RFC 7162, 3.1.3). Messages whose flags stay as they were keep their mod-sequence; those that
-        are gone are passed over.
+        Returns the messages in `uids` after the change, by UID, and the UIDs of messages that had changed after
+        `unchanged_since` and were therefore not changed (RFC 7162, 3.1.3). A message whose flags stay the same keeps
+        its mod-sequence; UIDs of messages that do not exist are ignored.
         """
         ...
 
-    def copy(self, mailbox: Mailbox, uids: Collection[int], target: Mailbox) -> list[tuple[int, int]]:
-        """Put messages into another mailbox too, with flags and INTERNALDATE; raises MailboxMissing for the target.
+    def copy(self, mailbox: StoredMailbox, uids: Collection[int], target: StoredMailbox) -> list[tuple[int, int]]:
+        """Copy messages with their flags and INTERNALDATE into another mailbox, all or none.
 
-        All or none. Returns the old and the new UID of each, by old UID; those that are gone are passed over.
+        Returns the old and the new UID of each, by ascending old UID; UIDs of messages that do not exist are ignored.
+        Raises MailboxMissing if the target does not exist.
         """
         ...
 
-    def move(self, mailbox: Mailbox, uids: Collection[int], target: Mailbox) -> list[tuple[int, int]]:
-        """Copy messages and remove them from the mailbox, in one piece (RFC 6851); else like `copy`."""
+    def move(self, mailbox: StoredMailbox, uids: Collection[int], target: StoredMailbox) -> list[tuple[int, int]]:
+        """Copy messages like `copy` and remove them from the mailbox, in one transaction (RFC 6851)."""
         ...
 
-    def expunge(self, mailbox: Mailbox, uids: Collection[int]) -> list[int]:
-        """Remove messages and return the UIDs of those that were there; others are passed over."""
+    def expunge(self, mailbox: StoredMailbox, uids: Collection[int]) -> list[int]:
+        """Remove messages and return the UIDs of those that existed; other UIDs are ignored."""
         ...
 
-    def read(self, message: Message, offset: int, length: int) -> Iterator[bytes]:
-        """Return the `length` octets from `offset` in chunks of at most CHUNK; raises StoreError if they are gone.
+    def read(self, message: StoredMessage, offset: int, length: int) -> Iterator[bytes]:
+        """Return `length` octets of a message from `offset` in chunks of at most CHUNK octets.
 
-        What has begun goes on to its end, though the message be expunged on the way.
+        The chunks can be read to their end even if the message is expunged meanwhile. Raises StoreError if the message
+        was expunged before the call or cannot be read.
         """
         ...
 
-    def with_key(self, user: str, name: str) -> tuple[Mailbox, bytes | None] | None:
-        """Return a mailbox and its URLAUTH key, or None, in one look; unlike `mailbox` it makes no INBOX."""
+    def with_key(self, user: str, name: str) -> tuple[StoredMailbox, bytes | None] | None:
+        """Return a mailbox and its URLAUTH key (None if it has none), or None if there is no such mailbox.
+
+        Takes a single query of the store. Unlike `mailbox` it does not make INBOX.
+        """
         ...
 
-    def key(self, mailbox: Mailbox) -> bytes | None:
-        """Return the URLAUTH key of the mailbox under its present UIDVALIDITY, or None where none was made."""
+    def key(self, mailbox: StoredMailbox) -> bytes | None:
+        """Return the mailbox's URLAUTH key for its present UIDVALIDITY, or None if it has none."""
         ...
 
-    def make_key(self, mailbox: Mailbox) -> bytes:
-        """Return the mailbox's key, made now (256 random bits) where there was none; raises MailboxMissing."""
+    def make_key(self, mailbox: StoredMailbox) -> bytes:
+        """Return the mailbox's URLAUTH key; make one of 256 random bits if it has none. Raises MailboxMissing."""
         ...
 
     def reset_keys(self, user: str, name: str | None = None) -> None:
-        """Forget the URLAUTH keys of one mailbox, or of all the user's: tickets made with them are worth nothing."""
+        """Delete the URLAUTH key of one mailbox, or of all the user's mailboxes: their tickets become invalid."""
         ...
 
     def entries(self, scope: Scope) -> dict[str, bytes]:
-        """Return annotations, by name; their names compare without case."""
+        """Return the annotations of a scope as a mapping from name to value; names are equal in any letter case."""
         ...
 
     def set_entries(self, scope: Scope, entries: Mapping[str, bytes | None]) -> None:
-        """Set annotations and remove those whose value is None, all or none; raises MailboxMissing."""
+        """Set annotations, and remove those whose value is None, in one transaction; raises MailboxMissing."""
         ...
 
     def set_entries_of(self, changes: Mapping[Scope, Mapping[str, bytes | None]]) -> None:
-        """Do the same for several scopes, all or none."""
+        """Set and remove annotations of several scopes in one transaction; raises MailboxMissing."""
         ...
 
     def close(self) -> None:
-        """Let go of the data folder."""
+        """Close the store and release its data folder."""
         ...
+
+
+def is_inferior(name: str, superior: str) -> bool:
+    """Tell whether `name` is below `superior` in the hierarchy, at any depth."""
+    return name.startswith(superior + SEPARATOR)
+
+
+def sorted_names(names: Collection[str]) -> list[str]:
+    """Return the names sorted, INBOX first."""
+    return sorted(names, key=lambda name: (name != INBOX, name))
+
+
+def renamed(present: Collection[str], old: str, new: str) -> dict[str, str]:
+    """Return the new name of each mailbox that RENAME of `old` to `new` renames, by its old name.
+
+    RENAME of INBOX does not rename the mailboxes below it. `present`: the names of the user's mailboxes. Raises
+    MailboxMissing, MailboxExists, or StoreError for a mailbox that would become a part of itself.
+    """
+    wanted = {name for name in present if name == old or (old != INBOX and is_inferior(name, old))}
+    if not wanted:
+        raise MailboxMissing(f"no mailbox {old!r}")
+    if old != INBOX and is_inferior(new, old):
+        raise StoreError(f"mailbox {old!r} cannot become its own inferior")
+    changes = {name: new + name[len(old) :] for name in wanted}
+    taken = (set(present) - (wanted - {INBOX})) | {INBOX}
+    for name in [new, *changes.values()]:
+        if name in taken or name == old:
+            raise MailboxExists(f"mailbox {name!r} exists")
+    return changes

@@ -1,4 +1,4 @@
-"""The index of a message as JSON and back, as the SQLite store keeps it."""
+"""Converts the part index of a message to JSON and back; the SQLite store keeps it in this form."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from lemonade_imap.mail.mime import Part
+from lemonade_imap.mail.mime import MimePart
 from lemonade_wire.imap.bodystructure import Disposition, Envelope, MailAddress
 
 
-def to_json(root: Part) -> str:
-    """Write an index; text that is no UTF-8 stays as escapes."""
+def to_json(root: MimePart) -> str:
+    """Return a part index as JSON; octets that are not UTF-8 are written as escapes."""
     return json.dumps(asdict(root), separators=(",", ":"))
 
 
-def from_json(text: str) -> Part:
-    """Read what `to_json` wrote."""
+def from_json(text: str) -> MimePart:
+    """Return the part index that `to_json` wrote."""
     return _part(json.loads(text))
 
 
@@ -24,11 +24,11 @@ def _tuples(value: Any) -> Any:  # noqa: ANN401  JSON
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
-def _part(fields: dict[str, Any]) -> Part:
+def _part(fields: dict[str, Any]) -> MimePart:
     envelope = fields.pop("envelope")
     disposition = fields.pop("disposition")
     children = tuple(_part(child) for child in fields.pop("children"))
-    return Part(
+    return MimePart(
         **{name: _tuples(value) for name, value in fields.items()},
         envelope=None if envelope is None else _envelope(envelope),
         disposition=None if disposition is None else Disposition(disposition["kind"], _tuples(disposition["params"])),

@@ -1,9 +1,11 @@
-"""Makes an index anew of the message files, and of what can still be read of the index before.
+"""Compares the index of a data folder with its message files, and rebuilds or repairs it (`lemonade-imap fsck`).
 
-UIDs, UIDVALIDITY and URLAUTH keys stay wherever `mailbox.json` tells of them: it names a UID that is greater than any
-that was given, so that none is given twice. Mod-sequences start above all that may have been told: they are the time in
-milliseconds. A mailbox of which nothing is known any more goes to the user `lost+found`, under a new UIDVALIDITY.
-Subscriptions and annotations stand in the index alone: they are kept as far as it can be read.
+`StoreCheck` compares and repairs single entries; `Rebuilding` makes the whole index anew if it cannot be opened.
+
+UIDs, UIDVALIDITY and URLAUTH keys are kept where `mailbox.json` has them: it contains a UID that is greater than all
+that were used, so that no UID is used twice. Mod-sequences begin at the time in milliseconds, which is greater than
+all that clients may know. A mailbox of which nothing can be read goes to the user `lost+found` with a new UIDVALIDITY.
+Subscriptions and annotations are only in the index: they are kept as far as it can be read.
 """
 
 from __future__ import annotations
@@ -16,11 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from lemonade_imap.mail.mime import index
-from lemonade_imap.store.files import chunks_of, sync_folder
+from lemonade_imap.store.base import StoreDamaged, StoredMailbox, StoreError
 from lemonade_imap.store.index_json import to_json
-from lemonade_imap.store.mailbox_files import Logged, MailboxFiles, Record
-from lemonade_imap.store.migration import prepare
-from lemonade_imap.store.opening import INDEX
+from lemonade_imap.store.mailbox_files import Logged, MailboxFiles, Record, chunks_of, sync_folder
+from lemonade_imap.store.opening import INDEX, connect_privately, hold_folder, open_index, prepare
 from lemonade_imap.store.sqlite_reading import written_flags
 
 LOST = "lost+found"
@@ -32,11 +33,14 @@ _SALVAGED = {
     "counter": ("name", "value"),
 }
 _MARGIN = 100_000
-"""How far the next UIDVALIDITY is set off from all that are known: deleted mailboxes may have had greater ones."""
+"""Distance of the next UIDVALIDITY from the greatest known one, since deleted mailboxes may have had greater ones."""
 
 
 class Rebuilding:
-    """Makes one index anew; `say` takes a line for everything that could not be kept as it was."""
+    """Rebuilds the index of one data folder.
+
+    `now`: seconds since 1970. `say`: is called with a line of text for everything that could not be kept as it was.
+    """
 
     def __init__(self, folder: Path, files: MailboxFiles, now: float, say: Callable[[str], None]) -> None:
         self._folder = folder
@@ -50,11 +54,11 @@ class Rebuilding:
         self._contents: dict[tuple[int, int], int] = {}
 
     def run(self) -> tuple[int, int]:
-        """Put a new index in the old one's place, which is kept beside it; returns mailboxes and messages."""
+        """Replace the index, keep the old one as `index.sqlite.damaged`; returns the numbers of mailboxes, messages."""
         new = self._folder / (INDEX + ".new")
         new.unlink(missing_ok=True)
-        self._house_strays()
-        db = sqlite3.connect(new, isolation_level=None)
+        self._move_loose_files()
+        db = connect_privately(new)
         try:
             prepare(db, self._files)
             db.execute("BEGIN")
@@ -72,13 +76,13 @@ class Rebuilding:
         sync_folder(self._folder)
         return len(idents), messages
 
-    def _house_strays(self) -> None:
-        """Give message files that lie in no mailbox's folder one: indexes of version 1 kept them so."""
-        strays = sorted((path for path in self._files.root.iterdir() if path.is_file()), key=_changed)
-        if strays:
+    def _move_loose_files(self) -> None:
+        """Move message files that are in no mailbox's folder into a new one: an index of version 1 kept them so."""
+        loose = sorted((path for path in self._files.root.iterdir() if path.is_file()), key=_changed)
+        if loose:
             ident = max([0, *self._files.mailboxes()]) + 1
             self._files.make(ident)
-            for uid, path in enumerate(strays, 1):
+            for uid, path in enumerate(loose, 1):
                 path.rename(self._files.path(ident, uid))
             sync_folder(self._files.folder(ident))
 
@@ -101,7 +105,7 @@ class Rebuilding:
         log = self._files.log(ident)
         for uid in uids:
             if uid not in log:
-                self._say(f"{record.name!r} of {record.user!r}: message {uid}: its flags are not known any more")
+                self._say(f"{record.name!r} of {record.user!r}: message {uid}: its flags are lost")
             self._message(db, ident, uid, log.get(uid))
         return len(uids)
 
@@ -113,11 +117,11 @@ class Rebuilding:
         if record is None:
             self._validity += 1
             record = Record(LOST, f"mailbox-{ident}", self._validity, max(uids, default=0) + 1)
-            self._say(f"messages/{ident}: whose mailbox it was is not known: it is {record.name!r} of {LOST!r} now")
+            self._say(f"messages/{ident}: its mailbox is not known: it becomes {record.name!r} of {LOST!r}")
         if db.execute("SELECT 1 FROM mailbox WHERE (user, name) = (?, ?)", (record.user, record.name)).fetchone():
             taken, name = record.name, f"{record.name}-{ident}"
             record = Record(record.user, name, record.uid_validity, record.reserved, record.key)
-            self._say(f"{taken!r} of {record.user!r} was there twice: one is {name!r} now")
+            self._say(f"{taken!r} of {record.user!r} exists twice: one becomes {name!r}")
         return record
 
     def _message(self, db: sqlite3.Connection, ident: int, uid: int, logged: Logged | None) -> None:
@@ -153,7 +157,7 @@ class Rebuilding:
 
 
 def salvage(path: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """Return what can be read of the small tables of an index, whatever became of it."""
+    """Return the rows that can be read from the small tables of a possibly damaged index, by table."""
     found: dict[str, list[tuple[Any, ...]]] = {table: [] for table in _SALVAGED}
     if path.exists():
         db = sqlite3.connect(path, isolation_level=None)
@@ -171,10 +175,94 @@ def _readable(db: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:
 
 
 def parts_of(path: Path) -> str:
-    """Return the part index of a message file as the index keeps it; raises OSError."""
+    """Return the part index of a message file in the JSON form of the index; raises OSError."""
     with path.open("rb") as file:
         return to_json(index(chunks_of(file, 0, os.fstat(file.fileno()).st_size)))
 
 
 def _changed(path: Path) -> float:
     return path.stat().st_mtime
+
+
+class StoreCheck:
+    """One check of a data folder that no server uses.
+
+    `repairs`: whether the check repairs what it finds. `now`: seconds since 1970. `say`: is called with each finding,
+    one line of text. `found`: the number of findings.
+    """
+
+    def __init__(self, folder: Path, *, repairs: bool, now: float, say: Callable[[str], None]) -> None:
+        self._folder = folder
+        self._repairs = repairs
+        self._now = now
+        self._say = say
+        self.found = 0
+
+    def run(self) -> None:
+        """Check the folder; raises StoreBusy if a server uses it, or StoreError if it cannot be read."""
+        if not self._folder.is_dir():
+            raise StoreError(f"{self._folder} is no folder")
+        lock, files = hold_folder(self._folder)
+        try:
+            self._check(files)
+        except (OSError, sqlite3.Error) as problem:
+            raise StoreError(f"data folder {self._folder}: {problem}") from problem
+        finally:
+            lock.close()
+
+    def _check(self, files: MailboxFiles) -> None:
+        try:
+            db = open_index(self._folder, files)
+        except StoreDamaged as damage:
+            self._find(str(damage))
+            if self._repairs:
+                mailboxes, messages = Rebuilding(self._folder, files, self._now, self._say).run()
+                self._say(f"the index is made anew: {mailboxes} mailboxes, {messages} messages")
+            return
+        try:
+            found = db.execute(
+                "SELECT ident, user, name, uid_validity, uid_next FROM mailbox ORDER BY ident"
+            ).fetchall()
+            for mailbox in (StoredMailbox(*row) for row in found):
+                self._mailbox(db, files, mailbox)
+        finally:
+            db.close()
+
+    def _mailbox(self, db: sqlite3.Connection, files: MailboxFiles, mailbox: StoredMailbox) -> None:
+        where = f"{mailbox.name!r} of {mailbox.user!r}"
+        if not files.folder(mailbox.ident).is_dir():
+            self._find(f"{where}: its folder is missing")
+            if not self._repairs:
+                return
+            files.make(mailbox.ident)
+        record = files.record(mailbox.ident)
+        if record is None or record.reserved < mailbox.uid_next:
+            self._find(f"{where}: its mailbox.json is wrong; the next start writes it again")
+        there = set(files.uids(mailbox.ident))
+        rows = db.execute(
+            """SELECT message.ident, uid, size, content, parts FROM message JOIN content ON content.ident = content
+            WHERE mailbox = ? ORDER BY uid""",
+            (mailbox.ident,),
+        )
+        for ident, uid, size, content, parts in rows.fetchall():
+            if uid not in there:
+                self._find(f"{where}: message {uid} has no file: it is lost")
+                self._repair(db, "DELETE FROM message WHERE ident = ?", ident)
+                continue
+            path = files.path(mailbox.ident, uid)
+            present = parts_of(path)
+            if path.stat().st_size != size or present != parts:
+                self._find(f"{where}: message {uid}: its index differs from its file")
+                self._repair(db, "UPDATE content SET parts = ? WHERE ident = ?", present, content)
+                self._repair(db, "UPDATE message SET size = ? WHERE ident = ?", path.stat().st_size, ident)
+            there.discard(uid)
+        for uid in sorted(there):
+            self._say(f"{where}: file {uid} belongs to no message: the next start removes it")
+
+    def _find(self, text: str) -> None:
+        self.found += 1
+        self._say(text)
+
+    def _repair(self, db: sqlite3.Connection, statement: str, *values: object) -> None:
+        if self._repairs:
+            db.execute(statement, values)

@@ -1,8 +1,9 @@
-"""The store on disk: SQLite for the index, flags, keys and UIDs, and one file per message.
+"""The store on disk: an SQLite database for the index, flags, keys and UIDs, and one file for each message.
 
-What a call has answered survives `kill -9` and power loss: SQLite runs in WAL mode with `synchronous=FULL`, and a
-message's file is written under a temporary name, synced, given its name, and its folder synced before its row is
-committed. A file without a row (a crash in between) was never promised to anyone and is removed at the next start.
+A change survives `kill -9` and a loss of power once its call has returned: SQLite runs in WAL mode with
+`synchronous=FULL`. A message's file is written under a temporary name, synced and renamed, and its folder is synced,
+before its row is committed. A file without a row, which a crash leaves, belongs to a call that never returned; the
+next start removes it.
 """
 
 from __future__ import annotations
@@ -12,14 +13,12 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
-from lemonade_imap.store.base import INBOX, Arriving, Mailbox, Message, StoreError, Summary
-from lemonade_imap.store.changes import changed_flags
-from lemonade_imap.store.file_arrival import FileArrival
-from lemonade_imap.store.files import link_or_copy
+from lemonade_imap.store.base import INBOX, NewMessage, StoredMailbox, StoredMessage, StoreError, Summary
 from lemonade_imap.store.index_json import to_json
-from lemonade_imap.store.mailbox_files import Logged
+from lemonade_imap.store.mailbox_files import FileArrival, Logged, link_or_copy
 from lemonade_imap.store.opening import open_folder
 from lemonade_imap.store.sqlite_reading import SqliteReading, written_flags
+from lemonade_imap.store.values import changed_flags
 
 _INSERT = "INSERT INTO message (mailbox, uid, flags, received, size, modseq, content) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _COPY = """INSERT INTO message (mailbox, uid, flags, received, size, modseq, content)
@@ -28,10 +27,10 @@ _UNUSED = "DELETE FROM content WHERE ident = ?1 AND NOT EXISTS (SELECT 1 FROM me
 
 
 class SqliteStore(SqliteReading):
-    """A `Store` in one folder.
+    """A `Store` in one data folder; the methods are described in `base.Store`.
 
-    Raises StoreBusy where another process has it, StoreDamaged where its index cannot be trusted, StoreError where it
-    cannot be used.
+    Raises StoreBusy if another process uses the folder, StoreDamaged if its index is missing or damaged, StoreError if
+    it cannot be used.
     """
 
     def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
@@ -44,9 +43,10 @@ class SqliteStore(SqliteReading):
             raise StoreError(f"data folder {folder}: {problem.strerror}") from problem
 
     def _make_good(self) -> None:
-        """Remove what a crash left in the folders, and write what it left unwritten there."""
+        """Remove the files that a crash left over, and write `mailbox.json` and logs that it left unwritten."""
         mailboxes = [
-            Mailbox(*row) for row in self._db.execute("SELECT ident, user, name, uid_validity, uid_next FROM mailbox")
+            StoredMailbox(*row)
+            for row in self._db.execute("SELECT ident, user, name, uid_validity, uid_next FROM mailbox")
         ]
         rows = self._db.execute("SELECT mailbox, uid FROM message")
         known: dict[int, set[int]] = {mailbox.ident: set() for mailbox in mailboxes}
@@ -61,7 +61,7 @@ class SqliteStore(SqliteReading):
                 self._files.rewrite_log(mailbox.ident, map(_logged, self.summaries(mailbox)))
                 self._forget(mailbox)
 
-    def _empty(self, mailbox: Mailbox) -> None:
+    def _empty(self, mailbox: StoredMailbox) -> None:
         with self.transactions.write():
             self._remove_rows(mailbox, self.uids(mailbox))
 
@@ -71,11 +71,11 @@ class SqliteStore(SqliteReading):
             self.move(inbox, self.uids(inbox), target)
 
     def arrive(self) -> FileArrival:
-        """Begin to take a message in; raises StoreError where the disk refuses."""
+        """Begin to receive a new message; raises StoreError if the disk cannot be written."""
         return FileArrival(self._files.arriving)
 
-    def append(self, mailbox: Mailbox, arrivals: Sequence[Arriving]) -> list[Message]:
-        """Keep messages; raises MailboxMissing, or StoreError where the disk refuses."""
+    def append(self, mailbox: StoredMailbox, arrivals: Sequence[NewMessage]) -> list[StoredMessage]:
+        """Add messages to a mailbox; raises MailboxMissing, or StoreError if the disk cannot be written."""
         try:
             with self.transactions.write():
                 uid, modseq = self._take_uids(mailbox, len(arrivals))
@@ -89,51 +89,51 @@ class SqliteStore(SqliteReading):
                 arriving.arrival.discard()
         return made
 
-    def _take_uids(self, mailbox: Mailbox, count: int) -> tuple[int, int]:
-        """Return the first of `count` new UIDs, and the mod-sequence of this change."""
+    def _take_uids(self, mailbox: StoredMailbox, count: int) -> tuple[int, int]:
+        """Reserve `count` new UIDs; returns the first of them and the mod-sequence of this change."""
         present = self._present(mailbox)
         modseq = self._bump(mailbox) if count else present.highest_modseq
         self._db.execute("UPDATE mailbox SET uid_next = uid_next + ? WHERE ident = ?", (count, mailbox.ident))
         self._describe(mailbox)
         return present.uid_next, modseq
 
-    def _bump(self, mailbox: Mailbox) -> int:
+    def _bump(self, mailbox: StoredMailbox) -> int:
         rows = self._db.execute(
             "UPDATE mailbox SET highest_modseq = highest_modseq + 1 WHERE ident = ? RETURNING highest_modseq",
             (mailbox.ident,),
         )
         return int(rows.fetchall()[0][0])
 
-    def _add(self, mailbox: Mailbox, uid: int, modseq: int, arriving: Arriving) -> Message:
+    def _add(self, mailbox: StoredMailbox, uid: int, modseq: int, arriving: NewMessage) -> StoredMessage:
         arrival = arriving.arrival
         if not isinstance(arrival, FileArrival):
-            raise TypeError("the arrival is another store's")
+            raise TypeError("the new message belongs to another store")
         size, root = arrival.finish(arriving.received)
         self._name_file(arrival.path.rename, mailbox, uid)
         content = self._db.execute("INSERT INTO content (parts) VALUES (?)", (to_json(root),)).lastrowid
         flags, received = frozenset(arriving.flags), arriving.received
         row = (mailbox.ident, uid, written_flags(flags), received.isoformat(), size, modseq, content)
-        return Message(self._db.execute(_INSERT, row).lastrowid or 0, uid, flags, received, size, root, modseq)
+        return StoredMessage(self._db.execute(_INSERT, row).lastrowid or 0, uid, flags, received, size, root, modseq)
 
-    def _name_file(self, give: Callable[[Path], object], mailbox: Mailbox, uid: int) -> None:
-        """Give a file its name, or take it away again if the transaction fails."""
+    def _name_file(self, give: Callable[[Path], object], mailbox: StoredMailbox, uid: int) -> None:
+        """Give a message file its final name by `give`, and remove the name if the transaction fails."""
         path = self._files.path(mailbox.ident, uid)
         give(path)
         self.transactions.when_rolled_back(partial(path.unlink, missing_ok=True))
 
-    def _note(self, mailbox: Mailbox, changed: Iterable[Summary]) -> None:
-        """Have the log tell of messages that are new or changed."""
+    def _note(self, mailbox: StoredMailbox, changed: Iterable[Summary]) -> None:
+        """Write new or changed messages to the mailbox's log after the commit."""
         self.transactions.when_committed(partial(self._files.note, mailbox.ident, [_logged(one) for one in changed]))
 
     def change_flags(
         self,
-        mailbox: Mailbox,
+        mailbox: StoredMailbox,
         uids: Collection[int],
         mode: str,
         flags: Collection[str],
         unchanged_since: int | None = None,
     ) -> tuple[list[Summary], list[int]]:
-        """Change flags."""
+        """Change the flags of messages; returns their summaries and the UIDs that were left unchanged."""
         known, given = self._known(mailbox), frozenset(flags)
         asked = [known[uid] for uid in sorted(known.keys() & set(uids))]
         failed = [old.uid for old in asked if unchanged_since is not None and old.modseq > unchanged_since]
@@ -156,8 +156,8 @@ class SqliteStore(SqliteReading):
                 self._note(mailbox, changed)
         return [known[old.uid] for old in found], failed
 
-    def copy(self, mailbox: Mailbox, uids: Collection[int], target: Mailbox) -> list[tuple[int, int]]:
-        """Copy messages; raises MailboxMissing, or StoreError where the disk refuses."""
+    def copy(self, mailbox: StoredMailbox, uids: Collection[int], target: StoredMailbox) -> list[tuple[int, int]]:
+        """Copy messages to another mailbox; raises MailboxMissing, or StoreError if the disk cannot be written."""
         with self.transactions.write():
             source = self._known(mailbox)
             wanted = [source[uid] for uid in sorted(source.keys() & set(uids))]
@@ -171,15 +171,18 @@ class SqliteStore(SqliteReading):
             self.transactions.sync(self._files.folder(target.ident))
         return [(old.uid, new) for new, old in enumerate(wanted, first)]
 
-    def move(self, mailbox: Mailbox, uids: Collection[int], target: Mailbox) -> list[tuple[int, int]]:
-        """Move messages; raises MailboxMissing, or StoreError where the disk refuses."""
+    def move(self, mailbox: StoredMailbox, uids: Collection[int], target: StoredMailbox) -> list[tuple[int, int]]:
+        """Move messages to another mailbox; raises MailboxMissing, or StoreError if the disk cannot be written."""
         with self.transactions.write():
             pairs = self.copy(mailbox, uids, target)
             self.expunge(mailbox, [old for old, _ in pairs])
         return pairs
 
-    def expunge(self, mailbox: Mailbox, uids: Collection[int]) -> list[int]:
-        """Remove messages, rows first: a row never names a file that is gone."""
+    def expunge(self, mailbox: StoredMailbox, uids: Collection[int]) -> list[int]:
+        """Remove messages, and return the UIDs of those that existed.
+
+        The rows are removed before the files, so that a row never names a file that does not exist.
+        """
         gone = sorted(self._known(mailbox).keys() & set(uids))
         if gone:
             with self.transactions.write():
@@ -190,7 +193,7 @@ class SqliteStore(SqliteReading):
                     self.transactions.when_committed(partial(path.unlink, missing_ok=True))
         return gone
 
-    def _remove_rows(self, mailbox: Mailbox, uids: Collection[int]) -> None:
+    def _remove_rows(self, mailbox: StoredMailbox, uids: Collection[int]) -> None:
         known = self._changing(mailbox)
         for uid in uids:
             rows = self._db.execute(
@@ -200,13 +203,13 @@ class SqliteStore(SqliteReading):
             del known[uid]
 
     def close(self) -> None:
-        """Close the database and let the folder go."""
+        """Close the database and release the data folder."""
         self._db.close()
         self._lock.close()
 
 
-def summary_of(message: Message) -> Summary:
-    """Return a message without its parts."""
+def summary_of(message: StoredMessage) -> Summary:
+    """Return a message's summary, which lacks the part index."""
     return Summary(message.uid, message.flags, message.modseq, message.received, message.size)
 
 

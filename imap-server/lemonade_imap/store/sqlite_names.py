@@ -1,4 +1,4 @@
-"""Mailboxes, subscriptions, annotations and keys in SQLite: the half of the store on disk without messages."""
+"""The part of the store on disk that does not concern messages: mailboxes, subscriptions, annotations and keys."""
 
 from __future__ import annotations
 
@@ -7,9 +7,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from lemonade_imap.store.base import INBOX, Mailbox, MailboxExists, MailboxMissing, Scope, mailbox_key
+from lemonade_imap.store.base import (
+    INBOX,
+    MailboxExists,
+    MailboxMissing,
+    Scope,
+    StoredMailbox,
+    mailbox_key,
+    renamed,
+    sorted_names,
+)
 from lemonade_imap.store.mailbox_files import MailboxFiles
-from lemonade_imap.store.names import renamed, sorted_names
 from lemonade_imap.store.transactions import Transactions
 from lemonade_imap.urlauth import new_key
 
@@ -20,7 +28,7 @@ _LEAVE = """INSERT INTO past SELECT user, name, uid_validity FROM mailbox WHERE 
 
 
 class SqliteNames(ABC):
-    """What is known by name."""
+    """Mailboxes, subscriptions, annotations and keys in SQLite; the methods are described in `base.Store`."""
 
     def __init__(self, db: sqlite3.Connection, files: MailboxFiles, clock: Callable[[], float]) -> None:
         self._db = db
@@ -29,25 +37,25 @@ class SqliteNames(ABC):
         self.transactions = Transactions(db)
 
     def mailboxes(self, user: str) -> list[str]:
-        """Return the names, INBOX first."""
+        """Return the names of the user's mailboxes, INBOX first."""
         rows = self._db.execute("SELECT name FROM mailbox WHERE user = ?", (user,))
         return sorted_names({INBOX, *(name for (name,) in rows)})
 
-    def mailbox(self, user: str, name: str) -> Mailbox | None:
-        """Return the mailbox or None; INBOX comes into being when first asked for."""
+    def mailbox(self, user: str, name: str) -> StoredMailbox | None:
+        """Return the mailbox or None; INBOX is made if it does not exist yet."""
         name = mailbox_key(name)
         row = self._db.execute(f"{_MAILBOX} WHERE user = ? AND name = ?", (user, name)).fetchone()
         if row is None:
             return self.create(user, name) if name == INBOX else None
-        return Mailbox(*row)
+        return StoredMailbox(*row)
 
-    def _present(self, mailbox: Mailbox) -> Mailbox:
+    def _present(self, mailbox: StoredMailbox) -> StoredMailbox:
         row = self._db.execute(f"{_MAILBOX} WHERE ident = ?", (mailbox.ident,)).fetchone()
         if row is None:
             raise MailboxMissing(f"no mailbox {mailbox.name!r}")
-        return Mailbox(*row)
+        return StoredMailbox(*row)
 
-    def create(self, user: str, name: str) -> Mailbox:
+    def create(self, user: str, name: str) -> StoredMailbox:
         """Make a mailbox; raises MailboxExists."""
         name = mailbox_key(name)
         with self.transactions.write():
@@ -58,21 +66,21 @@ class SqliteNames(ABC):
                 )
             except sqlite3.IntegrityError:
                 raise MailboxExists(f"mailbox {name!r} exists") from None
-            mailbox = Mailbox(made.lastrowid or 0, user, name, validity, 1)
+            mailbox = StoredMailbox(made.lastrowid or 0, user, name, validity, 1)
             self.transactions.when_rolled_back(partial(self._files.remove, mailbox.ident))
             self._files.make(mailbox.ident)
             self._describe(mailbox)
         return mailbox
 
     def _next_validity(self) -> int:
-        # none is given twice, though clocks go back (RFC 3501, 2.3.1.1)
+        # No UIDVALIDITY is used twice, even if the clock goes back (RFC 3501, 2.3.1.1).
         (last,) = self._db.execute("SELECT ifnull(max(value), 0) FROM counter WHERE name = 'validity'").fetchone()
         validity = max(last + 1, int(self._clock()) & 0x7FFFFFFF)
         self._db.execute("REPLACE INTO counter VALUES ('validity', ?)", (validity,))
         return int(validity)
 
-    def _describe(self, mailbox: Mailbox) -> None:
-        """Have the mailbox's folder tell what the index tells of it."""
+    def _describe(self, mailbox: StoredMailbox) -> None:
+        """Bring the mailbox's `mailbox.json` up to date with the index."""
         self._files.describe(self._present(mailbox), self.key(mailbox))
 
     def delete(self, user: str, name: str) -> None:
@@ -88,11 +96,11 @@ class SqliteNames(ABC):
             self.transactions.when_committed(partial(self._files.remove, mailbox.ident))
 
     @abstractmethod
-    def _empty(self, mailbox: Mailbox) -> None:
-        """Remove all messages."""
+    def _empty(self, mailbox: StoredMailbox) -> None:
+        """Remove all messages of a mailbox from the index."""
 
     def rename(self, user: str, old: str, new: str) -> None:
-        """Rename a mailbox with its inferiors, or move what is in INBOX."""
+        """Rename a mailbox and those below it; for INBOX, move its messages. Raises MailboxMissing or MailboxExists."""
         old, new = mailbox_key(old), mailbox_key(new)
         with self.transactions.write():
             changes = renamed(self.mailboxes(user), old, new)
@@ -100,15 +108,15 @@ class SqliteNames(ABC):
                 self._empty_inbox(user, new)
                 return
             rows = self._db.execute(f"{_MAILBOX} WHERE user = ?", (user,)).fetchall()
-            mailboxes = [mailbox for mailbox in (Mailbox(*row) for row in rows) if mailbox.name in changes]
+            mailboxes = [mailbox for mailbox in (StoredMailbox(*row) for row in rows) if mailbox.name in changes]
             for mailbox in mailboxes:
                 self._db.execute(_LEAVE, (mailbox.ident,))
-                # two names may change places: none is taken twice on the way
+                # A new name may be another mailbox's old one; interim names keep each name unique during the change.
                 self._db.execute("UPDATE mailbox SET name = '/' || ident WHERE ident = ?", (mailbox.ident,))
             for mailbox in mailboxes:
                 self._rename(mailbox, changes[mailbox.name])
 
-    def _rename(self, mailbox: Mailbox, name: str) -> None:
+    def _rename(self, mailbox: StoredMailbox, name: str) -> None:
         self._db.execute("UPDATE mailbox SET name = ? WHERE ident = ?", (name, mailbox.ident))
         past = self._db.execute("SELECT uid_validity FROM past WHERE user = ? AND name = ?", (mailbox.user, name))
         if (row := past.fetchone()) and row[0] > mailbox.uid_validity:
@@ -118,41 +126,41 @@ class SqliteNames(ABC):
             )
         self._describe_later(mailbox)
 
-    def _describe_later(self, mailbox: Mailbox) -> None:
+    def _describe_later(self, mailbox: StoredMailbox) -> None:
         self.transactions.when_committed(partial(self._describe, mailbox))
 
     @abstractmethod
     def _empty_inbox(self, user: str, new: str) -> None:
-        """Move what is in INBOX into a new mailbox."""
+        """Make the mailbox `new` and move the messages of INBOX into it."""
 
     def subscribe(self, user: str, name: str) -> None:
-        """Put a name on the list."""
+        """Add a name to the user's list of subscriptions."""
         with self.transactions.write():
             self._db.execute("INSERT OR IGNORE INTO subscription VALUES (?, ?)", (user, mailbox_key(name)))
 
     def unsubscribe(self, user: str, name: str) -> None:
-        """Take a name off the list."""
+        """Remove a name from the user's list of subscriptions."""
         with self.transactions.write():
             self._db.execute("DELETE FROM subscription WHERE user = ? AND name = ?", (user, mailbox_key(name)))
 
     def subscriptions(self, user: str) -> list[str]:
-        """Return the names on the list."""
+        """Return the names in the user's list of subscriptions."""
         return sorted_names(
             [name for (name,) in self._db.execute("SELECT name FROM subscription WHERE user = ?", (user,))]
         )
 
-    def with_key(self, user: str, name: str) -> tuple[Mailbox, bytes | None] | None:
+    def with_key(self, user: str, name: str) -> tuple[StoredMailbox, bytes | None] | None:
         """Return a mailbox and its URLAUTH key, or None."""
         row = self._db.execute(_MAILBOX_AND_KEY, (user, mailbox_key(name))).fetchone()
-        return None if row is None else (Mailbox(*row[:-1]), row[-1])
+        return None if row is None else (StoredMailbox(*row[:-1]), row[-1])
 
-    def key(self, mailbox: Mailbox) -> bytes | None:
+    def key(self, mailbox: StoredMailbox) -> bytes | None:
         """Return the mailbox's URLAUTH key or None."""
         row = self._db.execute("SELECT key FROM mailbox WHERE ident = ?", (mailbox.ident,)).fetchone()
         return row[0] if row else None
 
-    def make_key(self, mailbox: Mailbox) -> bytes:
-        """Return the mailbox's key, made now where there was none; raises MailboxMissing."""
+    def make_key(self, mailbox: StoredMailbox) -> bytes:
+        """Return the mailbox's URLAUTH key; make one if it has none. Raises MailboxMissing."""
         key = self.key(mailbox)
         if key is None:
             key = new_key()
@@ -163,22 +171,22 @@ class SqliteNames(ABC):
         return key
 
     def reset_keys(self, user: str, name: str | None = None) -> None:
-        """Forget keys."""
+        """Delete the URLAUTH key of one mailbox, or of all the user's mailboxes."""
         with self.transactions.write():
             rows = self._db.execute(f"{_MAILBOX} WHERE user = ? AND name = ifnull(?, name)", (user, name)).fetchall()
-            for mailbox in (Mailbox(*row) for row in rows):
+            for mailbox in (StoredMailbox(*row) for row in rows):
                 self._db.execute("UPDATE mailbox SET key = NULL WHERE ident = ?", (mailbox.ident,))
                 self._describe_later(mailbox)
 
     def entries(self, scope: Scope) -> dict[str, bytes]:
-        """Return annotations by name."""
+        """Return the annotations of a scope as a mapping from name to value."""
         rows = self._db.execute(
             "SELECT name, value FROM annotation WHERE mailbox = ? AND user = ? ORDER BY key", _at(scope)
         )
         return dict(rows.fetchall())
 
     def set_entries(self, scope: Scope, entries: Mapping[str, bytes | None]) -> None:
-        """Set and remove annotations; raises MailboxMissing."""
+        """Set and remove annotations of one scope; raises MailboxMissing."""
         with self.transactions.write():
             if scope.mailbox:
                 self._present(scope.mailbox)

@@ -1,4 +1,4 @@
-"""What is read from the index of messages: summaries kept in memory, part indexes read when they are asked for."""
+"""Reads messages from the SQLite index: it keeps summaries in memory and reads part indexes when they are needed."""
 
 from __future__ import annotations
 
@@ -8,101 +8,99 @@ from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from functools import lru_cache, partial
 
-from lemonade_imap.mail.mime import Part
-from lemonade_imap.store.base import Counts, Mailbox, Message, StoreError, Summary
-from lemonade_imap.store.files import chunks_of
+from lemonade_imap.mail.mime import MimePart
+from lemonade_imap.store.base import Counts, StoredMailbox, StoredMessage, StoreError, Summary
 from lemonade_imap.store.index_json import from_json
-from lemonade_imap.store.mailbox_files import MailboxFiles
+from lemonade_imap.store.mailbox_files import MailboxFiles, chunks_of
 from lemonade_imap.store.sqlite_names import SqliteNames
 
 _SUMMARY = "SELECT uid, flags, modseq, received, size FROM message WHERE mailbox = ? ORDER BY uid"
 _MESSAGE = """SELECT message.ident, uid, flags, received, size, modseq, content, parts
     FROM message JOIN content ON content.ident = content WHERE mailbox = ?"""
 _RECENT = "SELECT uid FROM message JOIN mailbox ON mailbox.ident = mailbox WHERE mailbox = ? AND uid >= recent_from"
-_COUNTS = r"""SELECT count(*), ifnull(sum(uid >= recent_from), 0), ifnull(sum(instr(flags, ' \Seen ') = 0), 0),
-    ifnull(sum(instr(flags, ' \Deleted ') > 0), 0), ifnull(sum(size), 0)
+_COUNTS = r"""SELECT count(*), ifnull(sum(uid >= recent_from), 0), ifnull(sum(instr(flags, ' \Seen ') = 0), 0)
     FROM message JOIN mailbox ON mailbox.ident = mailbox WHERE mailbox = ?"""
-_REMEMBERED = 250_000
-"""Summaries kept in memory, of the mailboxes used last; about 200 octets each."""
+_MOST_CACHED = 250_000
+"""Number of summaries kept in memory, of the mailboxes used last; about 200 octets each."""
 
 
 class SqliteReading(SqliteNames):
-    """Reads messages."""
+    """The reading methods of the store on disk; they are described in `base.Store`."""
 
     def __init__(self, db: sqlite3.Connection, files: MailboxFiles, clock: Callable[[], float]) -> None:
         super().__init__(db, files, clock)
-        self._remembered: OrderedDict[int, dict[int, Summary]] = OrderedDict()
+        self._cached: OrderedDict[int, dict[int, Summary]] = OrderedDict()
         self._root = lru_cache(maxsize=1024)(_read_root)
 
-    def _known(self, mailbox: Mailbox) -> dict[int, Summary]:
-        """Return a mailbox's summaries by UID, in their order; whoever changes one calls `_changing` first."""
+    def _known(self, mailbox: StoredMailbox) -> dict[int, Summary]:
+        """Return a mailbox's summaries by ascending UID; to change them, call `_changing` instead."""
         ident = mailbox.ident
-        if ident in self._remembered:
-            self._remembered.move_to_end(ident)
-            return self._remembered[ident]
+        if ident in self._cached:
+            self._cached.move_to_end(ident)
+            return self._cached[ident]
         known = {row[0]: _summary(row) for row in self._db.execute(_SUMMARY, (ident,))}
-        self._remembered[ident] = known
-        total = sum(map(len, self._remembered.values()))
-        while total > _REMEMBERED and len(self._remembered) > 1:
-            total -= len(self._remembered.popitem(last=False)[1])
+        self._cached[ident] = known
+        total = sum(map(len, self._cached.values()))
+        while total > _MOST_CACHED and len(self._cached) > 1:
+            total -= len(self._cached.popitem(last=False)[1])
         return known
 
-    def _changing(self, mailbox: Mailbox) -> dict[int, Summary]:
-        """Return the summaries to be changed; they are read anew if the transaction under way is rolled back."""
+    def _changing(self, mailbox: StoredMailbox) -> dict[int, Summary]:
+        """Return the summaries for a change within a transaction; if it is rolled back, they are read again."""
         self.transactions.when_rolled_back(partial(self._forget, mailbox))
         return self._known(mailbox)
 
-    def _forget(self, mailbox: Mailbox) -> None:
-        self._remembered.pop(mailbox.ident, None)
+    def _forget(self, mailbox: StoredMailbox) -> None:
+        self._cached.pop(mailbox.ident, None)
 
-    def uids(self, mailbox: Mailbox) -> list[int]:
-        """Return the UIDs in their order."""
+    def uids(self, mailbox: StoredMailbox) -> list[int]:
+        """Return the UIDs, ascending."""
         return list(self._known(mailbox))
 
-    def summaries(self, mailbox: Mailbox, since_modseq: int = 0) -> list[Summary]:
-        """Return what changed after a mod-sequence."""
+    def summaries(self, mailbox: StoredMailbox, since_modseq: int = 0) -> list[Summary]:
+        """Return the messages that changed after a mod-sequence, without their part indexes."""
         known = self._known(mailbox).values()
         return [summary for summary in known if summary.modseq > since_modseq] if since_modseq else list(known)
 
-    def counts(self, mailbox: Mailbox) -> Counts:
-        """Return how many messages there are."""
+    def counts(self, mailbox: StoredMailbox) -> Counts:
+        """Return the numbers of messages that STATUS reports."""
         return Counts(*self._db.execute(_COUNTS, (mailbox.ident,)).fetchone())
 
-    def messages(self, mailbox: Mailbox) -> list[Message]:
-        """Return the messages by UID."""
+    def messages(self, mailbox: StoredMailbox) -> list[StoredMessage]:
+        """Return all messages by ascending UID."""
         rows = self._db.execute(f"{_MESSAGE} ORDER BY uid", (mailbox.ident,))
         return [self._message(row) for row in rows]
 
-    def message(self, mailbox: Mailbox, uid: int) -> Message | None:
-        """Return one message or None."""
+    def message(self, mailbox: StoredMailbox, uid: int) -> StoredMessage | None:
+        """Return the message with this UID, or None."""
         row = self._db.execute(f"{_MESSAGE} AND uid = ?", (mailbox.ident, uid)).fetchone()
         return None if row is None else self._message(row)
 
-    def _message(self, row: tuple[int, int, str, str, int, int, int, str]) -> Message:
+    def _message(self, row: tuple[int, int, str, str, int, int, int, str]) -> StoredMessage:
         ident, uid, flags, received, size, modseq, content, parts = row
         root = self._root(content, parts)
-        return Message(ident, uid, flags_in(flags), datetime.fromisoformat(received), size, root, modseq)
+        return StoredMessage(ident, uid, flags_in(flags), datetime.fromisoformat(received), size, root, modseq)
 
-    def recent(self, mailbox: Mailbox) -> frozenset[int]:
-        r"""Return the UIDs not claimed as `\Recent`."""
+    def recent(self, mailbox: StoredMailbox) -> frozenset[int]:
+        r"""Return the UIDs that no session has claimed as `\Recent`."""
         return frozenset(uid for (uid,) in self._db.execute(_RECENT, (mailbox.ident,)))
 
-    def claim_recent(self, mailbox: Mailbox) -> frozenset[int]:
-        """Claim them."""
+    def claim_recent(self, mailbox: StoredMailbox) -> frozenset[int]:
+        r"""Return the UIDs that no session has claimed as `\Recent`, and claim them."""
         claimed = self.recent(mailbox)
         if claimed:
             with self.transactions.write():
                 self._db.execute("UPDATE mailbox SET recent_from = uid_next WHERE ident = ?", (mailbox.ident,))
         return claimed
 
-    def read(self, message: Message, offset: int, length: int) -> Iterator[bytes]:
-        """Return the octets in chunks; raises StoreError where the message is gone.
+    def read(self, message: StoredMessage, offset: int, length: int) -> Iterator[bytes]:
+        """Return octets of a message in chunks; raises StoreError if the message was expunged or cannot be read.
 
-        The file is opened now: an open file outlives its name.
+        The file is opened before the method returns: an open file can be read after it was removed.
         """
         row = self._db.execute("SELECT mailbox, uid FROM message WHERE ident = ?", (message.ident,)).fetchone()
         if row is None:
-            raise StoreError("the message is gone")
+            raise StoreError("the message was expunged")
         try:
             file = self._files.path(*row).open("rb")
         except OSError as problem:
@@ -115,16 +113,16 @@ def _summary(row: tuple[int, str, int, str, int]) -> Summary:
     return Summary(uid, flags_in(flags), modseq, datetime.fromisoformat(received), size)
 
 
-def _read_root(_content: int, parts: str) -> Part:
+def _read_root(_content: int, parts: str) -> MimePart:
     return from_json(parts)
 
 
 @lru_cache(maxsize=1024)
 def flags_in(text: str) -> frozenset[str]:
-    """Read flags as `written_flags` writes them."""
+    """Return the flags in a text that `written_flags` wrote."""
     return frozenset(text.split())
 
 
 def written_flags(flags: Collection[str]) -> str:
-    """Write flags so that each stands between blanks."""
+    """Return flags as text in which each has a blank on both sides, so that SQL can search for one."""
     return f" {' '.join(sorted(flags))} "

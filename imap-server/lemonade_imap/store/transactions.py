@@ -1,4 +1,4 @@
-"""Write transactions of the index: what belongs to one, what follows it, and how several share one commit."""
+"""Write transactions of the SQLite index, with actions after commit or rollback, and commits shared by several."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lemonade_imap.store.base import StoreError
-from lemonade_imap.store.files import sync_folder
+from lemonade_imap.store.mailbox_files import sync_folder
 
 
 class Transactions:
-    """Transactions of one connection.
+    """The write transactions of one SQLite connection.
 
-    Between `hold` and `release` those that succeed wait for each other: one commit, and one sync of each folder,
-    serves them all. Until `release` has returned, none of them may be answered.
+    Transactions between `hold` and `release` are savepoints of a single SQLite transaction: `release` commits them all
+    at once and syncs each folder once. None of their calls may be answered before `release` has returned.
     """
 
     def __init__(self, db: sqlite3.Connection) -> None:
@@ -29,9 +29,10 @@ class Transactions:
 
     @contextmanager
     def write(self) -> Iterator[None]:
-        """Run a write transaction: durable at its end, as if it had never been after an exception.
+        """Run a write transaction: its changes are durable at its end; after an exception none of them was made.
 
-        Raises StoreError where the disk refuses. One inside another is a part of it.
+        Between `hold` and `release` they become durable at `release`. A transaction inside another is a part of it.
+        Raises StoreError if the disk cannot be written.
         """
         if self._inside:
             yield
@@ -62,40 +63,40 @@ class Transactions:
             self._db.execute("ROLLBACK TO piece")
             self._db.execute("RELEASE piece")
         else:
-            # SQLite gave up the whole transaction, with the pieces that wait (a full disk does that)
+            # SQLite has rolled back the whole transaction, with the savepoints that wait; a full disk causes this.
             undo, after, self._lost = 0, 0, True
         for action in self._undo[undo:][::-1]:
             action()
         del self._undo[undo:], self._after[after:]
 
     def when_committed(self, action: Callable[[], None]) -> None:
-        """Do something once the transaction under way is on the disk."""
+        """Call `action` after the present transaction is on the disk."""
         self._after.append(action)
 
     def when_rolled_back(self, action: Callable[[], None]) -> None:
-        """Do something if the transaction under way is rolled back."""
+        """Call `action` if the present transaction is rolled back."""
         self._undo.append(action)
 
     def sync(self, folder: Path) -> None:
-        """Have the names in a folder on the disk before the transaction is."""
+        """Sync a folder to the disk before the present transaction is committed."""
         self._folders.add(folder)
 
     def hold(self) -> None:
-        """Let transactions wait for `release`."""
+        """Delay the commits of transactions until `release`."""
         self._held = True
 
     @property
     def pending(self) -> bool:
-        """Whether something waits for `release`."""
+        """Whether a transaction waits for `release`."""
         return self._held and (self._lost or self._db.in_transaction)
 
     def release(self) -> None:
-        """Commit what waits; raises StoreError where the disk refuses, and then none of it has happened."""
+        """Commit the transactions that wait; if the disk cannot be written, undo them all and raise StoreError."""
         self._held = False
         if self._lost:
             self._lost = False
             self._undo_from(0, 0)
-            raise StoreError("the store cannot be changed: the disk refused what was to be written with it")
+            raise StoreError("the store cannot be changed: a change that waited with this one could not be written")
         try:
             self._commit()
         except (OSError, sqlite3.Error) as problem:
@@ -113,7 +114,7 @@ class Transactions:
         after, self._after = self._after, []
         self._undo.clear()
         for action in after:
-            # it is on the disk: what follows it is made good at the next start
+            # The change is on the disk; if an action fails, the next start of the store repairs its effect.
             with suppress(OSError, StoreError):
                 action()
 

@@ -1,33 +1,34 @@
-"""What the server keeps, as values: mailboxes, messages, their summaries, and where an annotation belongs."""
+"""The values of the store: mailboxes, messages and changes, and the flags after a STORE command (RFC 3501, 6.4.6)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Protocol
 
-from lemonade_imap.mail.mime import Part
+from lemonade_imap.mail.mime import MimePart
 
 CHUNK = 131072
 INBOX = "INBOX"
 SEPARATOR = "/"
 FIRST_MODSEQ = 1
-"""The mod-sequence of an empty mailbox: zero is none (RFC 7162, 3.1.1)."""
+"""The mod-sequence of an empty mailbox; zero is not a valid mod-sequence (RFC 7162, 3.1.1)."""
 
 
 def mailbox_key(name: str) -> str:
-    """Return the name under which a mailbox is kept: INBOX in any case is INBOX (RFC 3501, 5.1), others as they are."""
+    """Return the name under which a mailbox is stored: INBOX for any letter case of it (RFC 3501, 5.1)."""
     return INBOX if name.upper() == INBOX else name
 
 
 @dataclass(frozen=True)
-class Mailbox:
-    """One mailbox as it was when asked for.
+class StoredMailbox:
+    """The values of one mailbox at the time of the query.
 
-    `ident`: the store's own number; a mailbox made again under an old name has another.
-    `uid_validity`, `uid_next`: RFC 3501, 2.3.1.1; neither ever goes back, over restarts too.
-    `highest_modseq`: grows with every change of its messages, EXPUNGE too (RFC 7162, 3.1.1).
+    `ident`: the store's number of the mailbox; a mailbox that is made again under an old name has another number.
+    `uid_validity`, `uid_next`: RFC 3501, 2.3.1.1; they never decrease, even if the server is started again.
+    `highest_modseq`: increases with every change of the mailbox's messages, also with EXPUNGE (RFC 7162, 3.1.1).
     """
 
     ident: int
@@ -40,7 +41,10 @@ class Mailbox:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A message without its parts: `received` is the INTERNALDATE with its zone, `size` RFC822.SIZE in octets."""
+    """A message without its part index.
+
+    `received`: the INTERNALDATE with its time zone. `size`: the RFC822.SIZE in octets.
+    """
 
     uid: int
     flags: frozenset[str]
@@ -50,56 +54,77 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """One message: everything but its octets; `root` is the index of its MIME parts, the rest as in `Summary`."""
+class StoredMessage:
+    """One message without its octets.
+
+    `ident`: the store's number of the message. `root`: the index of its MIME parts. The rest is as in `Summary`.
+    """
 
     ident: int
     uid: int
     flags: frozenset[str]
     received: datetime
     size: int
-    root: Part
+    root: MimePart
     modseq: int = FIRST_MODSEQ
 
 
 @dataclass(frozen=True)
 class Counts:
-    r"""What STATUS tells of a mailbox's messages: how many, without `\Seen`, with `\Deleted`, and all their octets.
+    r"""Numbers of a mailbox's messages for STATUS.
 
-    `recent`: those that no session has claimed yet.
+    `messages`: all of them. `recent`: those that no session has claimed as `\Recent`. `unseen`: those without `\Seen`.
     """
 
     messages: int = 0
     recent: int = 0
     unseen: int = 0
-    deleted: int = 0
-    size: int = 0
 
 
 @dataclass(frozen=True)
 class Scope:
-    """Whose annotations, and of what: `user` None means the shared ones, `mailbox` None the server (RFC 5464, 3)."""
+    """A set of annotations (RFC 5464, 3).
+
+    `user`: the owner of private annotations, or None for the shared ones. `mailbox`: None for the server's annotations.
+    """
 
     user: str | None = None
-    mailbox: Mailbox | None = None
+    mailbox: StoredMailbox | None = None
 
 
-class Arrival(Protocol):
-    """A message on its way in: its octets are kept and its parts indexed as they come, in constant memory."""
+class IncomingMessage(Protocol):
+    """A message that is being received: its octets are stored and its parts indexed as they come."""
 
     def write(self, chunk: bytes) -> None:
-        """Take the next octets; raises StoreError where the disk refuses."""
+        """Add the next octets of the message; raises StoreError if the disk cannot be written."""
         ...
 
     def discard(self) -> None:
-        """Forget it: the message was not wanted after all. What was appended or discarded before stays as it is."""
+        """Delete the message's octets. Has no effect if it was appended or discarded before."""
         ...
 
 
 @dataclass(frozen=True)
-class Arriving:
-    """An arrival that is whole, with the flags and the INTERNALDATE that it is to have."""
+class NewMessage:
+    """A completely received message with the flags and the INTERNALDATE that it will have."""
 
-    arrival: Arrival
+    arrival: IncomingMessage
     flags: Iterable[str]
     received: datetime
+
+
+@lru_cache(maxsize=4096)
+def changed_flags(flags: frozenset[str], mode: str, given: frozenset[str]) -> frozenset[str]:
+    """Return `flags` after the flags `given` were added (`+`), removed (`-`), or have replaced them (empty `mode`).
+
+    Flags that differ only in letter case are equal (RFC 3501, 9); a message keeps the spelling that it had first.
+    """
+    present = {flag.lower(): flag for flag in sorted(flags, reverse=True)}
+    wanted = {flag.lower(): flag for flag in sorted(given, reverse=True)}
+    match mode:
+        case "+":
+            return frozenset((wanted | present).values())
+        case "-":
+            return frozenset(flag for key, flag in present.items() if key not in wanted)
+        case _:
+            return frozenset(present.get(key, flag) for key, flag in wanted.items())

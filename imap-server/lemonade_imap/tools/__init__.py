@@ -1,1 +1,1 @@
-"""What a person does to a data folder from the command line: accounts, Maildir, and repair."""
+"""Sub-commands of `lemonade-imap` for administrators: accounts, Maildir import and export, check and repair."""

@@ -1,22 +1,86 @@
-"""The sub-commands of `lemonade-imap`: their options, and what their exit codes mean.
+"""The commands of the administrator: `lemonade-imap user`, `fsck`, and the import and export of mail folders.
 
-0: done. 1: it could not be done, the reason is said. 2: the command line is wrong. Of `fsck`, 3: something was wrong
-and has been put right; 4: something is wrong, and was left so.
+Passwords are read from the terminal or from standard input, never from the command line, which other users may see.
+
+Exit codes: 0 success; 1 failure, with the reason on standard error; 2 invalid command line or value. Of `fsck` also
+3: errors were found and repaired; 4: errors were found and not repaired.
 """
 
 from __future__ import annotations
 
 import argparse
+import getpass
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from lemonade_imap.store.accounts import Accounts
 from lemonade_imap.store.base import StoreError
-from lemonade_imap.tools import fsck, maildir, users
+from lemonade_imap.store.rebuild import StoreCheck
+from lemonade_imap.tools import maildir
 
+EXIT_REPAIRED = 3
+EXIT_LEFT = 4
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 Work = Callable[[argparse.Namespace], int]
+COMMANDS = ("export", "fsck", "import", "user")
+
+
+def fsck(options: argparse.Namespace) -> int:
+    """Check the folder, repair it unless `--check` is given, and print the findings; returns the exit code.
+
+    Raises StoreBusy if a server uses the folder, or StoreError.
+    """
+
+    def say(text: str) -> None:
+        sys.stdout.write(text + "\n")
+
+    check = StoreCheck(options.data, repairs=not options.check, now=time.time(), say=say)
+    check.run()
+    if not check.found:
+        say("nothing is wrong")
+        return 0
+    say(f"{check.found} findings, {'not repaired' if options.check else 'repaired as far as possible'}")
+    return EXIT_LEFT if options.check else EXIT_REPAIRED
+
+
+def add(options: argparse.Namespace) -> int:
+    """Make an account; raises StoreError or ValueError."""
+    Accounts(options.data).add(options.user, _password(options.user))
+    return 0
+
+
+def passwd(options: argparse.Namespace) -> int:
+    """Change the password of an account; raises StoreError or ValueError."""
+    Accounts(options.data).change(options.user, _password(options.user))
+    return 0
+
+
+def remove(options: argparse.Namespace) -> int:
+    """Remove an account but not its mailboxes; raises StoreError."""
+    Accounts(options.data).remove(options.user)
+    return 0
+
+
+def list_names(options: argparse.Namespace) -> int:
+    """Print the names of the accounts, one in each line; raises StoreError."""
+    sys.stdout.writelines(f"{name}\n" for name in Accounts(options.data).names())
+    return 0
+
+
+def _password(user: str) -> str:
+    """Return a password: asked twice at a terminal, else the first line of standard input.
+
+    Raises ValueError if the two answers differ.
+    """
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    password = getpass.getpass(f"Password of {user}: ")
+    if getpass.getpass("Again: ") != password:
+        raise ValueError("the two passwords are not the same")
+    return password
 
 
 def parser() -> argparse.ArgumentParser:
@@ -25,14 +89,14 @@ def parser() -> argparse.ArgumentParser:
     commands = made.add_subparsers(required=True, metavar="COMMAND")
     user = commands.add_parser("user", help="accounts of a data folder").add_subparsers(required=True)
     for name, work, text in (
-        ("add", users.add, "make an account; its password is read from the terminal or from standard input"),
-        ("passwd", users.passwd, "give an account another password, read likewise"),
-        ("remove", users.remove, "remove an account; its mailboxes stay"),
+        ("add", add, "make an account; its password is read from the terminal or from standard input"),
+        ("passwd", passwd, "give an account another password, read likewise"),
+        ("remove", remove, "remove an account; its mailboxes stay"),
     ):
         command = _command(user, name, work, text)
         command.add_argument("user", metavar="NAME")
-    _command(user, "list", users.list_names, "list the accounts")
-    check = _command(commands, "fsck", fsck.fsck, "check the index against the message files, and repair it")
+    _command(user, "list", list_names, "list the accounts")
+    check = _command(commands, "fsck", fsck, "check the index against the message files, and repair it")
     check.add_argument("--check", action="store_true", help="change nothing, only say what is wrong")
     for name, work, text in (
         ("import", maildir.import_maildir, "append the messages of a Maildir to a user's mailboxes"),
@@ -55,11 +119,8 @@ def _command(
     return command
 
 
-COMMANDS = ("export", "fsck", "import", "user")
-
-
 def run(argv: Sequence[str]) -> int:
-    """Carry a sub-command out and return the exit code."""
+    """Carry out a sub-command and return the exit code."""
     options = parser().parse_args(argv)
     work: Work = options.work
     try:

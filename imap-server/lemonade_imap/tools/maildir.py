@@ -1,23 +1,38 @@
-"""`lemonade-imap import maildir` and `export maildir`: a user's mailboxes as Maildir++ folders and back.
+"""`lemonade-imap import maildir` and `export maildir`: copy a user's mailboxes from and to Maildir++ folders.
 
-The folder itself is INBOX or the mailbox that is named, `.a.b` in it the inferior `a/b`, in modified UTF-7; a dot
-inside a name is written `&AC4-`. Flags stand behind `:2,`, keywords as letters that `dovecot-keywords` explains, as
-Dovecot has them. INTERNALDATE is the file's time of change: the moment stays, its zone becomes UTC. Messages with bare
-line feeds get the line ends of RFC 5322; what is exported is octet for octet what is stored.
+    MAILDIR                    INBOX, or the mailbox that `--mailbox` names
+    MAILDIR/.a.b               the mailbox a/b, in modified UTF-7; a dot inside a name is written &AC4-
+    .../cur/1795305600.U7:2,FS a message with its flags; lower-case letters stand for keywords
+    .../dovecot-keywords       a number and a keyword in each line; 0 is the letter a
+
+INTERNALDATE is the file's modification time; its time zone becomes UTC. On import, messages whose first line ends with
+a bare line feed get the line ends of RFC 5322. On export, files contain exactly the stored octets.
 """
 
 from __future__ import annotations
 
 import argparse
+import errno
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
-from lemonade_imap.store.base import INBOX, SEPARATOR, Arriving, Mailbox, Message, StoreError, mailbox_key
-from lemonade_imap.store.files import chunks_of
-from lemonade_imap.store.names import is_inferior
+from lemonade_imap.serving.listing import MOST_LEVELS
+from lemonade_imap.store.base import (
+    INBOX,
+    SEPARATOR,
+    NewMessage,
+    StoredMailbox,
+    StoredMessage,
+    StoreError,
+    is_inferior,
+    mailbox_key,
+)
+from lemonade_imap.store.mailbox_files import chunks_of, make_folder, private
 from lemonade_imap.store.sqlite import SqliteStore
 from lemonade_wire.imap import mutf7
 from lemonade_wire.imap.errors import ImapParseError
@@ -25,63 +40,141 @@ from lemonade_wire.imap.errors import ImapParseError
 _LETTERS = {"D": "\\Draft", "F": "\\Flagged", "P": "$Forwarded", "R": "\\Answered", "S": "\\Seen", "T": "\\Deleted"}
 _KEYWORD_LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _KEYWORDS = "dovecot-keywords"
-_TOGETHER = 100  # messages that are kept in one piece
+_LONGEST_LINE = 65536  # octets that are read at once, of a message's first line or of the keywords
+_TOGETHER = 100  # messages that are stored in one transaction
 
 
 def import_maildir(options: argparse.Namespace) -> int:
-    """Append what a Maildir holds to the user's mailboxes; those that are missing are made."""
+    """Append the messages of a Maildir to the user's mailboxes, which are made if necessary; raises StoreError.
+
+    A file or folder that cannot be read, or that is a link, a FIFO or a device, is skipped with a line on standard
+    error. Returns 1 if there was one, otherwise 0.
+    """
     if not (options.folder / "cur").is_dir():
         raise StoreError(f"{options.folder} is no Maildir: it has no folder cur")
+    skipped = Skipped()
     store = SqliteStore(options.data)
     try:
-        for folder, name in _folders(options.folder, mailbox_key(options.mailbox)):
+        for folder, name in _folders(options.folder, mailbox_key(options.mailbox), skipped):
             mailbox = store.mailbox(options.user, name) or store.create(options.user, name)
-            count = _import_folder(store, folder, mailbox)
+            count = _import_folder(store, folder, mailbox, skipped)
             sys.stdout.write(f"{name}: {count} messages\n")
     except OSError as problem:
         raise StoreError(f"cannot read the Maildir: {problem}") from problem
     finally:
         store.close()
-    return 0
+    return 1 if skipped.count else 0
 
 
-def _folders(root: Path, mailbox: str) -> Iterator[tuple[Path, str]]:
-    """Yield each folder of a Maildir with the name of its mailbox; raises StoreError for a name that is none."""
+class Skipped:
+    """Counts what an import skips, and writes a line on standard error for each file or folder."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def add(self, path: Path, why: str) -> None:
+        """Note that a file or folder was skipped."""
+        self.count += 1
+        shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+        sys.stderr.write(f"lemonade-imap: {shown!r} is skipped: {why}\n")
+
+
+def _folders(root: Path, mailbox: str, skipped: Skipped) -> Iterator[tuple[Path, str]]:
+    """Yield each folder of a Maildir with the name of its mailbox; links to folders are skipped."""
     yield root, mailbox
     for folder in sorted(root.iterdir()):
-        if folder.name.startswith(".") and (folder / "cur").is_dir():
-            try:
-                name = mutf7.decode(os.fsencode(folder.name[1:]).replace(b".", SEPARATOR.encode()))
-            except ImapParseError as problem:
-                raise StoreError(f"{folder}: {problem}") from problem
-            # what lies below INBOX in a Maildir stands beside it (Maildir++), what lies below another below it
-            yield folder, name if mailbox == INBOX else mailbox + SEPARATOR + name
+        if not folder.name.startswith(".") or not (folder / "cur").is_dir():
+            continue
+        if folder.is_symlink():
+            skipped.add(folder, "a link is not followed")
+            continue
+        try:
+            name = mutf7.decode(os.fsencode(folder.name[1:]).replace(b".", SEPARATOR.encode()))
+        except ImapParseError as problem:
+            skipped.add(folder, str(problem))
+            continue
+        # Folders of a Maildir for INBOX are mailboxes beside INBOX (Maildir++); others are below the named mailbox.
+        name = name if mailbox == INBOX else mailbox + SEPARATOR + name
+        if not name.isprintable() or "" in name.split(SEPARATOR) or name.count(SEPARATOR) >= MOST_LEVELS:
+            skipped.add(folder, "no mailbox may have its name")
+            continue
+        yield folder, name
 
 
-def _import_folder(store: SqliteStore, folder: Path, mailbox: Mailbox) -> int:
+def _import_folder(store: SqliteStore, folder: Path, mailbox: StoredMailbox, skipped: Skipped) -> int:
     keywords = _keywords_of(folder)
-    files = [*(folder / "cur").iterdir(), *((folder / "new").iterdir() if (folder / "new").is_dir() else ())]
+    files = [*_names_in(folder / "cur", skipped), *_names_in(folder / "new", skipped)]
     files = sorted((path for path in files if not path.name.startswith(".")), key=_order)
+    count = 0
     for at in range(0, len(files), _TOGETHER):
-        store.append(mailbox, [_arriving(store, path, keywords) for path in files[at : at + _TOGETHER]])
-    return len(files)
+        arriving = [_arriving(store, path, keywords, skipped) for path in files[at : at + _TOGETHER]]
+        messages = [message for message in arriving if message is not None]
+        store.append(mailbox, messages)
+        count += len(messages)
+    return count
 
 
-def _arriving(store: SqliteStore, path: Path, keywords: dict[str, str]) -> Arriving:
+def _names_in(folder: Path, skipped: Skipped) -> list[Path]:
+    """Return the files of a folder; none if it is missing, a link, or cannot be read."""
+    try:
+        if folder.is_symlink():
+            skipped.add(folder, "a link is not followed")
+            return []
+        return list(folder.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as problem:
+        skipped.add(folder, problem.strerror or "it cannot be read")
+        return []
+
+
+def _open_regular(path: Path) -> IO[bytes]:
+    """Open a file that is neither a link nor below a folder that is one; raises OSError for all but regular files.
+
+    O_NONBLOCK: a FIFO without a writer is opened at once, and then refused.
+    """
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        descriptor = os.open(path.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    except OSError as problem:
+        if problem.errno == errno.ELOOP:
+            raise OSError(errno.ELOOP, "a link is not followed") from None
+        raise
+    finally:
+        os.close(folder)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no regular file")
+    return os.fdopen(descriptor, "rb")
+
+
+def _arriving(store: SqliteStore, path: Path, keywords: dict[str, str], skipped: Skipped) -> NewMessage | None:
+    """Return the message of a file, or None if the file is skipped; raises StoreError if it cannot be stored."""
+    try:
+        file = _open_regular(path)
+    except OSError as problem:
+        skipped.add(path, problem.strerror or "it cannot be opened")
+        return None
     arrival = store.arrive()
-    with path.open("rb") as file:
+    with file:
         state = os.fstat(file.fileno())
-        bare = not file.readline().endswith(b"\r\n")
-        for chunk in _with_crlf(chunks_of(file, 0, state.st_size)) if bare else chunks_of(file, 0, state.st_size):
-            arrival.write(chunk)
+        try:
+            bare = not file.readline(_LONGEST_LINE).endswith(b"\r\n")
+            chunks = chunks_of(file, 0, state.st_size)
+            for chunk in _with_crlf(chunks) if bare else chunks:
+                arrival.write(chunk)
+        except OSError as problem:
+            arrival.discard()
+            skipped.add(path, problem.strerror or "it cannot be read")
+            return None
     letters = path.name.rpartition(":2,")[2] if ":2," in path.name else ""
     known = {**keywords, **_LETTERS}
     flags = frozenset(known[letter] for letter in letters if letter in known)
-    return Arriving(arrival, flags, datetime.fromtimestamp(int(state.st_mtime), UTC))
+    return NewMessage(arrival, flags, datetime.fromtimestamp(int(state.st_mtime), UTC))
 
 
 def _with_crlf(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield chunks whose line ends are CR and LF; a CR may stand at the end of one and its LF in the next."""
+    """Yield the chunks with CRLF at the end of each line; a CRLF may be divided between two chunks."""
     last = b""
     for chunk in chunks:
         split = last == b"\r" and chunk.startswith(b"\n")
@@ -90,10 +183,11 @@ def _with_crlf(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _keywords_of(folder: Path) -> dict[str, str]:
-    """Return the keyword of each letter."""
+    """Return the keyword of each letter, from the folder's `dovecot-keywords`; empty if the file cannot be read."""
     try:
-        lines = (folder / _KEYWORDS).read_text(encoding="utf-8").splitlines()
-    except OSError:
+        with _open_regular(folder / _KEYWORDS) as file:
+            lines = file.read(_LONGEST_LINE).decode("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
         return {}
     numbered = (line.partition(" ") for line in lines)
     return {
@@ -104,14 +198,14 @@ def _keywords_of(folder: Path) -> dict[str, str]:
 
 
 def _order(path: Path) -> tuple[int, int, str]:
-    """Order files as they came: by the seconds and the number in their names, as most programs write them."""
+    """Return a sort key for the order of arrival: the seconds and the number that most programs put into file names."""
     seconds, _, rest = path.name.partition(".")
     number = rest.split(".")[0].split(",")[0].split(":")[0].lstrip("MUPRQV")
     return int(seconds) if seconds.isdecimal() else 0, int(number) if number.isdecimal() else 0, path.name
 
 
 def export_maildir(options: argparse.Namespace) -> int:
-    """Write the user's mailboxes, or one with its inferiors, into a folder that is new or empty."""
+    """Write all the user's mailboxes, or one and those below it, into a new or empty folder; raises StoreError."""
     if options.folder.exists() and any(options.folder.iterdir()):
         raise StoreError(f"{options.folder} is not empty")
     store = SqliteStore(options.data)
@@ -135,9 +229,9 @@ def _folder_name(name: str) -> str:
     return "." + mutf7.encode(name).replace(b".", b"&AC4-").replace(SEPARATOR.encode(), b".").decode("ascii")
 
 
-def _export_folder(store: SqliteStore, mailbox: Mailbox, folder: Path) -> int:
+def _export_folder(store: SqliteStore, mailbox: StoredMailbox, folder: Path) -> int:
     for part in ("cur", "new", "tmp"):
-        (folder / part).mkdir(parents=True, exist_ok=True)
+        make_folder(folder / part)
     standard = {flag: letter for letter, flag in _LETTERS.items()}
     summaries = store.summaries(mailbox)
     keywords = sorted({flag for summary in summaries for flag in summary.flags} - standard.keys())
@@ -146,7 +240,8 @@ def _export_folder(store: SqliteStore, mailbox: Mailbox, folder: Path) -> int:
     letters = {**dict(zip(keywords, _KEYWORD_LETTERS, strict=False)), **standard}
     if keywords:
         text = "".join(f"{number} {keyword}\n" for number, keyword in enumerate(keywords[:26]))
-        (folder / _KEYWORDS).write_text(text, encoding="utf-8")
+        with open(folder / _KEYWORDS, "w", encoding="utf-8", opener=private) as file:
+            file.write(text)
     for summary in summaries:
         message = store.message(mailbox, summary.uid)
         if message:
@@ -155,9 +250,9 @@ def _export_folder(store: SqliteStore, mailbox: Mailbox, folder: Path) -> int:
     return len(summaries)
 
 
-def _export(store: SqliteStore, message: Message, folder: Path, name: str) -> None:
+def _export(store: SqliteStore, message: StoredMessage, folder: Path, name: str) -> None:
     path = folder / "tmp" / name
-    with path.open("wb") as file:
+    with open(path, "wb", opener=private) as file:
         for chunk in store.read(message, 0, message.size):
             file.write(chunk)
     seconds = message.received.timestamp()

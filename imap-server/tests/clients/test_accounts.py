@@ -1,4 +1,4 @@
-"""Accounts that `lemonade-imap user` keeps, beside those of the command line."""
+"""Accounts that `lemonade-imap user` manages, in addition to those of the command line."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import base64
 import imaplib
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from lemonade_imap.sasl.verifier import ITERATIONS
+from lemonade_imap.sasl import ITERATIONS
+from lemonade_imap.testing.processes import StartServer
 
 
 def user(folder: Path, *words: str) -> None:
@@ -21,7 +20,7 @@ def user(folder: Path, *words: str) -> None:
 
 
 def challenge_for(server: imaplib.IMAP4, name: str) -> dict[str, str]:
-    """Return what SCRAM asks of this name."""
+    """Return the server's first SCRAM message for this name."""
     asked: list[bytes] = []
 
     def answer(challenge: bytes) -> bytes | None:
@@ -37,7 +36,7 @@ def connect(port: int) -> imaplib.IMAP4:
     return imaplib.IMAP4("127.0.0.1", port, timeout=10)
 
 
-def test_an_account_made_while_the_server_runs_logs_in(start: Callable[..., Any], tmp_path: Path) -> None:
+def test_an_account_made_while_the_server_runs_can_log_in(start: StartServer, tmp_path: Path) -> None:
     server = start()
     with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
         connect(server.port).login("eve", "pencil")
@@ -53,7 +52,7 @@ def test_an_account_made_while_the_server_runs_logs_in(start: Callable[..., Any]
         connect(server.port).login("eve", "pencil")
 
 
-def test_a_name_that_nobody_has_is_asked_like_an_account(start: Callable[..., Any], tmp_path: Path) -> None:
+def test_an_unknown_name_gets_a_challenge_like_an_account(start: StartServer, tmp_path: Path) -> None:
     server = start()
     user(tmp_path / "data", "add", "eve")
     names = ("joe", "eve", "nobody", "somebody")

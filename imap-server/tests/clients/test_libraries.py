@@ -1,24 +1,15 @@
-"""Clients from PyPI do their ordinary round: log in, select, append, fetch, search, store, idle, log out."""
+"""Client libraries of PyPI carry out a usual session: log in, select, append, fetch, search, store, idle, log out."""
 
 from __future__ import annotations
 
 import asyncio
-import ssl
-from typing import Protocol
 
 import aioimaplib
 from imapclient import IMAPClient
 
+from lemonade_imap.testing.processes import Server
+
 MAIL = b"From: alice@example.net\r\nSubject: hello\r\n\r\nworld\r\n"
-
-
-class Server(Protocol):
-    """The fixture's server."""
-
-    host: str
-    port: int
-    tls_port: int
-    trust: ssl.SSLContext
 
 
 def imapclient(server: Server) -> IMAPClient:
@@ -27,7 +18,7 @@ def imapclient(server: Server) -> IMAPClient:
     return client
 
 
-def test_imapclient_does_its_round(server: Server) -> None:
+def test_imapclient_carries_out_a_usual_session(server: Server) -> None:
     client = IMAPClient(server.host, server.port, ssl=False, timeout=10)
     client.starttls(server.trust)
     client.plain_login("joe", "sesame")
@@ -52,7 +43,7 @@ def test_imapclient_does_its_round(server: Server) -> None:
     client.logout()
 
 
-def test_imapclient_hears_of_a_message_while_it_idles(server: Server) -> None:
+def test_imapclient_receives_a_new_message_in_idle(server: Server) -> None:
     waiting, other = imapclient(server), imapclient(server)
     waiting.select_folder("INBOX")
     waiting.idle()
@@ -87,5 +78,5 @@ async def _round(server: Server) -> None:
     assert (await other.logout()).result == "OK"
 
 
-def test_aioimaplib_does_its_round(server: Server) -> None:
+def test_aioimaplib_carries_out_a_usual_session(server: Server) -> None:
     asyncio.run(_round(server))

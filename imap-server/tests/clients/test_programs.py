@@ -1,4 +1,4 @@
-"""Programs of Debian do their ordinary round; one that is not there is passed over, but not in CI."""
+"""Client programs of Debian carry out a usual session; a missing program skips its test, except in CI."""
 
 from __future__ import annotations
 
@@ -8,24 +8,14 @@ import os
 import pty
 import select
 import shutil
-import ssl
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+
+from lemonade_imap.testing.processes import Server
 
 Program = Callable[[str, str], str]
 MAIL = b"From: alice@example.net\r\nSubject: hello\r\nMessage-ID: <1@example.net>\r\n\r\nworld\r\n"
-
-
-class Server(Protocol):
-    """The fixture's server."""
-
-    host: str
-    port: int
-    tls_port: int
-    certs: Path
-    trust: ssl.SSLContext
 
 
 def run(*command: str, home: Path, given: bytes = b"") -> bytes:
@@ -41,8 +31,14 @@ def login(server: Server) -> imaplib.IMAP4:
     return client
 
 
-def test_curl_does_its_round(server: Server, program: Program, tmp_path: Path) -> None:
-    curl = (program("curl", "curl"), "--silent", "--show-error", "--cacert", str(server.certs / "ca.pem"))
+def test_curl_carries_out_a_usual_session(server: Server, program: Program, tmp_path: Path) -> None:
+    curl: tuple[str, ...] = (
+        program("curl", "curl"),
+        "--silent",
+        "--show-error",
+        "--cacert",
+        str(server.certs / "ca.pem"),
+    )
     curl = (*curl, "--user", "joe:sesame")
     (tmp_path / "mail").write_bytes(MAIL)
     clear, secure = f"imap://localhost:{server.port}", f"imaps://localhost:{server.tls_port}"
@@ -57,12 +53,12 @@ def test_curl_does_its_round(server: Server, program: Program, tmp_path: Path) -
     assert b"IMAP4rev1" in run(*curl, "--request", "CAPABILITY", f"{clear}/", home=tmp_path)
 
 
-def test_mbsync_brings_both_sides_together(server: Server, program: Program, tmp_path: Path) -> None:
+def test_mbsync_synchronises_in_both_directions(server: Server, program: Program, tmp_path: Path) -> None:
     mbsync = program("mbsync", "isync")
-    login(server).append("INBOX", "", "", MAIL)  # type: ignore[arg-type]  # a date of now
+    login(server).append("INBOX", "", "", MAIL)  # a date of now
     (tmp_path / "mail").mkdir()
     shutil.copy(server.certs / "ca.pem", tmp_path)
-    # paths from the home folder on: a blank in what leads there would end them
+    # The paths begin at the home folder, because a blank in the path of that folder would end them.
     (tmp_path / "rc").write_text(
         f"""
 IMAPAccount it
@@ -93,7 +89,7 @@ SyncState *
     run(mbsync, "--config", "rc", "all", home=tmp_path)
     (kept,) = (tmp_path / "mail" / "INBOX").glob("*/*,*")
     assert b"Subject: hello" in kept.read_bytes()
-    # what is written and flagged here is there too after the next round
+    # A message or flag that is written on one side is on the other side after the next run.
     kept.rename(kept.parent.parent / "cur" / (kept.name.partition(":")[0] + ":2,FS"))
     (tmp_path / "mail" / "INBOX" / "new" / "1.mine").write_bytes(b"Subject: mine\n\nhere\n")
     run(mbsync, "--config", "rc", "all", home=tmp_path)
@@ -104,13 +100,13 @@ SyncState *
 
 
 def on_terminal(*command: str, home: Path) -> None:
-    """Run a program that wants a terminal, to its end."""
+    """Run a program that needs a terminal, and wait for its end."""
     ours, theirs = pty.openpty()
     environ = {"HOME": str(home), "PATH": os.environ["PATH"], "TERM": "vt100", "LC_ALL": "C.UTF-8"}
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environ, cwd=home) as running:
         os.close(theirs)
         shown = bytearray()
-        with contextlib.suppress(OSError):  # how a terminal whose other end is closed ends
+        with contextlib.suppress(OSError):  # the error of a terminal whose other end is closed
             while select.select([ours], [], [], 30)[0] and (octets := os.read(ours, 4096)):
                 shown += octets
         if running.poll() is None:
@@ -121,7 +117,7 @@ def on_terminal(*command: str, home: Path) -> None:
 
 def test_mutt_reads_and_saves(server: Server, program: Program, tmp_path: Path) -> None:
     mutt = program("mutt", "mutt")
-    login(server).append("INBOX", "", "", MAIL)  # type: ignore[arg-type]  # a date of now
+    login(server).append("INBOX", "", "", MAIL)  # a date of now
     shutil.copy(server.certs / "ca.pem", tmp_path)
     (tmp_path / "rc").write_text(
         """
@@ -134,5 +130,5 @@ push "<save-message><kill-line>~/saved<enter><sync-mailbox><quit>"
     on_terminal(mutt, "-F", "rc", "-f", f"imap://localhost:{server.port}/INBOX", home=tmp_path)
     (saved,) = (tmp_path / "saved").glob("*/*")
     assert b"Subject: hello" in saved.read_bytes()
-    # what is saved elsewhere is deleted here
+    # A message that is saved to another mailbox is deleted in this one.
     assert login(server).select()[1] == [b"0"]

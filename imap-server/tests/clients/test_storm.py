@@ -1,4 +1,4 @@
-"""Many clients at once: a storm of logins, and a thousand that idle."""
+"""Many simultaneous clients: many logins at once, and a thousand clients in IDLE."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import asyncio
 import contextlib
 import re
 import resource
-import ssl
-import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Protocol
 
 import pytest
+
+from lemonade_imap.testing.processes import Server
 
 STORM = 200
 IDLE = 1000
@@ -20,19 +19,9 @@ MOST_MEMORY = 100 * 1024  # KiB
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-class Server(Protocol):
-    """The fixture's server."""
-
-    host: str
-    port: int
-    tls_port: int
-    trust: ssl.SSLContext
-    process: subprocess.Popen[str]
-
-
 @pytest.fixture
 def many_files() -> Iterator[None]:
-    """Let this process open a file for each client."""
+    """Raise this process's limit of open files so that it can open a socket for each client."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = IDLE + 500
     if before[1] != resource.RLIM_INFINITY and before[1] < wanted:
@@ -40,6 +29,12 @@ def many_files() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(before[0], wanted), before[1]))
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.fixture
+def server(start: Callable[..., Server]) -> Server:
+    """A server without limits for the address that all clients of this test have."""
+    return start("--unlimited", "127.0.0.0/8")
 
 
 async def ask(ends: Ends, tag: bytes, command: bytes) -> bytes:
@@ -68,10 +63,10 @@ async def connected(server: Server, *, tls: bool) -> AsyncIterator[Ends]:
 
 
 @pytest.mark.parametrize("tls", [False, True])
-def test_a_storm_of_logins_is_served_without_a_refusal(server: Server, tls: bool) -> None:
+def test_many_simultaneous_logins_are_served_without_a_refusal(server: Server, tls: bool) -> None:
     async def one(number: int) -> bytes:
         async with connected(server, tls=tls) as ends:
-            # some are wrong, and keep nobody else
+            # Some passwords are wrong; these logins must not delay the others.
             password = b"wrong" if number % 100 == 0 else b"sesame"
             return await ask(ends, b"a", b"LOGIN %s %s" % ((b"joe", b"ann", b"root")[number % 3], password))
 
@@ -84,7 +79,7 @@ def test_a_storm_of_logins_is_served_without_a_refusal(server: Server, tls: bool
 
 
 @pytest.mark.usefixtures("many_files")
-def test_a_thousand_that_idle_take_less_than_100_mb(server: Server) -> None:
+def test_a_thousand_clients_in_idle_take_less_than_100_mb(server: Server) -> None:
     async def one(stack: contextlib.AsyncExitStack) -> None:
         ends = await stack.enter_async_context(connected(server, tls=False))
         assert (await ask(ends, b"a", b"LOGIN joe sesame")).startswith(b"a OK ")

@@ -1,4 +1,4 @@
-"""STARTTLS and TLS from the first octet, seen from raw sockets and from Python's own imaplib."""
+"""STARTTLS and TLS from the first octet, with raw sockets and with Python's imaplib as clients."""
 
 from __future__ import annotations
 
@@ -10,22 +10,12 @@ import socket
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
+from lemonade_imap.testing.processes import Server, StartServer
+
 MAIL = b"Subject: hello\r\n\r\nworld\r\n"
-
-
-class Server(Protocol):
-    """The fixture's server."""
-
-    host: str
-    port: int
-    tls_port: int
-    trust: ssl.SSLContext
-
-    def end(self) -> str: ...
 
 
 class Line:
@@ -74,7 +64,7 @@ def scram(user: str, password: str) -> Callable[[bytes], bytes]:
 
 
 def round_of(client: imaplib.IMAP4) -> None:
-    """Do what a client ordinarily does, once it is logged in."""
+    """Carry out the usual commands of a client that is logged in."""
     assert client.append("INBOX", r"(\Seen)", "", MAIL)[0] == "OK"
     assert client.select()[1] == [b"1"]
     fetched = client.fetch("1", "(FLAGS BODY.PEEK[])")[1][0]
@@ -88,7 +78,7 @@ def round_of(client: imaplib.IMAP4) -> None:
 
 @pytest.mark.parametrize("how", ["clear", "starttls", "tls"])
 @pytest.mark.parametrize("login", ["LOGIN", "PLAIN", "SCRAM-SHA-256"])
-def test_imaplib_does_its_round(server: Server, how: str, login: str) -> None:
+def test_imaplib_carries_out_a_usual_session(server: Server, how: str, login: str) -> None:
     if how == "tls":
         client: imaplib.IMAP4 = imaplib.IMAP4_SSL(server.host, server.tls_port, ssl_context=server.trust, timeout=10)
         assert "STARTTLS" not in client.capabilities
@@ -107,7 +97,7 @@ def test_imaplib_does_its_round(server: Server, how: str, login: str) -> None:
     round_of(client)
 
 
-def test_a_wrong_password_is_refused_whatever_it_is_shown_by(server: Server) -> None:
+def test_a_wrong_password_is_refused_by_every_mechanism(server: Server) -> None:
     client = imaplib.IMAP4_SSL(server.host, server.tls_port, ssl_context=server.trust, timeout=20)
     with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
         client.login("joe", "wrong")
@@ -116,7 +106,7 @@ def test_a_wrong_password_is_refused_whatever_it_is_shown_by(server: Server) -> 
             client.authenticate("SCRAM-SHA-256", scram(user, password))
 
 
-def test_without_tls_nobody_shows_a_password_where_that_is_the_policy(start: Callable[..., Server]) -> None:
+def test_passwords_without_tls_are_refused_if_the_policy_forbids_them(start: StartServer) -> None:
     server = start("--cleartext-login", "never", "--urlmech", "confidential")
     client = imaplib.IMAP4(server.host, server.port, timeout=10)
     assert {"LOGINDISABLED", "STARTTLS", "AUTH=SCRAM-SHA-256"} <= set(client.capabilities)
@@ -137,28 +127,28 @@ def test_without_tls_nobody_shows_a_password_where_that_is_the_policy(start: Cal
     assert clear.response("URLMECH")[1] == [None]
 
 
-def test_what_comes_in_the_clear_behind_starttls_is_not_carried_out(server: Server) -> None:
+def test_commands_in_the_clear_behind_starttls_are_not_carried_out(server: Server) -> None:
     line = Line(server)
     line.read()
     assert line.ask(b"a STARTTLS\r\nb LOGIN joe sesame\r\nc CREATE injected\r\n").startswith(b"a OK ")
     line.secure(server.trust)
-    # nothing of it was done, now or later, and the first answer is that of the first command
+    # None of these commands was carried out, and the first answer belongs to the first command under TLS.
     assert line.ask(b"d CAPABILITY\r\n").startswith(b"* CAPABILITY IMAP4rev1 ")
     assert line.read().startswith(b"d OK ")
     assert line.ask(b"e SELECT INBOX\r\n").startswith(b"e BAD ")
     assert line.ask(b"f LOGIN joe sesame\r\n").startswith(b"f OK ")
     listed = line.ask(b'g LIST "" *\r\n') + line.read()
     assert b"injected" not in listed
-    assert "octets behind STARTTLS were in the clear" in server.end()
+    assert "octets after STARTTLS were in the clear" in server.end()
 
 
-def test_starttls_comes_once_and_before_login(server: Server) -> None:
+def test_starttls_is_accepted_once_and_only_before_login(server: Server) -> None:
     line = Line(server)
     line.read()
     assert line.ask(b"a STARTTLS x\r\n").startswith(b"a BAD ")
     assert line.ask(b"b STARTTLS\r\n").startswith(b"b OK ")
     line.secure(server.trust)
-    assert line.ask(b"c STARTTLS\r\n") == b"c BAD TLS is there already\r\n"
+    assert line.ask(b"c STARTTLS\r\n") == b"c BAD TLS is active already\r\n"
     clear = Line(server)
     clear.read()
     assert clear.ask(b"a LOGIN joe sesame\r\n").startswith(b"a OK ")
@@ -184,14 +174,14 @@ def test_old_versions_of_tls_are_refused(server: Server) -> None:
     assert "Unhandled" not in server.end()
 
 
-def test_who_trusts_another_authority_does_not_get_in(server: Server) -> None:
+def test_a_client_that_trusts_another_authority_does_not_connect(server: Server) -> None:
     with pytest.raises(ssl.SSLCertVerificationError):
         imaplib.IMAP4_SSL(server.host, server.tls_port, ssl_context=ssl.create_default_context(), timeout=10)
-    # and the server goes on
+    # The server still serves other clients.
     assert imaplib.IMAP4_SSL(server.host, server.tls_port, ssl_context=server.trust, timeout=10).logout()[0] == "BYE"
 
 
-def test_neither_key_nor_password_is_ever_said(server: Server, certs: Path) -> None:
+def test_no_output_contains_the_key_or_a_password(server: Server, certs: Path) -> None:
     client = imaplib.IMAP4_SSL(server.host, server.tls_port, ssl_context=server.trust, timeout=10)
     client.login("joe", "sesame")
     with socket.create_connection((server.host, server.tls_port), timeout=10) as plain:
@@ -204,7 +194,7 @@ def test_neither_key_nor_password_is_ever_said(server: Server, certs: Path) -> N
     assert not any(text in said for text in key)
 
 
-def test_a_large_message_goes_both_ways_through_tls(server: Server) -> None:
+def test_a_large_message_is_sent_both_ways_through_tls(server: Server) -> None:
     client = imaplib.IMAP4_SSL(server.host, server.tls_port, ssl_context=server.trust, timeout=60)
     client.login("joe", "sesame")
     mail = b"Subject: large\r\n\r\n" + b"0123456789abcdef" * 200_000 + b"\r\n"

@@ -1,4 +1,4 @@
-"""Calls of the real `lemonade-media`: what is heard, octet by octet, and what ends it."""
+"""Calls to the real `lemonade-media`: the octets that are heard, and the ends of the calls."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
 
-from lemonade_media.decode import EncodedMedia
+from lemonade_media.fetch.decode import EncodedMedia
+from lemonade_media.testing.processes import RunMedia, mail, until
 from lemonade_wire.rtp.packet import RtpPacket
 from lemonade_wire.sdp.codec import PCMA, PCMU, Codec
 from lemonade_wire.sdp.description import Direction
@@ -22,12 +21,9 @@ from lemonade_wire.sip.event import ByeReceived, CallAnswered, CallRefused, Rein
 
 CONTENT = bytes(range(160, 320 - 64)) * 40  # 3840 octets: 24 packets, 0.48 s
 TOKEN = "0a" * 32
-# What conftest gives, which importlib mode does not let tests import.
-Context = Callable[..., Any]
-Until = Callable[..., None]
 
 
-def test_announcement_plays_octet_by_octet_and_ends_in_bye(media: Context, mail: Context, tmp_path: Path) -> None:
+def test_announcement_plays_octet_by_octet_and_ends_in_bye(media: RunMedia, tmp_path: Path) -> None:
     with mail(CONTENT) as imap, media(*imap) as (run, peer):
         peer.ask_options()
         peer.call()
@@ -62,7 +58,7 @@ def payloads(rtp: socket.socket) -> list[tuple[int, bytes]]:
     return held
 
 
-def test_a_hundred_announcements_at_once_are_all_whole(media: Context, mail: Context, tmp_path: Path) -> None:
+def test_a_hundred_announcements_at_once_are_all_complete(media: RunMedia, tmp_path: Path) -> None:
     with ExitStack() as stack:
         imap = stack.enter_context(mail(CONTENT))
         _, peer = stack.enter_context(media(*imap))
@@ -80,7 +76,7 @@ def test_a_hundred_announcements_at_once_are_all_whole(media: Context, mail: Con
     assert "Traceback" not in (tmp_path / "media.log").read_text()
 
 
-def test_cancel_ends_the_fetch(media: Context, mail: Context, until: Until) -> None:
+def test_cancel_ends_the_fetch(media: RunMedia) -> None:
     asked = threading.Event()
     with mail(None, asked) as imap, media(*imap) as (_, peer):
         peer.ask_options()
@@ -94,7 +90,7 @@ def test_cancel_ends_the_fetch(media: Context, mail: Context, until: Until) -> N
         until(lambda: not asked.is_set())
 
 
-def test_provisioned_content_needs_no_imap_server(media: Context, tmp_path: Path) -> None:
+def test_provisioned_content_needs_no_imap_server(media: RunMedia, tmp_path: Path) -> None:
     folder = tmp_path / "provisioned"
     (folder / "de").mkdir(parents=True)
     (folder / "hello.ulaw").write_bytes(CONTENT)
@@ -117,7 +113,7 @@ def test_provisioned_content_needs_no_imap_server(media: Context, tmp_path: Path
             assert (refused.status, refused.reason) == (404, "Announcement content not found")
 
 
-def test_a_call_is_held_and_goes_on_elsewhere_in_another_codec(media: Context, mail: Context, until: Until) -> None:
+def test_a_held_call_continues_at_another_address_in_another_codec(media: RunMedia) -> None:
     with (
         mail(CONTENT * 20) as imap,
         media(*imap) as (_, peer),
@@ -138,7 +134,7 @@ def test_a_call_is_held_and_goes_on_elsewhere_in_another_codec(media: Context, m
             assert answered.response.status == 200
 
         reinvite(peer.rtp.getsockname()[1], PCMU, Direction.INACTIVE, 2)
-        # What was on its way has come when nothing comes for three packet times.
+        # All packets that were sent have come if none comes for three packet times.
         peer.run(lambda: not select.select([peer.rtp], [], [], 0.06)[0])
         held = len(peer.packets)
         reinvite(other.getsockname()[1], PCMA, Direction.RECVONLY, 3)
@@ -148,6 +144,6 @@ def test_a_call_is_held_and_goes_on_elsewhere_in_another_codec(media: Context, m
         assert len(peer.packets) == held
         assert (first.payload_type, first.ssrc, first.marker) == (8, last.ssrc, True)
         assert first.sequence == (last.sequence + 1) & 0xFFFF
-        # The content stood still while it was on hold.
+        # The playing was paused on hold.
         place = 160 * held % len(CONTENT)
         assert first.payload == EncodedMedia("PCMU", (CONTENT * 2)[place : place + 160], "").to("PCMA").octets

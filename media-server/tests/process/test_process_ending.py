@@ -1,4 +1,4 @@
-"""The end of the real `lemonade-media`, and its beginning: what it leaves behind, and how long it takes."""
+"""The start and end of the real `lemonade-media`: the processes that it leaves, and the duration of its end."""
 
 from __future__ import annotations
 
@@ -7,19 +7,17 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lemonade_media.testing.processes import RunMedia, mail, until
 from lemonade_wire.sip.event import ByeReceived, CallAnswered
 
 COMMAND = [sys.executable, "-c", "from lemonade_media.cli import main; main()"]
 CONTENT = bytes(range(160, 320 - 64)) * 40  # 3840 octets: 24 packets, 0.48 s
-# What conftest gives, which importlib mode does not let tests import.
-Context = Callable[..., Any]
-Until = Callable[..., None]
 
 
 def alive(pid: int) -> bool:
@@ -33,7 +31,7 @@ def children(pid: int) -> list[int]:
     return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def test_answers_options_and_ends_on_sigterm_with_its_sender(media: Context, tmp_path: Path, until: Until) -> None:
+def test_answers_options_and_ends_on_sigterm_with_its_sender(media: RunMedia, tmp_path: Path) -> None:
     with media() as (run, peer):
         answer = peer.ask_options()
         assert answer.startswith(b"SIP/2.0 200 ")
@@ -58,7 +56,7 @@ def test_answers_options_and_ends_on_sigterm_with_its_sender(media: Context, tmp
 
 
 def ending(folder: Path) -> tuple[float, list[dict[str, Any]]]:
-    """Return how many seconds a server's end took, and what it traced meanwhile."""
+    """Return the seconds that the end of a server took, and its trace records of that time."""
     traced = [json.loads(line) for line in (folder / "trace.jsonl").read_text().splitlines()]
     states = {event["state"]: index for index, event in enumerate(traced) if event["event"] == "node"}
     last = traced[states["stopping"] : states["stopped"] + 1]
@@ -67,9 +65,9 @@ def ending(folder: Path) -> tuple[float, list[dict[str, Any]]]:
 
 @pytest.mark.parametrize("withheld", [(), (b"ACK",), (b"",)], ids=["answers", "no-ack", "silent"])
 def test_sigterm_hangs_up_every_call_and_logs_out_within_two_seconds(
-    media: Context, mail: Context, tmp_path: Path, withheld: tuple[bytes, ...]
+    media: RunMedia, tmp_path: Path, withheld: tuple[bytes, ...]
 ) -> None:
-    """A caller that answers nothing any more is not waited for, nor one whose ACKs are lost for ever."""
+    """The end does not wait for a caller that answers nothing any more, nor for one whose ACKs are all lost."""
     with (
         mail(CONTENT * 100) as imap,
         media(*imap, "--imap-idle", "30") as (run, peer),
@@ -81,7 +79,7 @@ def test_sigterm_hangs_up_every_call_and_logs_out_within_two_seconds(
             peer.withheld = withheld
         for number in range(2, 11):
             peer.call()
-            peer.run(lambda up=number: sum(isinstance(event, CallAnswered) for event in peer.events) == up)
+            peer.run(partial(peer.had, number, CallAnswered))
         senders = children(run.pid)
         run.send_signal(signal.SIGTERM)
         if withheld != (b"",):
@@ -97,7 +95,7 @@ def test_sigterm_hangs_up_every_call_and_logs_out_within_two_seconds(
     assert "Traceback" not in (tmp_path / "media.log").read_text()
 
 
-def test_killed_server_takes_its_sender_with_it(media: Context, until: Until) -> None:
+def test_killed_server_takes_its_sender_with_it(media: RunMedia) -> None:
     with media() as (run, peer):
         peer.ask_options()
         senders = children(run.pid)
@@ -107,7 +105,7 @@ def test_killed_server_takes_its_sender_with_it(media: Context, until: Until) ->
         until(lambda: not any(alive(sender) for sender in senders), 5)
 
 
-def test_taken_port_is_told_in_one_line() -> None:
+def test_a_port_in_use_is_reported_in_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         done = subprocess.run(

@@ -1,1 +1,1 @@
-"""Hears whether what was played is what was mailed."""
+"""Compares the sound that a client received over RTP with the audio part of the mail."""

@@ -1,29 +1,38 @@
-"""Compares two sounds, sample by sample: is one the other, whole and at the right speed?"""
+"""Compares two sounds of 8,000 samples a second by their length and their correlation."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 RATE = 8000
+"""Samples a second."""
 LENGTH_TOLERANCE = 0.040
+"""Seconds by which the lengths of two equal sounds may differ."""
 WHOLE_CORRELATION = 0.98
+"""The least correlation of two equal sounds as a whole."""
 VOICED_CORRELATION = 0.90
+"""The least correlation of any half second in which the reference is not silent."""
 WINDOW = RATE // 2
+"""Samples of that half second."""
 VOICED_LEVEL = 0.1
+"""A window is silent if its level (root mean square) is below this share of the whole reference's level."""
 MAX_LAG = RATE // 4
+"""Samples by which one sound may start later than the other."""
 
 Samples = NDArray[np.int16]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How a heard sound compares with its reference; times in seconds, correlations from -1 to 1.
+    """The result of comparing a heard sound with its reference; times in seconds, correlations from -1 to 1.
 
-    `lag` is how much later the heard sound runs; `worst` the lowest correlation of a voiced half second,
-    which starts at `worst_at`.
+    `lag` is by how much the heard sound starts later than the reference. `whole` is the correlation of the two sounds,
+    `worst` is the lowest correlation of a half second in which the reference is not silent, and `worst_at` is the start
+    of that half second. `gain_db` is by how many dB the heard sound is louder.
     """
 
     reference_length: float
@@ -32,10 +41,11 @@ class Comparison:
     whole: float
     worst: float
     worst_at: float
+    gain_db: float = 0.0
 
     @property
     def problems(self) -> list[str]:
-        """What is wrong, in English; nothing where the sounds are the same."""
+        """A sentence for each difference that is above its tolerance; empty if the sounds are the same."""
         found = []
         if abs(self.heard_length - self.reference_length) > LENGTH_TOLERANCE:
             found.append(
@@ -53,16 +63,17 @@ class Comparison:
 
 
 def correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    """Return the correlation coefficient of two stretches of equal length; 0 where one of them is constant."""
+    """Return the correlation coefficient of two stretches of equal length; 0 if one of them is constant."""
     one, other = one - one.mean(), other - other.mean()
     scale = float(np.sqrt((one @ one) * (other @ other)))
     return float(one @ other) / scale if scale > 0 else 0.0
 
 
 def find(needle: Samples, hay: Samples, around: int | None = None, reach: int | None = None) -> int:
-    """Return where `needle` fits best into `hay`: the index of its first sample, which may be negative.
+    """Return the index in `hay` at which `needle` fits best; it may be negative.
 
-    With `around` and `reach` only that neighbourhood is searched.
+    The correlation at each index is divided by the level of `hay` there, so that a soft `needle` is not found where
+    `hay` is loudest. With `around` and `reach`, only the indices `around - reach` to `around + reach` are searched.
     """
     size = 1 << (len(needle) + len(hay) - 1).bit_length()
     product = np.fft.rfft(hay.astype(np.float64), size) * np.conj(np.fft.rfft(needle.astype(np.float64), size))
@@ -71,19 +82,33 @@ def find(needle: Samples, hay: Samples, around: int | None = None, reach: int | 
     if around is not None and reach is not None:
         first, last = max(first, around - reach), min(last, around + reach)
     places = np.arange(first, last + 1)
-    return int(places[np.argmax(scores[places % size])])
+    energy = np.concatenate([[0.0], np.cumsum(hay.astype(np.float64) ** 2)])
+    under = energy[np.clip(places + len(needle), 0, len(hay))] - energy[np.clip(places, 0, len(hay))]
+    return int(places[np.argmax(scores[places % size] / np.sqrt(under + 1.0))])
 
 
 def compare(reference: Samples, heard: Samples) -> Comparison:
-    """Align `heard` with `reference` by at most a quarter of a second, and measure how well they agree."""
+    """Shift `heard` by up to a quarter of a second to where it fits `reference` best, and compare the two there."""
     lag = -find(heard, reference, around=0, reach=MAX_LAG) if len(heard) and len(reference) else 0
     ours, theirs = _overlap(reference, heard, lag)
     if not len(ours):
         return Comparison(len(reference) / RATE, len(heard) / RATE, 0.0, 0.0, 0.0, 0.0)
     worst, worst_at = _worst_window(ours, theirs)
     return Comparison(
-        len(reference) / RATE, len(heard) / RATE, lag / RATE, correlation(ours, theirs), worst, worst_at / RATE
+        len(reference) / RATE,
+        len(heard) / RATE,
+        lag / RATE,
+        correlation(ours, theirs),
+        worst,
+        worst_at / RATE,
+        _gain(ours, theirs),
     )
+
+
+def _gain(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> float:
+    """Return by how many dB the heard sound is louder, by a least squares fit; 0 if the sounds do not correlate."""
+    alike, level = float(ours @ theirs), float(ours @ ours)
+    return 20 * math.log10(alike / level) if alike > 0 and level > 0 else 0.0
 
 
 def _overlap(reference: Samples, heard: Samples, lag: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -94,7 +119,7 @@ def _overlap(reference: Samples, heard: Samples, lag: int) -> tuple[NDArray[np.f
 
 
 def _worst_window(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> tuple[float, int]:
-    """Return the lowest correlation of a half second in which the reference speaks, and where it starts."""
+    """Return the lowest correlation of a half second in which the reference is not silent, and its first sample."""
     loudness = float(np.sqrt(np.mean(ours**2)))
     worst, worst_at = 1.0, 0
     for start in sorted({*range(0, len(ours) - WINDOW + 1, WINDOW), max(0, len(ours) - WINDOW)}):

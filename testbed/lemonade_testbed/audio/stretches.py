@@ -1,4 +1,4 @@
-"""Finds the stretches of a recording of which a sound with jumps was made: what fast forward and rewind really did."""
+"""Finds which stretches of a recording a sound consists of, and so by how much fast forward and rewind moved."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from lemonade_testbed.audio.compare import RATE, Samples, find
 
 MARGIN = RATE // 4
+"""Samples around a cut that are not used to align the stretches beside it."""
 Octets = TypeVar("Octets", np.int16, np.uint8)
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """Heard samples `start` to `end` are the recording's from `content` on; all in samples of 1/8000 s."""
+    """The heard samples `start` to `end` equal the recording from its sample `content` on; a sample is 1/8000 s."""
 
     start: int
     end: int
@@ -25,21 +26,21 @@ class Stretch:
 
     @property
     def length(self) -> int:
-        """Samples heard without a jump."""
+        """The number of samples in the stretch."""
         return self.end - self.start
 
     @property
     def content_end(self) -> int:
-        """Where in the recording the stretch stops."""
+        """The sample of the recording behind the stretch."""
         return self.content + self.length
 
 
 def find_stretches(reference: Samples, heard: Samples, cuts: Sequence[tuple[int, int]]) -> list[Stretch]:
-    """Align each stretch between the `cuts` with `reference`.
+    """Find for each stretch of `heard` between two cuts where in `reference` it comes from.
 
-    A cut is known by the heard samples that it lies between, give or take a quarter of a second; it is then moved to
-    where the two stretches beside it meet best. A stretch that is too short to align by itself (under a twentieth of
-    a second between its margins) is left out, with its cut.
+    Each of the `cuts` is a pair of heard samples between which the sound jumps, with an error of up to a quarter of a
+    second. Its exact sample is where the two stretches beside it, put together, differ least from what was heard. A
+    stretch that is too short to be found (under a twentieth of a second between its margins) is left out with its cut.
     """
     starts = [(0, 0), *((first - MARGIN, last + MARGIN) for first, last in sorted(cuts))]
     ends = [*(first for first, _ in starts[1:]), len(heard)]
@@ -59,7 +60,7 @@ def find_stretches(reference: Samples, heard: Samples, cuts: Sequence[tuple[int,
 
 
 def _best_cut(reference: Samples, heard: Samples, within: tuple[int, int], beside: tuple[Stretch, Stretch]) -> int:
-    """Return the heard sample at which one stretch is best left for the other: the least squared error wins."""
+    """Return the heard sample at which the sound changes from one stretch to the other with the least squared error."""
     first, last = within
     places = np.arange(first, last)
     here = heard[first:last].astype(np.float64)
@@ -70,12 +71,12 @@ def _best_cut(reference: Samples, heard: Samples, within: tuple[int, int], besid
 
 
 def _content(reference: Samples, places: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the reference at `places`, silence outside it."""
+    """Return the samples of the reference at `places`, and 0 for each place outside of it."""
     inside = (places >= 0) & (places < len(reference))
     return np.where(inside, reference[np.clip(places, 0, len(reference) - 1)], 0).astype(np.float64)
 
 
 def splice(reference: NDArray[Octets], stretches: Sequence[Stretch]) -> NDArray[Octets]:
-    """Return the sound that `stretches` of `reference` make, one after the other."""
+    """Return the stretches of `reference`, one after the other."""
     pieces = [reference[max(0, stretch.content) : max(0, stretch.content_end)] for stretch in stretches]
     return np.concatenate(pieces) if pieces else reference[:0]

@@ -1,1 +1,4 @@
-"""Evidence from the wire: the capture read by a second reader, compared with the traces, and kept for people."""
+"""Reads the packet capture of a run with tshark, compares it with the nodes' traces, and keeps it as pcapng.
+
+tshark and the splitters of this package are "the second reader": they share no parser with the nodes.
+"""

@@ -1,31 +1,62 @@
-"""Compares what crossed the wire with what the nodes' traces say of it.
+"""Compares a capture with the traces of the nodes, and finds signs that the capture lacks packets.
 
-SIP by Call-ID, CSeq, method or status, direction and order; IMAP by connection, direction, tag and command or result,
-and order; RTP by the packets of each source that a node says it received; RTCP by the kinds and the peer of each
-packet. A node without a trace says nothing.
+`world.json` has these counts under `capture`: `packets` (written to the file), `received` (handed to the capture by the
+kernel), `dropped` (by the kernel because its buffer was full), `interface_dropped` (by the interface), and `interface`
+(counted by the interface while the capture ran). Missing packets are a problem of the testbed, never of a node.
+
+SIP messages are compared by Call-ID, CSeq, method or status, direction and order; IMAP lines by connection, direction,
+tag, command or result, and order; RTP by the number of packets of each SSRC that the client received; RTCP packets by
+their packet types and their peer. A node without a trace is not compared.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from lemonade_testbed.evidence import Event, Evidence
 from lemonade_testbed.ladder.model import ROLES
 from lemonade_testbed.ladder.observe import ends_of
 from lemonade_testbed.ladder.siptext import read_sip
 
+_DROPPED = {"dropped": "the kernel", "interface_dropped": "the interface"}
+_CROSSED = {"packets": "were captured", "interface": "crossed the interface"}
 AT_MOST = 12
-"""Remarks of one node on one protocol; the rest is counted."""
+"""The remarks that are listed for one node and protocol; further ones are only counted."""
 _IMAP_HEAD = re.compile(r"(\S+)(?: +([0-9]+))?(?: +([Uu][Ii][Dd]))?(?: +([A-Za-z]+))?")
-_Told = list[tuple[str, float]]
+_Named = list[tuple[str, float]]
+
+
+def incomplete(counts: Mapping[str, Any] | None, packets: int) -> Iterator[str]:
+    """Yield a sentence for each sign that a capture with `packets` packets is not complete.
+
+    `counts` are those of `world.json`, or None if it has none.
+    """
+    if counts is None:
+        yield "the capture is not known to be whole: world.json has no counts of it"
+        return
+    missing = [name for name in (*_DROPPED, *_CROSSED) if _count(counts, name) is None]
+    if missing:
+        yield f"the capture is not known to be whole: world.json lacks its counts of {', '.join(missing)}"
+    for name, by in _DROPPED.items():
+        if dropped := _count(counts, name):
+            yield f"{by} dropped {dropped} packets of the capture"
+    for name, what in _CROSSED.items():
+        if (crossed := _count(counts, name) or 0) > packets:
+            yield f"the capture holds {packets} packets of {crossed} that {what}"
+
+
+def _count(counts: Mapping[str, Any], name: str) -> int | None:
+    value = counts.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def compare(wire: Sequence[Event], evidence: Evidence) -> tuple[str, ...]:
-    """Return every disagreement of the capture's events with the traces' as a sentence."""
+    """Return a sentence for each difference between the capture's events (`wire`) and those of the traces."""
     remarks: list[str] = []
-    for node in ROLES:
+    for node in (name for name in evidence.world.roles if evidence.world.kind_of(name) in ROLES):
         if not any(event.node == node for event in evidence.events):
             continue
         for kind, tell in (("sip", _sip), ("imap", _imap)):
@@ -40,19 +71,19 @@ def compare(wire: Sequence[Event], evidence: Evidence) -> tuple[str, ...]:
             ]
             remarks += _shortened(found, f"{node}, {kind.upper()}")
         remarks += _shortened(list(_reports(node, wire, evidence)), f"{node}, RTCP")
-        if node == "client":  # the one node that traces packets: those that it receives
+        if node == "client":  # only the client traces RTP packets, those that it receives
             remarks += _streams(node, wire, evidence)
     return tuple(remarks)
 
 
 def _counts(event: Event, evidence: Evidence) -> bool:
-    """Tell whether a message is one between two roles: the testbed asks for answers before there is a node."""
-    return {*ends_of(event, evidence.world)} <= {*ROLES}
+    """Tell whether both ends of a message are nodes: the testbed sends requests too, to find out if a node is ready."""
+    return {*map(evidence.world.kind_of, ends_of(event, evidence.world))} <= {*ROLES}
 
 
-def _sip(events: Sequence[Event], way: str) -> _Told:
-    """Name each message by Call-ID, CSeq, and method or status."""
-    told = []
+def _sip(events: Sequence[Event], way: str) -> _Named:
+    """Return each message's name, made of its Call-ID, CSeq, and method or status, with its time."""
+    names = []
     for event in events:
         if event.text("way") != way:
             continue
@@ -61,13 +92,13 @@ def _sip(events: Sequence[Event], way: str) -> _Told:
             message = read_sip(event.text("text"))
             keys = [message.call_id, message.cseq, message.status or message.method]
         call, cseq, what = keys
-        told.append((f"SIP {what} (Call-ID {call}, CSeq {cseq})", event.t))
-    return told
+        names.append((f"SIP {what} (Call-ID {call}, CSeq {cseq})", event.t))
+    return names
 
 
-def _imap(events: Sequence[Event], way: str) -> _Told:
-    """Name each line by its connection, its tag, and its command or result."""
-    told = []
+def _imap(events: Sequence[Event], way: str) -> _Named:
+    """Return each line's name, made of its connection, its tag, and its command or result, with its time."""
+    names = []
     for event in events:
         text = event.text("text")
         if event.text("way") != way or text == "***":  # SASL data, which no trace holds
@@ -75,11 +106,11 @@ def _imap(events: Sequence[Event], way: str) -> _Told:
         match = _IMAP_HEAD.match(text)
         words = [word.upper() if place else word for place, word in enumerate(match.groups()) if word] if match else []
         connection = " ".join(sorted((event.text("local"), event.text("remote"))))
-        told.append((f"IMAP {' '.join(words)} ({connection})", event.t))
-    return told
+        names.append((f"IMAP {' '.join(words)} ({connection})", event.t))
+    return names
 
 
-def _differences(node: str, way: str, captured: _Told, traced: _Told) -> Iterator[str]:
+def _differences(node: str, way: str, captured: _Named, traced: _Named) -> Iterator[str]:
     on_wire, in_trace = Counter(name for name, _ in captured), Counter(name for name, _ in traced)
     for name, t in _once(captured):
         if on_wire[name] > in_trace[name]:
@@ -90,14 +121,14 @@ def _differences(node: str, way: str, captured: _Told, traced: _Told) -> Iterato
             times = f" {in_trace[name]} times, {on_wire[name]} times on the wire" if on_wire[name] else ""
             yield f"{name} at {t:.6f}: {way} by {node} in its trace{times or ', not on the wire'}"
     if on_wire == in_trace:
-        for (seen, _), (told, t) in zip(captured, traced, strict=True):
-            if seen != told:
-                yield f"{told} at {t:.6f}: {way} by {node} in another order than on the wire, where {seen} comes first"
+        for (seen, _), (name, t) in zip(captured, traced, strict=True):
+            if seen != name:
+                yield f"{name} at {t:.6f}: {way} by {node} in another order than on the wire, where {seen} comes first"
                 return
 
 
-def _once(told: _Told) -> Iterator[tuple[str, float]]:
-    return reversed(dict(reversed(told)).items())
+def _once(names: _Named) -> Iterator[tuple[str, float]]:
+    return reversed(dict(reversed(names)).items())
 
 
 def _streams(node: str, wire: Sequence[Event], evidence: Evidence) -> Iterator[str]:
@@ -117,25 +148,26 @@ def _streams(node: str, wire: Sequence[Event], evidence: Evidence) -> Iterator[s
 
 
 def _reports(node: str, wire: Sequence[Event], evidence: Evidence) -> Iterator[str]:
-    """Yield what differs of RTCP; what came to a node that has hung up may have found its port closed."""
+    """Yield the differences in RTCP.
+
+    A packet to a node that is not in its trace is ignored after the BYE: the node may have closed its port.
+    """
     captured, traced = (
         [event for event in events if event.kind == "rtcp" and event.node == node] for events in (wire, evidence.events)
     )
     for way in ("sent", "received"):
-        if (node, way) == ("media", "sent"):  # its sender is a process of its own, which writes no trace
-            continue
-        told = _rtcp(traced, way)
-        left = Counter(name for name, _ in told)
-        on_wire: _Told = []
+        in_trace = _rtcp(traced, way)
+        left = Counter(name for name, _ in in_trace)
+        on_wire: _Named = []
         for name, t in _rtcp(captured, way):
             if left[name] or way == "sent" or not _hung_up(wire, t):
                 on_wire.append((name, t))
                 left[name] -= 1
-        yield from _differences(node, way, on_wire, told)
+        yield from _differences(node, way, on_wire, in_trace)
 
 
-def _rtcp(events: Sequence[Event], way: str) -> _Told:
-    """Name each packet by its kinds and its peer."""
+def _rtcp(events: Sequence[Event], way: str) -> _Named:
+    """Return each packet's name, made of its RTCP packet types and its peer, with its time."""
     return [
         (f"RTCP {', '.join(map(str, event.fields.get('kinds') or ()))} ({event.text('remote')})", event.t)
         for event in events
@@ -144,7 +176,7 @@ def _rtcp(events: Sequence[Event], way: str) -> _Told:
 
 
 def _hung_up(wire: Sequence[Event], t: float) -> bool:
-    """Tell whether the last of INVITE and BYE before a moment is BYE."""
+    """Tell whether the last INVITE or BYE request until the time `t` is a BYE."""
     calls = [event.text("text").partition(" ")[0] for event in wire if event.kind == "sip" and event.t <= t]
     return next((method == "BYE" for method in reversed(calls) if method in {"INVITE", "BYE"}), False)
 

@@ -1,8 +1,9 @@
-"""Reads a capture into the events of a trace, so that ladder, checks and judge take it as they take the nodes' words.
+"""Reads a capture into events like those of the nodes' traces, so that the judge can use either of them.
 
-A message seen on the wire is told as both its ends would tell it: `sent` by the role that has the sender's address,
-`received` by the other, both at the time of its first octet; an RTP packet as its receiver would. Where a relay stands
-between the two, each tells of its own leg. Tickets become fingerprints by the salt of the run.
+A captured message becomes two events, both at the time of its first octet: `sent` of the node that has the sender's
+address, and `received` of the node that has the receiver's. An RTP packet becomes one event, of its receiver. If a
+relay is between two nodes, each node's event comes from the leg between it and the relay. The tokens of URLs are
+replaced by fingerprints, made with the run's salt.
 """
 
 from __future__ import annotations
@@ -17,34 +18,36 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
-from lemonade_testbed.capture.imapsplit import ImapSplitter
-from lemonade_testbed.capture.pcap import Pcap, PcapError, read_pcap
-from lemonade_testbed.capture.pcapng import pcapng
-from lemonade_testbed.capture.sipsplit import split_sip
-from lemonade_testbed.capture.tshark import Chunk, Frame, Stream, Tshark, TsharkError
-from lemonade_testbed.evidence import Event, Finding, World
-from lemonade_wire.mscml.masking import DigitMask
-from lemonade_wire.redact import Redactor
-from lemonade_wire.trace import mask_digits
+from lemonade_testbed.capture.bodies import Fields, body_differences, key_differences
+from lemonade_testbed.capture.pcap import Pcap, PcapError, pcapng, read_pcap
+from lemonade_testbed.capture.split import ImapSplitter, split_sip
+from lemonade_testbed.capture.tshark import Chunk, Frame, TcpStream, Tshark, TsharkError
+from lemonade_testbed.evidence import CaptureFinding, Event, RecordedWorld
+from lemonade_testbed.ladder.sdptext import CodecText
+from lemonade_testbed.ladder.siptext import read_sip, sdp_of
+from lemonade_wire.redaction import DigitMask, Redactor
+from lemonade_wire.trace import conceal_digits
 
-_CLIENT_HELLO = "1"
+_CLIENT_HELLO = "1"  # the handshake type of RFC 8446, section 4
 _Inside = dict[frozenset[str], list[Chunk] | None]
-_RTCP_KINDS = {200: "SR", 201: "RR", 202: "SDES", 203: "BYE"}
+_RTCP_KINDS = {200: "SR", 201: "RR", 202: "SDES", 203: "BYE"}  # packet types of RFC 3550, section 12.1
 _CSEQ = re.compile(rb"^cseq[ \t]*:[ \t]*(.*?)\r?$", re.IGNORECASE | re.MULTILINE)
 _CALL_ID = re.compile(rb"^(?:call-id|i)[ \t]*:[ \t]*(.*?)\r?$", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a capture says.
+    """The result of reading a capture.
 
-    `events` in the order of the wire; `findings` what a peer sent wrong; `problems` what is wrong with the capture
-    itself (nobody's fault on the wire); `remarks` what was not read; `packets` how many it holds; `unreadable`: the
-    reader did not come to an end, so that another may try.
+    `events` are in the order of the packets. `findings` are packets that tshark reports as malformed or as an error.
+    `problems` are sentences on defects of the capture itself, for which no node is charged. `remarks` are sentences on
+    packets that were not read and on differences between two readers. `packets` is the number of packets in the
+    capture. `unreadable` is True if the capture could not be read at all; the result is then not kept, so that a later
+    attempt can succeed.
     """
 
     events: tuple[Event, ...]
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[CaptureFinding, ...] = ()
     problems: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     packets: int = 0
@@ -53,27 +56,34 @@ class Reading:
 
 @dataclass
 class _Making:
-    """A reading as it grows."""
+    """A reading in progress.
 
-    world: World
+    `events` has the events so far: time, packet, node, kind, fields. `sent` has the SIP messages so far, by sender,
+    receiver and octets.
+    """
+
+    world: RecordedWorld
     redactor: Redactor
-    told: list[tuple[float, int, str, str, dict[str, Any]]] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
+    events: list[tuple[float, int, str, str, dict[str, Any]]] = field(default_factory=list)
+    findings: list[CaptureFinding] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     remarks: Counter[str] = field(default_factory=Counter)
     sent: set[tuple[str, str, bytes]] = field(default_factory=set)
 
     def role(self, end: str) -> str:
-        """Return who has an end's address; the bare address where no role has it."""
+        """Return the name of the node that has the address `ip:port`, or the address itself if no node has it."""
         return self.world.role_of(end) or end
 
     def fronted(self, end: str) -> bool:
-        """Tell whether an end is a relay's, which stands for a role: the other leg tells what the role does."""
+        """Tell whether an address is a front of the relay; the node's own message is then on the relay's other leg."""
         host = end.rpartition(":")[0]
         return any(host in role.aliases for role in self.world.roles.values())
 
-    def tell(self, at: _At, kind: str, fields: Mapping[str, Any], sides: Sequence[str] = ()) -> None:
-        """Tell a message as both ends would; `sides` is which side of IMAP sends it, and which receives it."""
+    def add(self, at: _At, kind: str, fields: Mapping[str, Any], sides: Sequence[str] = ()) -> None:
+        """Add the events of a message's sender and receiver.
+
+        `sides` has the IMAP side (`client`, `server`) of the sender and of the receiver.
+        """
         for place, (way, local, remote) in enumerate(
             (("sent", at.source, at.target), ("received", at.target, at.source))
         ):
@@ -82,12 +92,12 @@ class _Making:
             own = self.world.own
             head = {"way": way, "local": own(local), "remote": own(remote), "packet": at.packet}
             side = {"side": sides[place]} if sides else {}
-            self.told.append((at.t, at.packet, self.role(local), kind, head | side | dict(fields)))
+            self.events.append((at.t, at.packet, self.role(local), kind, head | side | dict(fields)))
 
 
 @dataclass(frozen=True)
 class _At:
-    """Where a message stands: its time, its packet, its sender and receiver as `ip:port`."""
+    """The origin of a message: its time, the number of its packet, its sender and receiver as `ip:port`."""
 
     t: float
     packet: int
@@ -95,8 +105,8 @@ class _At:
     target: str
 
 
-def read_capture(path: Path, world: World, tshark: Tshark, keys: bytes = b"") -> Reading:
-    """Read a capture of a run; what cannot be read is a problem of the reading, never an exception.
+def read_capture(path: Path, world: RecordedWorld, tshark: Tshark, keys: bytes = b"") -> Reading:
+    """Read the capture of a run with tshark; an error becomes an entry of `problems`, never an exception.
 
     `keys` is the key log of its TLS sessions (`lemonade_wire/tls/keylog.py`).
     """
@@ -105,7 +115,9 @@ def read_capture(path: Path, world: World, tshark: Tshark, keys: bytes = b"") ->
         capture = read_pcap(path)
         if not capture.whole:
             making.problems.append("the capture ends inside a packet, so it is not whole")
-        sip = sorted({role.port for name, role in world.roles.items() if name != "imap" and role.port} - {5060})
+        sip = sorted(
+            {role.port for name, role in world.roles.items() if world.kind_of(name) != "imap" and role.port} - {5060}
+        )
         with _with_keys(path, capture, keys) as readable:
             frames = tshark.frames(readable, sip)
             talking = {frame.number_of("tcp.stream") for frame in frames if frame.number_of("tcp.len")}
@@ -114,8 +126,10 @@ def read_capture(path: Path, world: World, tshark: Tshark, keys: bytes = b"") ->
         for frame in frames:
             _frame(making, frame)
         lengths = _lengths(frames)
+        bodies = _bodies_over_tcp(frames)
         for stream in streams:
-            _stream(making, stream, lengths, inside)
+            _stream(making, stream, lengths, inside, bodies)
+        _compare_payload_types(making, frames)
     except (PcapError, TsharkError, OSError) as problem:
         return Reading((), problems=(f"the capture cannot be read: {problem}",), unreadable=True)
     remarks = tuple(f"{text} ({count} packets)" if count > 1 else text for text, count in making.remarks.items())
@@ -126,7 +140,7 @@ def read_capture(path: Path, world: World, tshark: Tshark, keys: bytes = b"") ->
 
 @contextmanager
 def _with_keys(path: Path, capture: Pcap, keys: bytes) -> Iterator[Path]:
-    """Give a capture to read: as it is, or beside it for as long as this lasts, with the keys in it."""
+    """Yield the path of a capture that holds the TLS keys: a temporary file beside `path`, or `path` without keys."""
     if not keys:
         yield path
         return
@@ -137,7 +151,7 @@ def _with_keys(path: Path, capture: Pcap, keys: bytes) -> Iterator[Path]:
 
 
 def _inside(readable: Path, tshark: Tshark, frames: Sequence[Frame], keys: bytes) -> _Inside:
-    """Return what was said inside TLS by the two ends of a connection; None where the key log lacks its keys."""
+    """Return the decrypted octets of each TLS connection, by its two ends; None if the key log lacks its keys."""
     found: _Inside = {}
     numbers: set[int] = set()
     for frame in frames:
@@ -154,17 +168,17 @@ def _inside(readable: Path, tshark: Tshark, frames: Sequence[Frame], keys: bytes
 
 
 def _numbered(making: _Making) -> Iterator[Event]:
-    """Yield the events in the order of the wire, each node's counted from 1 as in a trace."""
+    """Yield the events in the order of the packets; those of each node are numbered from 1, as in a trace."""
     counts: Counter[str] = Counter()
     mask = DigitMask()
-    for t, _, node, kind, fields in sorted(making.told, key=lambda entry: entry[:2]):
+    for t, _, node, kind, fields in sorted(making.events, key=lambda entry: entry[:2]):
         counts[node] += 1
-        mask_digits(mask, kind, fields)
+        conceal_digits(mask, kind, fields)
         yield Event(round(t, 6), node, counts[node], kind, redacted(fields, making.redactor))
 
 
 def redacted(fields: Mapping[str, Any], redactor: Redactor) -> dict[str, Any]:
-    """Return an event's fields with every ticket's token replaced by its fingerprint."""
+    """Return an event's fields with the token of every URL replaced by its fingerprint."""
 
     def clean(value: Any) -> Any:  # noqa: ANN401  JSON nests
         if isinstance(value, str):
@@ -181,23 +195,25 @@ def _frame(making: _Making, frame: Frame) -> None:
     source, target = making.role(frame.source), making.role(frame.target)
     for why in frame.errors:
         last = frame.protocols[-1].upper()
-        making.findings.append(Finding(frame.number, source, target, last, making.redactor.text(why)))
+        making.findings.append(CaptureFinding(frame.number, source, target, last, making.redactor.text(why)))
     if frame.transport != "udp":
         return
     if "sip" in frame.protocols:
         what = frame.fields.get("sip.Status-Code") or frame.fields.get("sip.Method", "")
         keys = (frame.fields.get("sip.Call-ID", ""), frame.fields.get("sip.CSeq", ""), what)
-        _sip(making, at, "udp", frame.octets("udp.payload"), keys)
+        _sip(making, at, frame.octets("udp.payload"), transport="udp", keys=keys, bodies=frame.bodies)
     elif "rtp" in frame.protocols:
+        for difference in key_differences(frame.octets("rtp.payload"), frame.bodies):
+            making.remarks[f"RTP {source}->{target}: {difference}"] += 1
         if not making.fronted(frame.target):
-            making.told.append((frame.t, frame.number, target, "rtp", _rtp(frame, making.world)))
+            making.events.append((frame.t, frame.number, target, "rtp", _rtp(frame, making.world)))
     elif "rtcp" in frame.protocols:
-        making.tell(at, "rtcp", {"kinds": [_RTCP_KINDS.get(kind, str(kind)) for kind in frame.kinds]})
-    elif source != "testbed" and frame.octets("udp.payload").strip():  # RFC 5626, 3.5.1: line ends keep a way open
+        making.add(at, "rtcp", {"kinds": [_RTCP_KINDS.get(kind, str(kind)) for kind in frame.kinds]})
+    elif source != "testbed" and frame.octets("udp.payload").strip():  # RFC 5626, 3.5.1: CRLFs are keep-alives
         making.remarks[f"UDP {source}->{target} is no SIP, RTP or RTCP to the second reader"] += 1
 
 
-def _rtp(frame: Frame, world: World) -> dict[str, Any]:
+def _rtp(frame: Frame, world: RecordedWorld) -> dict[str, Any]:
     return {
         "way": "received",
         "local": world.own(frame.target),
@@ -212,20 +228,61 @@ def _rtp(frame: Frame, world: World) -> dict[str, Any]:
     }
 
 
-def _sip(making: _Making, at: _At, transport: str, data: bytes, keys: Sequence[str]) -> None:
-    """Tell a SIP message; `keys` are Call-ID, CSeq, and method or status as the second reader read them."""
-    call_id, cseq, what = keys
-    told = [call_id, " ".join(cseq.split()), what]
+def _sip(making: _Making, at: _At, data: bytes, *, transport: str, keys: Sequence[str], bodies: Fields | None) -> None:
+    """Add the events of a SIP message, and a remark for each difference between two readings of its body.
+
+    `keys` are Call-ID, CSeq, and method or status as the second reader read them. `bodies` are its fields of the body,
+    or None if the packet ends several messages, whose fields cannot be separated.
+    """
+    message_keys = _message_keys(*keys)
     text = data.decode(errors="replace")
-    # a retransmission is the same octets on the same leg (RFC 3261, 17.1.1.2)
+    if bodies is not None:
+        source, target = making.role(at.source), making.role(at.target)
+        for difference in body_differences(read_sip(text), bodies):
+            making.remarks[making.redactor.text(f"SIP {message_keys[2]} {source}->{target}: {difference}")] += 1
+    # a retransmission has the same octets and the same two ends (RFC 3261, 17.1.1.2)
     copy = (at.source, at.target, data)
     resend = transport == "udp" and copy in making.sent
     making.sent.add(copy)
-    making.tell(at, "sip", {"transport": transport, "text": text, "resend": resend, "keys": told})
+    making.add(at, "sip", {"transport": transport, "text": text, "resend": resend, "keys": message_keys})
+
+
+def _message_keys(call_id: str, cseq: str, what: str) -> list[str]:
+    return [call_id, " ".join(cseq.split()), what]
+
+
+def _bodies_over_tcp(frames: Sequence[Frame]) -> dict[tuple[str, ...], Fields]:
+    """Return tshark's fields of SIP bodies over TCP, by Call-ID, CSeq, and method or status.
+
+    If a packet ends several messages, tshark lists the fields of all of them together, and they are not used.
+    """
+    found: dict[tuple[str, ...], Fields] = {}
+    for frame in frames:
+        if frame.transport == "tcp" and frame.messages == 1:
+            what = frame.fields.get("sip.Status-Code") or frame.fields.get("sip.Method", "")
+            keys = _message_keys(frame.fields.get("sip.Call-ID", ""), frame.fields.get("sip.CSeq", ""), what)
+            found[tuple(keys)] = frame.bodies
+    return found
+
+
+def _compare_payload_types(making: _Making, frames: Sequence[Frame]) -> None:
+    """Add a remark for each payload type that only one of the two readers takes for a telephone-event."""
+    codecs: dict[int, CodecText] = {}
+    for *_, kind, fields in making.events:
+        description = sdp_of(read_sip(fields["text"])) if kind == "sip" else None
+        for line in description.media if description else ():
+            codecs |= line.codecs()
+    packets = [frame for frame in frames if "rtp" in frame.protocols]
+    theirs = {frame.number_of("rtp.p_type") for frame in packets if "rtpevent.event_id" in frame.bodies}
+    sent = {frame.number_of("rtp.p_type") for frame in packets}
+    ours = {number for number in sent if (codec := codecs.get(number)) and codec.is_telephone_event}
+    for number in sorted(theirs ^ ours):
+        only, not_to = ("the second reader", "the ladder") if number in theirs else ("the ladder", "the second reader")
+        making.remarks[f"RTP of payload type {number} is telephone-event to {only}, and not to {not_to}"] += 1
 
 
 def _lengths(frames: Sequence[Frame]) -> dict[tuple[str, str], int]:
-    """Return how many octets each direction of each connection has, by its sequence numbers (its first octet is 1)."""
+    """Return the octets in each direction of each TCP connection, by its relative sequence numbers (the first is 1)."""
     lengths: Counter[tuple[str, str]] = Counter()
     for frame in frames:
         if octets := frame.number_of("tcp.len"):
@@ -234,7 +291,13 @@ def _lengths(frames: Sequence[Frame]) -> dict[tuple[str, str], int]:
     return lengths
 
 
-def _stream(making: _Making, stream: Stream, lengths: Mapping[tuple[str, str], int], inside: _Inside) -> None:
+def _stream(
+    making: _Making,
+    stream: TcpStream,
+    lengths: Mapping[tuple[str, str], int],
+    inside: _Inside,
+    bodies: Mapping[tuple[str, ...], Fields],
+) -> None:
     client, server = stream.peers
     source, target = map(making.role, stream.peers)
     got = Counter(dict.fromkeys((stream.peers, stream.peers[::-1]), 0))
@@ -242,16 +305,17 @@ def _stream(making: _Making, stream: Stream, lengths: Mapping[tuple[str, str], i
         got[chunk.source, chunk.target] += len(chunk.data)
     if not stream.whole or any(lengths.get(ends, 0) > octets for ends, octets in got.items()):
         making.problems.append(f"octets of the connection {client} {server} are missing in the capture")
-    if target == "imap":
+    kind = making.world.kind_of(target)
+    if kind == "imap":
         _imap_stream(making, stream, inside)
-    elif target in {"media", "client"}:
-        _sip_stream(making, stream)
+    elif kind in {"media", "client"}:
+        _sip_stream(making, stream, bodies)
     else:
         making.remarks[f"a TCP connection {source}->{target} ({server}) is neither IMAP nor SIP"] += 1
 
 
-def _imap_stream(making: _Making, stream: Stream, inside: _Inside) -> None:
-    """Tell what was said in the clear, and behind STARTTLS what was said inside TLS."""
+def _imap_stream(making: _Making, stream: TcpStream, inside: _Inside) -> None:
+    """Add the events of an IMAP connection: of its clear text, and of the decrypted octets after STARTTLS."""
     client, server = stream.peers
     if not _imap_lines(making, stream.peers, stream.chunks).encrypted:
         return
@@ -277,11 +341,11 @@ def _imap_lines(making: _Making, peers: tuple[str, str], chunks: Iterable[Chunk]
             if not line.from_client:
                 ends, sides = (server, client), ("server", "client")
             fields = {"text": line.text, "literals": literals}
-            making.tell(_At(line.t, numbers[line.t], *ends), "imap", fields, sides)
+            making.add(_At(line.t, numbers[line.t], *ends), "imap", fields, sides)
     return splitter
 
 
-def _sip_stream(making: _Making, stream: Stream) -> None:
+def _sip_stream(making: _Making, stream: TcpStream, bodies: Mapping[tuple[str, ...], Fields]) -> None:
     for source, target in (stream.peers, stream.peers[::-1]):
         chunks = ((chunk.t, chunk.number, chunk.data) for chunk in stream.chunks if chunk.source == source)
         for t, number, message in split_sip(chunks):
@@ -289,4 +353,5 @@ def _sip_stream(making: _Making, stream: Stream) -> None:
             what = start[1] if start[0] == b"SIP/2.0" and len(start) > 1 else start[0]
             call_id, cseq = (match[1] if (match := one.search(message)) else b"" for one in (_CALL_ID, _CSEQ))
             keys = [part.decode(errors="replace") for part in (call_id, cseq, what)]
-            _sip(making, _At(t, number, source, target), "tcp", message, keys)
+            own = bodies.get(tuple(_message_keys(*keys)))
+            _sip(making, _At(t, number, source, target), message, transport="tcp", keys=keys, bodies=own)

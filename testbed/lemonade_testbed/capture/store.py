@@ -1,8 +1,8 @@
-"""The evidence of a run from its capture, from its traces, or from both.
+"""Loads the evidence of a run from its capture, from its traces, or from both.
 
-The capture lies in `secret/`; what the second reader made of it, redacted, lies beside the traces in `capture.jsonl`,
-so that a run is judged again without tshark and after its secrets were deleted. Its first line tells of the capture
-itself, every other one is an event of the trace's schema.
+The capture is in the run's folder `secret/`. Its events, without secrets, are kept beside the traces in
+`capture.jsonl`, so that a run can be judged again without tshark and after `secret/` was deleted. The first line of
+`capture.jsonl` is about the capture as a whole; each other line is an event in the format of a trace.
 """
 
 from __future__ import annotations
@@ -13,13 +13,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from lemonade_testbed.capture.compare import compare
-from lemonade_testbed.capture.complete import incomplete
-from lemonade_testbed.capture.pcap import PcapError, read_pcap
-from lemonade_testbed.capture.pcapng import names_of, pcapng, step_comments, write_secret
+from lemonade_testbed.capture.compare import compare, incomplete
+from lemonade_testbed.capture.pcap import PcapError, names_of, pcapng, read_pcap, step_comments, write_secret
 from lemonade_testbed.capture.reader import Reading, read_capture
 from lemonade_testbed.capture.tshark import Tshark, installed_tshark
-from lemonade_testbed.evidence import Event, Evidence, EvidenceError, Finding, load_evidence, whole_lines
+from lemonade_testbed.evidence import CaptureFinding, Event, Evidence, EvidenceError, load_evidence, whole_lines
 
 View = Literal["capture", "traces", "both"]
 VIEWS: tuple[View, ...] = get_args(View)
@@ -28,17 +26,18 @@ CAPTURE_NG = Path("secret/capture.pcapng")
 KEYS = Path("secret/tls-keys.log")
 READ = "capture.jsonl"
 WIRE = frozenset({"sip", "imap", "rtp", "rtcp"})
-"""The kinds of events that cross the wire: of these the capture wins over the traces."""
+"""The kinds of events that a capture shows: with `both`, they are used from the capture and not from the traces."""
 RELAY = "relay"
-"""The testbed's own node, which says what it did to the wire: no peer's word, so it counts in every view."""
+"""The relay's name. It is part of the testbed and no node under test, so its trace is used in every view."""
 
 FindTshark = Callable[[], Tshark | None]
 
 
 def load_run(folder: Path, view: View = "both", find: FindTshark = installed_tshark) -> Evidence:
-    """Return the evidence of a run in one view; `both` is that of the traces where there is no capture.
+    """Return the evidence of a run in one view; without a capture, `both` is the same as `traces`.
 
-    Raises EvidenceError where the run cannot be read, or where the capture that is asked for is not there.
+    `find` returns the tshark to use. Raises EvidenceError if the run cannot be read, or if the view is `capture` and
+    there is none.
     """
     evidence = load_evidence(folder)
     if view == "traces":
@@ -69,12 +68,15 @@ def load_run(folder: Path, view: View = "both", find: FindTshark = installed_tsh
     )
 
 
-def _merged(wire: Iterable[Event], told: Iterable[Event]) -> tuple[Event, ...]:
-    return tuple(sorted([*wire, *told], key=lambda event: event.t))
+def _merged(wire: Iterable[Event], traced: Iterable[Event]) -> tuple[Event, ...]:
+    return tuple(sorted([*wire, *traced], key=lambda event: event.t))
 
 
 def _reading(folder: Path, evidence: Evidence, find: FindTshark) -> Reading | None:
-    """Return what the second reader says, read again where the capture is newer than what was made of it."""
+    """Return the reading of a run's capture: from `capture.jsonl`, or by tshark if the capture is newer than that file.
+
+    Returns None if there is neither.
+    """
     capture, made = folder / CAPTURE, folder / READ
     if capture.is_file() and (not made.is_file() or made.stat().st_mtime_ns < capture.stat().st_mtime_ns):
         tshark = find()
@@ -89,9 +91,9 @@ def _reading(folder: Path, evidence: Evidence, find: FindTshark) -> Reading | No
 
 
 def keep_for_people(folder: Path, evidence: Evidence) -> None:
-    """Write `secret/capture.pcapng`: the capture with names, keys, and a comment per step of the client's script.
+    """Write `secret/capture.pcapng`: the capture with host names, TLS keys, and a comment for each step of the client.
 
-    Raises EvidenceError where the capture cannot be read.
+    Raises EvidenceError if the capture cannot be read.
     """
     try:
         capture = read_pcap(folder / CAPTURE)
@@ -106,7 +108,7 @@ def _keys(folder: Path) -> bytes:
 
 
 def written(reading: Reading) -> str:
-    """Return a reading as the lines of `capture.jsonl`."""
+    """Return a reading as the text of `capture.jsonl`."""
     head: dict[str, Any] = {
         "event": "capture",
         "packets": reading.packets,
@@ -122,7 +124,7 @@ def written(reading: Reading) -> str:
 
 
 def read_made(path: Path) -> Reading:
-    """Read `capture.jsonl`; raises EvidenceError with the line that cannot be read."""
+    """Read `capture.jsonl`; raises EvidenceError, which names the line that cannot be read."""
     lines = whole_lines(path.read_text("utf-8"))
     number = 1
     try:
@@ -135,7 +137,7 @@ def read_made(path: Path) -> Reading:
             events.append(Event(float(t), str(node), int(n), str(kind), fields))
         return Reading(
             tuple(events),
-            tuple(Finding(**finding) for finding in head["findings"]),
+            tuple(CaptureFinding(**finding) for finding in head["findings"]),
             tuple(map(str, head["problems"])),
             tuple(map(str, head["remarks"])),
             int(head["packets"]),

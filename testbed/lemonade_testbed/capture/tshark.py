@@ -1,6 +1,6 @@
-"""tshark as the second reader of SIP, SDP, RTP and RTCP, and for the reassembly of TCP.
+"""Runs tshark to read SIP, SDP, RTP and RTCP in a capture, to reassemble TCP connections and to decrypt TLS.
 
-It gets the capture on its standard input, so that it may run anywhere: on the host, or in a container without mounts.
+tshark gets the capture on its standard input, so that it can run on the host, or in a container without mounts.
 """
 
 from __future__ import annotations
@@ -11,17 +11,18 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from lemonade_testbed.runtime.docker_tools import docker_command
+from lemonade_testbed.capture.bodies import FIELDS
+from lemonade_testbed.containers.tools import docker_command
 
 Run = Callable[[Sequence[str], Path], bytes]
 """Runs tshark with arguments and a capture as its standard input; returns its output, raises TsharkError."""
 
 IMAGE = "lemonade-capture"
 PATIENCE = 120.0
-"""Seconds that one reading may take on a busy machine."""
+"""Seconds after which a run of tshark is stopped."""
 _ALWAYS = ("-n", "--disable-protocol", "imap", "--enable-heuristic", "rtp_udp", "-r", "-")
 _IN_ORDER = ("-o", "tcp.reassemble_out_of_order:TRUE")
 _FIELDS = (
@@ -31,22 +32,31 @@ _FIELDS = (
     "rtp.ssrc", "rtp.seq", "rtp.timestamp", "rtp.p_type", "rtp.marker", "rtp.payload", "rtcp.pt",
     "tls.handshake.type", "tls.handshake.random",
     "_ws.malformed", "_ws.expert.severity", "_ws.expert.message",
+    *FIELDS,
 )  # fmt: skip
 _MANY = "\x1e"
 _ERROR = 0x800000
 _MISSING = re.compile(rb"\[[0-9]+ bytes missing in capture file\]")
+_PEER = re.compile(r"^  - peer: ([01])\n    host: (\S+)\n    port: ([0-9]+)$", re.MULTILINE)
+_CHUNK = re.compile(
+    r"^  - packet: ([0-9]+)\n    peer: ([01])\n    (?:index: [0-9]+\n    )?timestamp: ([0-9.]+)\n"
+    r"    data: !!binary \|\n((?:      .*\n?)*)",
+    re.MULTILINE,
+)
 
 
 class TsharkError(RuntimeError):
-    """tshark cannot be run, or does not read the capture; the text says why."""
+    """tshark cannot be run, or fails on the capture; the text says why."""
 
 
 @dataclass(frozen=True)
 class Frame:
     """One packet as tshark reads it.
 
-    `number` from 1; `t` seconds since 1970; `source` and `target` as `ip:port`; `fields` the first value of each
-    field that is there, by tshark's name; `errors` what is malformed or an error by its experts.
+    `number` counts from 1; `t` is in seconds since 1970; `transport` is `udp` or `tcp`; `source` and `target` are
+    `ip:port`. `fields` has the first value of each field that the packet has, by tshark's name. `kinds` are its RTCP
+    packet types. `errors` are what tshark reports as malformed or as an error. `messages` is the number of SIP messages
+    in it. `bodies` has all values of the fields of bodies and telephone-events.
     """
 
     number: int
@@ -58,6 +68,8 @@ class Frame:
     fields: Mapping[str, str]
     kinds: tuple[int, ...] = ()
     errors: tuple[str, ...] = ()
+    messages: int = 0
+    bodies: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def octets(self, name: str) -> bytes:
         """Return a field of octets; empty where it is missing."""
@@ -71,7 +83,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Octets of a TCP connection in their order: who sent them (`ip:port`), when, in which packet."""
+    """Octets of a TCP connection: the number and time of their packet, their sender and receiver as `ip:port`."""
 
     number: int
     t: float
@@ -81,10 +93,11 @@ class Chunk:
 
 
 @dataclass(frozen=True)
-class Stream:
-    """A reassembled TCP connection; `peers` as `ip:port`, who opened it first; `whole`: no octet is missing.
+class TcpStream:
+    """A reassembled TCP connection.
 
-    `chunks` are in the order in which they could be read: one that came too early stands behind what it waited for.
+    `peers` are its two ends as `ip:port`, first the one that opened it. `chunks` are in the order of the stream: a
+    segment that arrived out of order stands where its octets belong. `whole` is True if no octet is missing.
     """
 
     peers: tuple[str, str]
@@ -93,7 +106,7 @@ class Stream:
 
 
 def command_runner(program: Sequence[str]) -> Run:
-    """Return a runner for a tshark that a command starts: `tshark`, or `docker run --rm -i IMAGE tshark`."""
+    """Return a function that runs tshark by a command, such as `tshark` or `docker run --rm -i IMAGE tshark`."""
 
     def run(arguments: Sequence[str], capture: Path) -> bytes:
         try:
@@ -104,8 +117,8 @@ def command_runner(program: Sequence[str]) -> Run:
         except (OSError, subprocess.TimeoutExpired) as problem:
             raise TsharkError(f"{program[0]}: {problem}") from problem
         if done.returncode:
-            told = done.stderr.decode(errors="replace").strip().splitlines()
-            raise TsharkError(f"tshark ended with {done.returncode}: {told[-1] if told else 'no word'}")
+            errors = done.stderr.decode(errors="replace").strip().splitlines()
+            raise TsharkError(f"tshark ended with {done.returncode}: {errors[-1] if errors else 'no message'}")
         return done.stdout
 
     return run
@@ -113,29 +126,35 @@ def command_runner(program: Sequence[str]) -> Run:
 
 @dataclass(frozen=True)
 class Tshark:
-    """The second reader; `run` starts the program."""
+    """Reads captures with tshark; `run` starts the program."""
 
     run: Run
 
     def frames(self, capture: Path, sip_ports: Sequence[int] = ()) -> list[Frame]:
-        """Return every IPv4 packet of a capture in its order; raises TsharkError."""
+        """Return the TCP and UDP packets over IPv4 of a capture in its order; raises TsharkError.
+
+        `sip_ports` are UDP ports that tshark must read as SIP, besides its default ports.
+        """
         ports = [word for port in sip_ports for word in ("-d", f"udp.port=={port},sip")]
         fields = [word for name in _FIELDS for word in ("-e", name)]
         shape = ("-T", "fields", "-E", "separator=/t", "-E", "occurrence=a", "-E", f"aggregator={_MANY}")
         out = self.run([*_ALWAYS, *ports, *shape, *fields], capture)
         return [frame for line in out.decode(errors="replace").split("\n") if line for frame in _frame(line)]
 
-    def streams(self, capture: Path, numbers: Sequence[int]) -> list[Stream]:
-        """Return TCP connections, by tshark's numbers for them, reassembled; raises TsharkError."""
+    def streams(self, capture: Path, numbers: Sequence[int]) -> list[TcpStream]:
+        """Return reassembled TCP connections; `numbers` are tshark's numbers of them (`tcp.stream`).
+
+        Raises TsharkError.
+        """
         if not numbers:
             return []
         follow = [word for number in numbers for word in ("-z", f"follow,tcp,yaml,{number}")]
         return list(_streams(self.run([*_ALWAYS, "-q", *follow], capture).decode(errors="replace")))
 
     def decrypted(self, capture: Path, frames: Mapping[int, Frame], numbers: Sequence[int]) -> list[Chunk]:
-        """Return what was said inside TLS on connections, by tshark's numbers for them; raises TsharkError.
+        """Return the decrypted octets of TLS connections; `numbers` are tshark's numbers of them (`tcp.stream`).
 
-        The capture holds the keys; `frames` are its packets by number.
+        The capture holds the keys; `frames` are its packets by number. Raises TsharkError.
         """
         if not numbers:
             return []
@@ -144,12 +163,12 @@ class Tshark:
         found = list(_chunks(out))
         if strange := [number for number, *_ in found if number not in frames]:
             raise TsharkError(f"tshark read TLS in packet {strange[0]}, which it did not list")
-        # its words on the two ends are not used: version 4.0 leaves one of them out
+        # the two ends are those of the packet: in the output of tshark 4.0 one of them is missing
         return [Chunk(number, t, frames[number].source, frames[number].target, data) for number, _, t, data in found]
 
 
 def installed_tshark() -> Tshark | None:
-    """Return the tshark of this machine, or else that of the capture's image, or None."""
+    """Return the tshark that is installed on this machine, or else that of the capture's image, or None."""
     if program := shutil.which("tshark"):
         return Tshark(command_runner([program]))
     docker = docker_command()
@@ -160,19 +179,26 @@ def installed_tshark() -> Tshark | None:
 
 
 def _container_runner(docker: str) -> Run:
-    """Return a runner for the tshark of the capture's image, in a container that is reaped like those of the run."""
-    from lemonade_testbed.runtime.docker_engine import labels  # noqa: PLC0415  a third of a second that others save
+    """Return a function that runs the tshark of the capture's image.
+
+    Its container has the labels of the run, so that it is removed with the run's other containers if this program is
+    killed.
+    """
+    from lemonade_testbed.containers.engine import labels  # noqa: PLC0415  the import takes a third of a second
 
     def run(arguments: Sequence[str], capture: Path) -> bytes:
-        told = [word for name, value in labels(run_of(capture)).items() for word in ("--label", f"{name}={value}")]
-        container = [docker, "run", "--rm", "-i", *told, "--network", "none", "--entrypoint", "tshark", IMAGE]
+        options = [word for name, value in labels(run_of(capture)).items() for word in ("--label", f"{name}={value}")]
+        container = [docker, "run", "--rm", "-i", *options, "--network", "none", "--entrypoint", "tshark", IMAGE]
         return command_runner(container)(arguments, capture)
 
     return run
 
 
 def run_of(capture: Path) -> Path:
-    """Return the folder of the run that a capture is of: it lies in `RUN/SCENARIO/secret`, or else where it lies."""
+    """Return the folder of the run to which a capture belongs.
+
+    A run's capture is in `RUN/SCENARIO/secret`; for any other capture the folder is the one that holds it.
+    """
     secret = capture.absolute().parent
     return secret.parents[1] if secret.name == "secret" and len(secret.parents) > 1 else secret
 
@@ -198,6 +224,8 @@ def _frame(line: str) -> Iterator[Frame]:
         fields,
         tuple(int(kind) for kind in every["rtcp.pt"] if kind),
         tuple(_errors(every)),
+        sum(map(bool, every["sip.Call-ID"])),
+        {name: every[name] for name in FIELDS if every[name] != [""]},
     )
 
 
@@ -210,15 +238,7 @@ def _errors(every: Mapping[str, Sequence[str]]) -> Iterator[str]:
         yield "malformed packet"
 
 
-_PEER = re.compile(r"^  - peer: ([01])\n    host: (\S+)\n    port: ([0-9]+)$", re.MULTILINE)
-_CHUNK = re.compile(
-    r"^  - packet: ([0-9]+)\n    peer: ([01])\n    (?:index: [0-9]+\n    )?timestamp: ([0-9.]+)\n"
-    r"    data: !!binary \|\n((?:      .*\n?)*)",
-    re.MULTILINE,
-)
-
-
-def _streams(text: str) -> Iterator[Stream]:
+def _streams(text: str) -> Iterator[TcpStream]:
     for part in re.split(r"^peers:\n", text, flags=re.MULTILINE)[1:]:
         peers = {number: f"{host}:{port}" for number, host, port in _PEER.findall(part)}
         if set(peers) != {"0", "1"}:
@@ -228,11 +248,11 @@ def _streams(text: str) -> Iterator[Stream]:
             for number, peer, t, data in _chunks(part)
         ]
         whole = not any(_MISSING.search(chunk.data) for chunk in chunks)
-        yield Stream((peers["0"], peers["1"]), tuple(chunks), whole)
+        yield TcpStream((peers["0"], peers["1"]), tuple(chunks), whole)
 
 
 def _chunks(text: str) -> list[tuple[int, str, float, bytes]]:
-    """Return packet, end, time and octets of each piece of a connection."""
+    """Return the pieces of a connection from tshark's YAML: packet, number of the sending end, time and octets."""
     found = []
     for number, peer, t, lines in _CHUNK.findall(text):
         try:

@@ -1,1 +1,1 @@
-"""Checks: the closed list of what a scenario may ask beyond its ladder; one module per concept."""
+"""The checks: rules that a run is judged by besides its ladder; one module for each subject, listed in `registry`."""

@@ -1,4 +1,4 @@
-"""`recorded is FILE`: what the media server wrote, compared with what the client said."""
+"""The check `recorded is FILE`, and others of recordings: compares the recorded file with what the client sent."""
 
 from __future__ import annotations
 
@@ -6,32 +6,125 @@ import numpy as np
 
 from lemonade_testbed.audio.compare import Samples, compare
 from lemonade_testbed.audio.part import RATE, MediaPart, UnheardPartError
-from lemonade_testbed.checks.base import Check
+from lemonade_testbed.checks.base import Check, conclude
+from lemonade_testbed.checks.exchanges import exchanges
+from lemonade_testbed.checks.facts import is_relayed, signals
+from lemonade_testbed.checks.rtp import sound_streams
 from lemonade_testbed.evidence import Evidence
+from lemonade_testbed.ladder.mscmltext import ResponseText
+from lemonade_testbed.ladder.siptext import mscml_of
 from lemonade_testbed.scenario.model import Scenario
-from lemonade_testbed.verdict import CheckResult
+from lemonade_testbed.verdict import Breach, CheckResult
 
 RECORDED = "recorded.wav"
-"""The name by which a scenario has the media server record: `recurl="file:///recorded.wav"`."""
-REQUIREMENT = "what was said is recorded, whole and in order; the silence around it is free"
+"""The name of the file in which scenarios have the media server record: `recurl="file:///recorded.wav"`."""
+REQUIREMENT = "the recording has what the client sent, complete and in order; silence before and after it is not judged"
+_HEADER = 256
+"""Octets by which a file may be larger than its sound."""
+_SILENCE = frozenset({0x55, 0x7F, 0xD5, 0xFF})
+"""The octets of digital silence in G.711."""
+_OCTETS, _SILENT = ("RFC5022-10.6-3",), ("RFC5022-6.5.2-2",)
+_ENDSILENCE = 4.0
+"""Seconds: the value of endsilence if a request leaves it out."""
+_LATE = 1.5
+"""Seconds by which a busy machine may be late."""
+_RECORDS, _DURATION = ("RFC5022-6.5.2",), ("RFC5022-10.6-2",)
+_TOLERANCE = 0.5
+"""Seconds that a message may have been on its way."""
 
 
-def _is_file(scenario: Scenario, evidence: Evidence, file: str) -> CheckResult:
+def _compare_recording(scenario: Scenario, evidence: Evidence, file: str) -> CheckResult:
+    said = _without_silence(MediaPart("audio/wav", scenario.file(file).read_bytes()))
+    expected = f"{len(said) / RATE:.2f} s"
+    path = evidence.folder / RECORDED if evidence.folder else None
+    there = path is not None and path.is_file()
+    response = next(
+        (one for one in reversed(signals(evidence)) if isinstance(mscml_of(one.message), ResponseText)), None
+    )
+    if response is None:
+        return CheckResult.without_material(REQUIREMENT, expected, "no response to <playrecord>")
     try:
-        said = _voice(MediaPart("audio/wav", scenario.file(file).read_bytes()))
-        path = evidence.folder / RECORDED if evidence.folder else None
-        if path is None or not path.is_file():
-            return CheckResult(False, REQUIREMENT, f"{len(said) / RATE:.2f} s", f"there is no {RECORDED}")
-        recorded = _voice(MediaPart("audio/wav", path.read_bytes()))
+        recorded = _without_silence(MediaPart("audio/wav", path.read_bytes())) if path and there else said[:0]
+        lacking = f"there is no voice in {RECORDED}" if there else f"there is no {RECORDED}"
+        problems = compare(said, recorded).problems if len(recorded) else [lacking]
     except UnheardPartError as problem:
-        return CheckResult(False, REQUIREMENT, "a recording that can be heard", str(problem))
-    problems = compare(said, recorded).problems if len(recorded) else ["nothing but silence"]
+        problems, recorded = [str(problem)], said[:0]
     seen = "; ".join(problems) or f"{len(recorded) / RATE:.2f} s"
-    return CheckResult(not problems, REQUIREMENT, f"{len(said) / RATE:.2f} s", seen)
+    return conclude(not problems, REQUIREMENT, expected, seen, node=response.source, clauses=_RECORDS, t=response.t)
 
 
-def _voice(part: MediaPart) -> Samples:
-    """Return the sound without the silence before and behind it."""
+def _check_length(_scenario: Scenario, evidence: Evidence, _file: str) -> CheckResult:
+    requirement = "recduration and reclength are those of the recording"
+    breaches: list[Breach] = []
+    seen: list[str] = []
+    for one in exchanges(evidence):
+        duration, signal = one.response.seconds("recduration"), one.response.signal
+        if one.request is None or duration is None:
+            continue
+        most = signal.t - one.request.signal.t
+        seen.append(f"{duration:.1f} s in {most:.1f} s")
+        least = 0.0 if "<prompt" in one.request.body else _length_of_sound(evidence, one.request.signal.t, signal.t)
+        if not least - _TOLERANCE <= duration <= most + _TOLERANCE:
+            expected = f"{least:.1f} s to {most:.1f} s"
+            breaches.append(Breach(signal.source, _DURATION, expected, f"{duration:.1f} s", signal.t, alone=True))
+        length = one.response.attributes.get("reclength", "")
+        size = _size(one.request.attributes.get("recurl", ""), evidence)
+        fits = length.isdigit() and (size is None or size - _HEADER <= int(length) <= size)
+        if length and "append" not in one.request.attributes.get("mode", "") and not fits:
+            expected = "octets" if size is None else f"{size} octets"
+            breaches.append(Breach(signal.source, _OCTETS, expected, length, signal.t, alone=True))
+    if not seen:
+        return CheckResult.without_material(requirement, "a time", "no response to <playrecord>")
+    return CheckResult(requirement, "at most the time that passed", "; ".join(seen), tuple(breaches))
+
+
+def _check_end(_scenario: Scenario, evidence: Evidence, _file: str) -> CheckResult:
+    requirement = "a recording that ends with silence ends endsilence after the last sound"
+    seen, breaches = [], []
+    for one in exchanges(evidence) if not is_relayed(evidence) else ():
+        signal = one.response.signal
+        if one.request is None or one.response.attributes.get("reason") != "end_silence":
+            continue
+        given = one.request.attributes.get("endsilence")
+        wanted = _ENDSILENCE if given is None else one.request.seconds("endsilence")
+        sounds = _times_of_sound(evidence, one.request.signal.t, signal.t)
+        if wanted is None or not sounds:
+            continue
+        waited = signal.t - max(sounds)
+        seen.append(f"{waited:.1f} s of {wanted:.1f} s")
+        if not wanted - _TOLERANCE <= waited <= wanted + _LATE:
+            breaches.append(Breach(signal.source, _SILENT, f"{wanted:.1f} s", seen[-1], signal.t))
+    if not seen:
+        return CheckResult.without_material(requirement, "endsilence", "no recording that silence ended")
+    return CheckResult(requirement, "endsilence", "; ".join(seen), tuple(breaches))
+
+
+def _times_of_sound(evidence: Evidence, since: float, until: float) -> list[float]:
+    """Return the times at which clients sent packets other than digital silence, between `since` and `until`."""
+    return [
+        packet.t
+        for stream in sound_streams(evidence)
+        for packet in stream
+        if evidence.world.kind_of(packet.stream[0]) == "client"
+        and since < packet.t < until
+        and not set(packet.payload) <= _SILENCE
+    ]
+
+
+def _length_of_sound(evidence: Evidence, since: float, until: float) -> float:
+    """Return the seconds from the first to the last sound that clients sent between two times."""
+    loud = _times_of_sound(evidence, since, until)
+    return max(loud) - min(loud) if loud else 0.0
+
+
+def _size(url: str, evidence: Evidence) -> int | None:
+    """Return the size of a recording in octets; None if its file is not part of the evidence."""
+    path = evidence.folder / url.rpartition("/")[2] if evidence.folder and url.startswith("file:") else None
+    return path.stat().st_size if path is not None and path.is_file() else None
+
+
+def _without_silence(part: MediaPart) -> Samples:
+    """Return the sound without the silence before and after it."""
     loud = np.flatnonzero(part.samples)
     return part.samples[loud[0] : loud[-1] + 1] if len(loud) else part.samples[:0]
 
@@ -39,8 +132,21 @@ def _voice(part: MediaPart) -> Samples:
 CHECKS = (
     Check(
         "recorded is FILE",
-        (),
-        f"what the media server recorded as {RECORDED} is what a recording holds that the client said",
-        _is_file,
+        _RECORDS,
+        f"the file {RECORDED} of the media server has the sound of FILE, which the client sent",
+        _compare_recording,
+        general=False,
+    ),
+    Check(
+        "recording lasts as told",
+        (*_DURATION, *_OCTETS),
+        "recduration is between the length of the sound and the time that passed, reclength is the file's size",
+        _check_length,
+    ),
+    Check(
+        "recording ends with silence",
+        _SILENT,
+        "a recording that ends with silence does so when endsilence has passed",
+        _check_end,
     ),
 )

@@ -7,66 +7,91 @@ from difflib import get_close_matches
 
 from lemonade_testbed.checks import (
     answer,
-    asking,
+    audio,
     client,
+    client_choices,
+    client_tickets,
+    dialogs,
+    endings,
     entering,
+    imap_grammar,
+    imap_mailbox,
+    imap_server,
     ivr,
+    keys,
     logs,
+    messages,
+    mscml,
+    ordered,
     part,
     recorded,
     relay,
+    responses,
+    rights,
+    rtcp,
+    rtp,
+    rtp_session,
+    sdp,
     secured,
     tickets,
     timing,
 )
-from lemonade_testbed.checks.audio import heard_is_part
 from lemonade_testbed.checks.base import Check
-from lemonade_testbed.evidence import Evidence
 from lemonade_testbed.scenario.model import Scenario
-from lemonade_testbed.verdict import CheckResult
 
 
 class CheckError(ValueError):
-    """No check has these words; the text names the nearest one."""
+    """There is no check with these words; the message names the nearest one."""
 
 
-def _heard_is_the_part(_scenario: Scenario, evidence: Evidence, _file: str) -> CheckResult:
-    return heard_is_part(evidence, None)
-
-
-def _heard_is_file(scenario: Scenario, evidence: Evidence, file: str) -> CheckResult:
-    return heard_is_part(evidence, scenario.file(file))
-
-
-_AUDIO = ("LS-1-1", "LS-2.1-6", "LS-2.8-11")
 CHECKS: dict[str, Check] = {
     check.words: check
     for check in (
-        Check(
-            "audio heard is the part",
-            _AUDIO,
-            "what the client received is what the mail holds, after the jumps that the keys asked for",
-            _heard_is_the_part,
-        ),
-        Check("audio heard is FILE", _AUDIO, "the same, compared with a recording", _heard_is_file),
+        *audio.CHECKS,
         *tickets.CHECKS,
         *part.CHECKS,
         *answer.CHECKS,
         *timing.CHECKS,
-        *asking.CHECKS,
+        *rtp.CHECKS,
+        *rtp_session.CHECKS,
+        *rtcp.CHECKS,
+        *keys.CHECKS,
         *ivr.CHECKS,
+        *responses.CHECKS,
+        *mscml.CHECKS,
         *client.CHECKS,
+        *client_tickets.CHECKS,
+        *client_choices.CHECKS,
+        *ordered.CHECKS,
         *entering.CHECKS,
+        *imap_grammar.CHECKS,
+        *imap_server.CHECKS,
+        *imap_mailbox.CHECKS,
+        *rights.CHECKS,
         *logs.CHECKS,
         *relay.CHECKS,
         *recorded.CHECKS,
         *secured.CHECKS,
+        *messages.CHECKS,
+        *dialogs.CHECKS,
+        *endings.CHECKS,
+        *sdp.CHECKS,
     )
 }
 
 
+def checks_of(scenario: Scenario) -> tuple[tuple[str, Check, str], ...]:
+    """Return the checks that judge a scenario, each with its words and the file that it names.
+
+    These are the checks that the scenario lists, then the general ones that it does not list.
+    """
+    listed = {" ".join(words.split()): find_check(words) for words in scenario.checks}
+    general = {words: (check, "") for words, check in CHECKS.items() if check.general}
+    return tuple((words, check, file) for words, (check, file) in (listed | general).items())
+
+
 def find_check(words: str) -> tuple[Check, str]:
-    """Return the check that `words` mean and the file they name; raises CheckError with the nearest one."""
+    """Return the check that `words` name and the file in them; raises CheckError, which names the nearest check."""
     words = " ".join(words.split())
     if words in CHECKS and "FILE" not in words:
         return CHECKS[words], ""

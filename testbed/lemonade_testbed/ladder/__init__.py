@@ -1,1 +1,1 @@
-"""Ladders: the expected one as written in a scenario, the observed one as read from the evidence, and their match."""
+"""Ladders: the expected one, written in a scenario; the observed one, read from the evidence; and their match."""

@@ -1,6 +1,6 @@
-"""Reads IMAP commands and responses as they stand in a trace: one text each, literals as `{n}` and apart.
+"""Reads IMAP commands and responses as a trace has them: each is one text with `{n}` for the separate literals.
 
-Nothing raises: what cannot be read is empty.
+No function raises an error: what cannot be read becomes an empty value.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _ATOM = re.compile(r"(?:\[[^\]]*\]|[^\s()\"])+")
 
 
 @dataclass(frozen=True)
-class Literal:
-    """A literal: its size, the SHA-256 of its octets in hexadecimal, and its text where it was short text."""
+class LiteralText:
+    """A literal: its size in octets, the SHA-256 of its octets in hexadecimal, and its text if it is short text."""
 
     size: int
     sha256: str = ""
@@ -29,37 +29,40 @@ class Literal:
 
 
 @dataclass(frozen=True)
-class ImapCommand:
-    """A command: tag, name in upper case (UID is left out), and the text of its arguments."""
+class CommandText:
+    """A command: tag, name in upper case, text of the arguments, and whether UID precedes the name."""
 
     tag: str
     name: str
     rest: str
+    uid: bool = False
 
 
 @dataclass(frozen=True)
-class ImapTagged:
-    """A tagged response: tag, OK or NO or BAD, and its text."""
+class TaggedText:
+    """A tagged response: tag, result (OK, NO or BAD), and text."""
 
     tag: str
     result: str
     rest: str
 
 
-def read_command(text: str) -> ImapCommand | None:
-    """Read a command; None for what is none (a line of AUTHENTICATE, DONE)."""
+def read_command(text: str) -> CommandText | None:
+    """Read a command; returns None for any other line (such as a line of AUTHENTICATE, or DONE)."""
     match = _COMMAND.fullmatch(text.rstrip("\r\n"))
-    return ImapCommand(match["tag"], match["name"].upper(), match["rest"] or "") if match else None
+    if match is None:
+        return None
+    return CommandText(match["tag"], match["name"].upper(), match["rest"] or "", match["uid"] is not None)
 
 
-def read_tagged(text: str) -> ImapTagged | None:
-    """Read a tagged response; None for an untagged one or a continuation request."""
+def read_tagged(text: str) -> TaggedText | None:
+    """Read a tagged response; returns None for an untagged response or a continuation request."""
     match = _TAGGED.fullmatch(text.rstrip("\r\n"))
-    return ImapTagged(match["tag"], match["result"].upper(), match["rest"]) if match else None
+    return TaggedText(match["tag"], match["result"].upper(), match["rest"]) if match else None
 
 
 def tokens(text: str, literals: Sequence[Mapping[str, Any]] = ()) -> list[Any]:
-    """Split arguments or data into texts, `Literal`s and nested lists; unbalanced parentheses are forgiven."""
+    """Split arguments or data into texts, `LiteralText`s and nested lists; accepts unbalanced parentheses."""
     stack: list[list[Any]] = [[]]
     rest = list(literals)
     position = 0
@@ -90,20 +93,20 @@ def tokens(text: str, literals: Sequence[Mapping[str, Any]] = ()) -> list[Any]:
     return stack[0]
 
 
-def _literal(size: int, fields: Mapping[str, Any]) -> Literal:
+def _literal(size: int, fields: Mapping[str, Any]) -> LiteralText:
     text = fields.get("text")
-    return Literal(size, str(fields.get("sha256", "")), text if isinstance(text, str) else None)
+    return LiteralText(size, str(fields.get("sha256", "")), text if isinstance(text, str) else None)
 
 
 def as_text(token: Any) -> str:  # noqa: ANN401  tokens nest
-    """Return a token's text; empty for a list and for a literal without text."""
-    if isinstance(token, Literal):
+    """Return the text of a token; an empty text for a list and for a literal without text."""
+    if isinstance(token, LiteralText):
         return token.text or ""
     return token if isinstance(token, str) else ""
 
 
 def first_url(items: Sequence[Any]) -> str | None:
-    """Return the first URL among the tokens of GENURLAUTH, URLFETCH or their data, or None."""
+    """Return the first URL among the tokens of GENURLAUTH or URLFETCH, or of their data; None without one."""
     for item in items:
         found = first_url(item) if isinstance(item, list) else as_text(item)
         if found and (isinstance(item, list) or found.lower().startswith("imap")):
@@ -113,18 +116,20 @@ def first_url(items: Sequence[Any]) -> str | None:
 
 @dataclass(frozen=True)
 class UrlData:
-    """One URL's data of an untagged URLFETCH: `structure` the BODYPARTSTRUCTURE, `content` the octets' literal, the
-    text of a quoted string, or None for NIL.
+    """The data of one URL in an untagged URLFETCH response.
+
+    `structure` is the BODYPARTSTRUCTURE. `content` is the literal with the octets, the text of a quoted string, or None
+    for NIL.
     """
 
     url: str
-    content: Literal | str | None
+    content: LiteralText | str | None
     structure: Sequence[Any] | None = None
     refused: bool = False
 
 
 def read_urlfetch(text: str, literals: Sequence[Mapping[str, Any]] = ()) -> tuple[UrlData, ...]:
-    """Read `* URLFETCH ...`; empty for any other response."""
+    """Read `* URLFETCH ...`; returns an empty list for any other response."""
     match = re.fullmatch(r"\* +URLFETCH +(.*)", text.rstrip("\r\n"), re.S | re.IGNORECASE)
     found: list[UrlData] = []
     if match is None:
@@ -133,7 +138,7 @@ def read_urlfetch(text: str, literals: Sequence[Mapping[str, Any]] = ()) -> tupl
     while items:
         url = as_text(items.pop(0))
         structure: Sequence[Any] | None = None
-        content: Literal | str | None = None
+        content: LiteralText | str | None = None
         refused = False
         if items and not isinstance(items[0], list):
             content = _nstring(items.pop(0))
@@ -149,20 +154,20 @@ def read_urlfetch(text: str, literals: Sequence[Mapping[str, Any]] = ()) -> tupl
     return tuple(found)
 
 
-def _nstring(token: Any) -> Literal | str | None:  # noqa: ANN401  tokens nest
-    if isinstance(token, Literal):
+def _nstring(token: Any) -> LiteralText | str | None:  # noqa: ANN401  tokens nest
+    if isinstance(token, LiteralText):
         return token
     return None if not isinstance(token, str) or token.upper() == "NIL" else token
 
 
 def read_genurlauth(text: str, literals: Sequence[Mapping[str, Any]] = ()) -> str | None:
-    """Return the URL of `* GENURLAUTH ...`, or None for any other response."""
+    """Return the URL of `* GENURLAUTH ...`; None for any other response."""
     match = re.fullmatch(r"\* +GENURLAUTH +(.*)", text.rstrip("\r\n"), re.S | re.IGNORECASE)
     return first_url(tokens(match[1], literals)) if match else None
 
 
 def capabilities(text: str) -> frozenset[str]:
-    """Return the capabilities that a response lists, in upper case: `* CAPABILITY ...` or `[CAPABILITY ...]`."""
+    """Return the capabilities in a response (`* CAPABILITY ...` or `[CAPABILITY ...]`), in upper case."""
     match = re.match(r"\* +CAPABILITY +(.*)", text, re.IGNORECASE) or re.search(
         r"\[CAPABILITY +([^\]]*)\]", text, re.IGNORECASE
     )
@@ -170,7 +175,7 @@ def capabilities(text: str) -> frozenset[str]:
 
 
 def fetch_items(rest: str) -> tuple[str, ...]:
-    """Return what a FETCH asks for, in upper case, section names as they are."""
+    """Return the items that a FETCH asks for, in upper case; the names of sections stay unchanged."""
     found = tokens(rest.partition(" ")[2])
     flat = found[0] if len(found) == 1 and isinstance(found[0], list) else found
     return tuple(as_text(item).upper() for item in flat if as_text(item))

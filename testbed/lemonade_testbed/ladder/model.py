@@ -1,25 +1,29 @@
-"""What a ladder is made of: labels, arrows, the blocks around them, and the messages seen."""
+"""The values that ladders are made of: labels, arrows, the blocks around them, and the observed messages."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 ROLES = ("client", "imap", "media")
+_INTERNAL = ":INTERNAL:"
 _TICKET = re.compile(r":internal:", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Url:
-    """An IMAP URL as seen: the text outside its token, and the token's fingerprint (None where it has no token).
+    """An IMAP URL in a message: the text without the token, and the token's fingerprint (None without a token).
 
-    Two URLs agree when the texts are equal, octet for octet, and the fingerprints too where both have one: the
-    argument of GENURLAUTH is the URL of its answer without the token.
+    `mark` is what stands between them, the name of the mechanism with its colons as the message has it. Two URLs agree
+    if their texts are equal, octet for octet, and also their marks and fingerprints if both have a token: the argument
+    of GENURLAUTH is the URL of its answer without the token.
     """
 
     text: str
     token: str | None = None
+    mark: str = _INTERNAL
 
     @classmethod
     def parse(cls, text: str) -> Url:
@@ -27,18 +31,22 @@ class Url:
         marks = list(_TICKET.finditer(text))
         if not marks:
             return cls(text)
-        return cls(text[: marks[-1].start()], text[marks[-1].end() :])
+        return cls(text[: marks[-1].start()], text[marks[-1].end() :], marks[-1][0])
 
     def agrees(self, other: Url) -> bool:
-        """Tell whether both are the same URL as far as they say."""
-        return self.text == other.text and (self.token is None or other.token is None or self.token == other.token)
+        """Tell whether both can be the same URL: their texts are equal, and no two tokens or marks differ."""
+        return self.text == other.text and (self.token is None or other.token is None or self == other)
+
+    def is_same_ticket(self, other: Url) -> bool:
+        """Tell whether text and token are equal, whatever the case of the mechanism (RFC 4467, section 9)."""
+        return (self.text, self.token) == (other.text, other.token)
 
     def merged(self, other: Url) -> Url:
-        """Return this URL with the token of either."""
-        return Url(self.text, self.token if self.token is not None else other.token)
+        """Return this URL with the token of either URL."""
+        return self if self.token is not None else Url(self.text, other.token, other.mark)
 
     def __str__(self) -> str:
-        return self.text if self.token is None else f"{self.text}:INTERNAL:{self.token}"
+        return self.text if self.token is None else f"{self.text}{self.mark}{self.token}"
 
 
 Bindings = Mapping[str, Url]
@@ -58,7 +66,7 @@ class Bound:
 
 @dataclass(frozen=True)
 class RtpLabel:
-    """`RTP PCMU 2.8..3.2 s continued`: codec, media time from..to in seconds, and whether the timeline goes on."""
+    """`RTP PCMU 2.8..3.2 s continued`: the codec, bounds of the media time, and whether the timeline goes on."""
 
     codec: str
     low: Bound
@@ -70,8 +78,8 @@ class RtpLabel:
 class Arrow:
     """One expected message.
 
-    `index` counts the arrows of the document from 1; `line` is its line in the scenario file; `words` is the label
-    split at white space; `rtp` is set where the label is one of RTP; `clauses` are those of the `%%` comment.
+    `index` is the position of the arrow in the document, from 1; `line` is its line in the scenario file; `words` is
+    the label split at white space; `rtp` is set for a label of RTP; `clauses` are those in the `%%` comment.
     """
 
     index: int
@@ -94,7 +102,7 @@ class Arrow:
 
 @dataclass(frozen=True)
 class Sequence:
-    """Items one after the other."""
+    """Items one after another."""
 
     items: tuple[Node, ...] = ()
 
@@ -135,7 +143,7 @@ Node = Arrow | Sequence | Opt | Alt | Par | Loop
 
 
 def arrows_of(node: Node) -> Iterator[Arrow]:
-    """Yield the arrows below `node` in document order."""
+    """Yield the arrows below `node` in the order of the document."""
     match node:
         case Arrow():
             yield node
@@ -150,7 +158,7 @@ def arrows_of(node: Node) -> Iterator[Arrow]:
 
 
 def parallels_of(node: Node) -> Iterator[Par]:
-    """Yield each `par` below `node` that is in no other one."""
+    """Yield each `par` below `node` that is not inside another one."""
     match node:
         case Par():
             yield node
@@ -170,23 +178,28 @@ class Ladder:
 
     @property
     def arrows(self) -> tuple[Arrow, ...]:
-        """All arrows in document order; the arrow with index i is at place i - 1."""
+        """All arrows in the order of the document; the arrow with index i is at position i - 1."""
         return tuple(arrows_of(self.tree))
 
     @property
-    def imap_commands(self) -> frozenset[tuple[str, str]]:
-        """The IMAP commands that it names, each with the role that sends it."""
-        return frozenset(
-            (one.source, one.words[1]) for one in self.arrows if one.words[0] == "IMAP" and not one.response
-        )
+    def named(self) -> frozenset[tuple[str, str]]:
+        """The commands, methods and statuses that the ladder names, each with the node that sends it.
+
+        These are IMAP commands (`FETCH` with its items too), SIP methods, and the statuses of SIP responses.
+        """
+        named: set[tuple[str, str]] = set()
+        for arrow in self.arrows:
+            if arrow.words[0] == "SIP" or (arrow.words[0] == "IMAP" and not arrow.response):
+                named |= {(arrow.source, " ".join(map(str, arrow.words[1:end]))) for end in (2, 3)}
+        return frozenset(named)
 
 
 @dataclass(frozen=True)
 class RtpSeen:
-    """One RTP arrow: codec, media time in seconds, packets, and how it stands to the arrow before.
+    """One RTP arrow: codec, media time in seconds, and packets.
 
-    `continued`: same SSRC, sequence and timestamp go on; `broken`: the timeline breaks inside this arrow;
-    `packets` are places in the evidence's events.
+    `continued` is True if SSRC, sequence numbers and timestamps go on from the arrow before; `broken` is True if the
+    timeline breaks inside this arrow. `packets` are positions in the events of the evidence.
     """
 
     codec: str
@@ -198,12 +211,13 @@ class RtpSeen:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """One message observed between two roles.
+class ObservedMessage:
+    """One message that was observed between two nodes.
 
-    `t` seconds since 1970 of its sending; `words` the label's words, an IMAP URL as `Url`; `copies` how often it
-    crossed the wire (retransmissions are folded); `events` the places of its events in the evidence; `answers` is
-    the same text for a request and the responses to it (call and CSeq, or connection and tag).
+    `t` is the time of its sending in seconds since 1970; `words` are the words of its label, an IMAP URL as `Url`;
+    `copies` is the number of times that it was sent (retransmissions are folded); `events` are the positions of its
+    events in the evidence; `answers` is the same text for a request and its responses (call and CSeq, or connection and
+    tag).
     """
 
     t: float
@@ -217,7 +231,7 @@ class Seen:
     answers: str = ""
 
     def label(self, bindings: Bindings | None = None) -> str:
-        """Return the label; a URL that agrees with a bound `$name` stands under that name."""
+        """Return the label; a URL that agrees with the one bound to `$name` is written as that name."""
         return " ".join(word if isinstance(word, str) else _name(word, bindings or {}) for word in self.words)
 
     def text(self, bindings: Bindings | None = None) -> str:
@@ -239,11 +253,37 @@ def _name(url: Url, bindings: Bindings) -> str:
 class Observed:
     """The observed ladder.
 
-    `ignored`: how many exchanges of which IMAP command were left out; `remarks`: disagreements between nodes and
-    traffic of unknown addresses; `retransmissions`: how many copies were folded.
+    `ignored` has the number of exchanges that were left out, by IMAP command. `remarks` are disagreements between
+    nodes, and traffic of unknown addresses. `retransmissions` is the number of copies that were folded.
     """
 
-    messages: tuple[Seen, ...]
+    messages: tuple[ObservedMessage, ...]
     ignored: Mapping[str, int] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     retransmissions: int = 0
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """The first place where the observed ladder differs from the expected one.
+
+    `index` is that of the expected arrow, from 1 (one more than there are if nothing more was expected). `position` is
+    the position of the message in the observed ladder. `how` says what is wrong, `wanted` are the arrows that could
+    stand there, and `around` shows both ladders near the place.
+    """
+
+    index: int
+    position: int
+    how: Literal["missing", "extra", "out-of-order", "changed"]
+    wanted: tuple[str, ...]
+    seen: str
+    around: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LadderResult:
+    """The match of a ladder: the index of the arrow for each observed message, None from the mismatch on."""
+
+    arrows: tuple[int | None, ...]
+    bindings: Bindings = field(default_factory=dict)
+    mismatch: Mismatch | None = None

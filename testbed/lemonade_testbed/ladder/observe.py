@@ -1,20 +1,21 @@
-"""Reads the observed ladder out of the evidence: one message for all copies of it, between two of the three roles.
+"""Reads the observed ladder from the evidence: all copies of a message become one message between two nodes.
 
-A message's place is its sending; where the sender has no trace, its arrival. What the nodes tell differently about
-one message becomes a remark.
+The place of a message is the time of its sending, or of its arrival if the sender has no trace. If the traces of two
+nodes differ about a message, this becomes a remark.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
-from lemonade_testbed.evidence import Event, Evidence, World
+from lemonade_testbed.evidence import Event, Evidence, RecordedWorld
 from lemonade_testbed.ladder.imaptext import (
-    ImapCommand,
-    ImapTagged,
+    CommandText,
+    TaggedText,
+    as_text,
     fetch_items,
     first_url,
     read_command,
@@ -22,22 +23,23 @@ from lemonade_testbed.ladder.imaptext import (
     read_urlfetch,
     tokens,
 )
-from lemonade_testbed.ladder.model import ROLES, Observed, Seen, Url
-from lemonade_testbed.ladder.siptext import SipText, holds, label_words, mscml_of, pressed_key, read_sip
+from lemonade_testbed.ladder.model import ROLES, Observed, ObservedMessage, Url
+from lemonade_testbed.ladder.mscmltext import PlayCollectText
+from lemonade_testbed.ladder.parser import IGNORED_COMMANDS, IGNORED_ITEMS
+from lemonade_testbed.ladder.sdptext import CodecText
+from lemonade_testbed.ladder.siptext import SipText, holds, label_words, mscml_of, pressed_key, read_sip, sdp_of
 from lemonade_testbed.ladder.streams import dividing_requests, key_arrows, read_packets, rtp_arrows
-from lemonade_testbed.ladder.vocabulary import IGNORED_COMMANDS
+from lemonade_testbed.relay.evidence import relay_events
 from lemonade_testbed.relay.rules import leg_of
-from lemonade_testbed.relay.told import told
-from lemonade_wire.mscml.request import PlayCollect
-from lemonade_wire.sdp.codec import Codec, SdpError
 
 _Words = tuple[str | Url, ...]
-_RTPMAP = re.compile(r"^a=rtpmap:([0-9]+) +(\S+)", re.MULTILINE)
+_DESCRIBED = "BODYPARTSTRUCTURE"
+"""The item of URLFETCH that a media server may fetch by a command of its own, which the ladder leaves out."""
 
 
 @dataclass
 class _Copies:
-    """All sightings of one message: the places of its events by (node, way)."""
+    """All sightings of one message: the positions of its events by (node, way)."""
 
     source: str
     target: str
@@ -47,7 +49,7 @@ class _Copies:
         self.places.setdefault((node, way), []).append(place)
 
     def first(self) -> int:
-        """Return the place of the sending, or else of the first arrival."""
+        """Return the position of the event of its sending, or else of its first arrival."""
         sent = [places[0] for (_, way), places in self.places.items() if way == "sent"]
         return min(sent) if sent else min(places[0] for places in self.places.values())
 
@@ -59,80 +61,93 @@ class _Copies:
         return tuple(sorted(place for places in self.places.values() for place in places))
 
 
-def ends_of(event: Event, world: World) -> tuple[str | None, str | None]:
-    """Return the roles that sent and received an event's message; None for an unknown address."""
+def ends_of(event: Event, world: RecordedWorld) -> tuple[str | None, str | None]:
+    """Return the nodes that sent and received the message of an event; None for an unknown address."""
     local, remote = world.role_of(event.text("local")), world.role_of(event.text("remote"))
     return (local, remote) if event.text("way") == "sent" else (remote, local)
 
 
 def observe(evidence: Evidence, named: Collection[tuple[str, str]] = ()) -> Observed:
-    """Return the observed ladder with what was ignored, folded, and told differently by the nodes.
+    """Return the observed ladder, with what it leaves out, the retransmissions, and the remarks.
 
-    `named`: IMAP commands, each with the role that sends it, that are not left out though others would be.
+    `named` are messages that would be left out otherwise, each with the node that sends it (`Ladder.named`).
     """
-    remarks = list(dict.fromkeys(_strangers(evidence)))
-    sip, sip_remarks, resent = observe_sip(evidence)
+    remarks = list(dict.fromkeys(_unknown_addresses(evidence)))
+    found, sip_remarks, resent = observe_sip(evidence)
+    sip = [seen for seen in found if not _left_out(seen, named)]
+    folded = Counter(" ".join(map(str, seen.words[1:])) for seen in found if _left_out(seen, named))
     imap, imap_remarks, ignored = _observe_imap(evidence, named)
-    requests = dividing_requests(sip, evidence.world, _stops(evidence, sip))
+    ignored = dict(sorted({**ignored, **folded}.items()))
+    requests = dividing_requests(sip, evidence.world, _times_of_stops(evidence, sip))
     packets, codecs = read_packets(evidence), offered_codecs(evidence)
     rtp = [*rtp_arrows(packets, requests, codecs), *key_arrows(packets, codecs)]
     messages = sorted([*sip, *imap, *rtp], key=lambda seen: (seen.t, seen.events[:1]))
     return Observed(tuple(messages), ignored, (*remarks, *sip_remarks, *imap_remarks), resent)
 
 
-def offered_codecs(evidence: Evidence) -> dict[int, Codec]:
-    """Return the codecs that the session descriptions of the run give to payload types."""
-    codecs: dict[int, Codec] = {}
+@lru_cache(maxsize=32)
+def offered_codecs(evidence: Evidence) -> Mapping[int, CodecText]:
+    """Return the codecs of payload types by the session descriptions of the run."""
+    codecs: dict[int, CodecText] = {}
     for event in evidence.of("sip"):
-        for number, text in _RTPMAP.findall(event.text("text").replace("\r", "")):
-            try:
-                codecs[int(number)] = Codec.parse(text)
-            except SdpError:
-                continue
+        description = sdp_of(read_sip(event.text("text")))
+        for line in description.media if description else ():
+            codecs |= line.codecs()
     return codecs
 
 
-def _strangers(evidence: Evidence) -> Iterator[str]:
+def _unknown_addresses(evidence: Evidence) -> Iterator[str]:
+    world = evidence.world
     for event in evidence.events:
-        if event.kind in {"sip", "imap", "rtp"} and event.node in ROLES and None in ends_of(event, evidence.world):
+        known = world.kind_of(event.node) in ROLES
+        if event.kind in {"sip", "imap", "rtp"} and known and None in ends_of(event, world):
             yield (
                 f"{event.node}: {event.kind.upper()} between {event.text('local')} and {event.text('remote')}, "
-                "which is no role's address: not in the ladder"
+                "which is no node's address: not in the ladder"
             )
 
 
-def _counted(event: Event, world: World) -> tuple[str, str] | None:
+def _ends_in_ladder(event: Event, world: RecordedWorld) -> tuple[str, str] | None:
     """Return sender and receiver of a message that belongs in the ladder, or None."""
     source, target = ends_of(event, world)
-    return (source, target) if source in ROLES and target in ROLES and source and target else None
+    kinds = world.kind_of(source), world.kind_of(target)
+    return (source, target) if source and target and set(kinds) <= set(ROLES) else None
 
 
 # SIP
 
 
+def _left_out(seen: ObservedMessage, named: Collection[tuple[str, str]]) -> bool:
+    """Tell whether the ladder leaves out a message that it does not name: a response 101 to 199, or OPTIONS."""
+    if seen.words[-1 if seen.response else 1] == "OPTIONS":
+        return (seen.target if seen.response else seen.source, "OPTIONS") not in named
+    status = str(seen.words[1])
+    return seen.response and "100" < status < "200" and not {(seen.source, status), (seen.source, "1xx")} & set(named)
+
+
 def _sip_key(message: SipText, source: str) -> tuple[str, ...]:
-    """Return what all copies of a message share: an ACK sent again for a repeated 200 may have a new branch."""
+    """Return what all copies of a message share; an ACK that answers a repeated 200 may have a new branch."""
     if message.method == "ACK" and not message.is_response:
         return ("ACK", message.call_id, message.cseq, source)
-    return (message.branch, message.cseq, message.status, source)
+    return (message.branch, message.call_id, message.cseq, message.status, source)
 
 
-def observe_sip(evidence: Evidence) -> tuple[list[Seen], list[str], int]:
-    """Return the SIP messages between roles in order of sending, the remarks on them, and the copies folded."""
+def observe_sip(evidence: Evidence) -> tuple[list[ObservedMessage], list[str], int]:
+    """Return the SIP messages between nodes in order of sending, remarks on them, and the number of folded copies."""
     found: dict[tuple[str, ...], _Copies] = {}
     for place, event in enumerate(evidence.events):
-        ends = _counted(event, evidence.world) if event.kind == "sip" else None
+        ends = _ends_in_ladder(event, evidence.world) if event.kind == "sip" else None
         if ends is not None:
             key = _sip_key(read_sip(event.text("text")), ends[0])
             found.setdefault(key, _Copies(*ends)).add(event.node, event.text("way"), place)
-    seen: list[Seen] = []
+    seen: list[ObservedMessage] = []
     remarks: list[str] = []
     for copies in found.values():
         event = evidence.events[copies.first()]
         message = read_sip(event.text("text"))
         number, _, method = message.cseq.partition(" ")
         seen.append(
-            Seen(
+            ObservedMessage(
                 event.t,
                 copies.source,
                 copies.target,
@@ -143,13 +158,13 @@ def observe_sip(evidence: Evidence) -> tuple[list[Seen], list[str], int]:
                 answers=f"{message.call_id} {message.branch} {number} {method}",
             )
         )
-        remarks += _disagreements(copies, evidence, str(seen[-1]), _sip_sense)
+        remarks += _disagreements(copies, evidence, str(seen[-1]), _compared_content)
     seen.sort(key=lambda message: (message.t, message.events[:1]))
     return seen, remarks, sum(message.copies - 1 for message in seen)
 
 
-def _sip_sense(text: str) -> object:
-    """Return what both ends must tell alike: everything but Via, to which a receiver may add."""
+def _compared_content(text: str) -> object:
+    """Return what the traces of both ends must agree on: everything but Via, to which a receiver may add parameters."""
     message = read_sip(text)
     headers = {name: values for name, values in message.headers.items() if name != "via"}
     return message.start, headers, message.body.rstrip()
@@ -157,20 +172,20 @@ def _sip_sense(text: str) -> object:
 
 def _disagreements(copies: _Copies, evidence: Evidence, name: str, sense: Callable[[str], object]) -> Iterator[str]:
     first = evidence.events[copies.first()]
-    told = {
+    texts = {
         (node, way): evidence.events[places[0]].text("text") for (node, way), places in sorted(copies.places.items())
     }
-    if len({repr(sense(text)) for text in told.values()}) > 1:
-        yield f"{name}: the nodes tell it differently ({', '.join(f'{node} {way}' for node, way in told)})"
-    ways = {way for _, way in told}
+    if len({repr(sense(text)) for text in texts.values()}) > 1:
+        yield f"{name}: the traces of the nodes differ ({', '.join(f'{node} {way}' for node, way in texts)})"
+    ways = {way for _, way in texts}
     if ways == {"sent"} and evidence.of(first.kind, copies.target):
-        yield f"{name}: sent, and by its receiver's trace never received"
+        yield f"{name}: sent, but not in the trace of its receiver"
     if ways == {"received"} and evidence.of(first.kind, copies.source):
-        yield f"{name}: received, and by its sender's trace never sent"
+        yield f"{name}: received, but not in the trace of its sender"
 
 
-def _stops(evidence: Evidence, sip: Iterable[Seen]) -> frozenset[float]:
-    """Return the times of the requests whose bodies end a playing: escape keys of the request that runs, and holds."""
+def _times_of_stops(evidence: Evidence, sip: Iterable[ObservedMessage]) -> frozenset[float]:
+    """Return the times of requests whose bodies end a playing: escape keys of the running request, and holds."""
     escape = "*"
     found: set[float] = set()
     for seen in sip:
@@ -178,7 +193,7 @@ def _stops(evidence: Evidence, sip: Iterable[Seen]) -> frozenset[float]:
             continue
         message = read_sip(evidence.events[seen.events[0]].text("text"))
         request = mscml_of(message)
-        if isinstance(request, PlayCollect):
+        if isinstance(request, PlayCollectText):
             escape = request.escape_key
         if pressed_key(message) == escape or holds(message):
             found.add(seen.t)
@@ -190,31 +205,31 @@ def _stops(evidence: Evidence, sip: Iterable[Seen]) -> frozenset[float]:
 
 @dataclass
 class _Command:
-    """A command as one node tells it, until its tagged response comes."""
+    """A command in the trace of one node, until its tagged response comes."""
 
-    command: ImapCommand
+    command: CommandText
     words: _Words
     data: bool | None = None
 
 
 def _observe_imap(
     evidence: Evidence, named: Collection[tuple[str, str]]
-) -> tuple[list[Seen], list[str], dict[str, int]]:
+) -> tuple[list[ObservedMessage], list[str], dict[str, int]]:
     open_commands: dict[tuple[str, str, str], _Command] = {}
     times: Counter[tuple[str, ...]] = Counter()
     found: dict[tuple[str, ...], _Copies] = {}
     labels: dict[tuple[str, ...], _Words] = {}
     for place, event in enumerate(evidence.events):
-        ends = _counted(event, evidence.world) if event.kind == "imap" else None
+        ends = _ends_in_ladder(event, evidence.world) if event.kind == "imap" else None
         if ends is None:
             continue
         connection = " ".join(sorted((event.text("local"), event.text("remote"))))
         line = _imap_line(event)
-        if isinstance(line, ImapCommand):
+        if isinstance(line, CommandText):
             words = _command_words(line, event)
             open_commands[event.node, connection, line.tag] = _Command(line, words)
             key: tuple[str, ...] = (connection, line.tag, "command")
-        elif isinstance(line, ImapTagged):
+        elif isinstance(line, TaggedText):
             asked = open_commands.pop((event.node, connection, line.tag), None)
             words = _answer_words(line, asked)
             key = (connection, line.tag, "answer")
@@ -234,43 +249,59 @@ def _imap_messages(
     found: Mapping[tuple[str, ...], _Copies],
     labels: Mapping[tuple[str, ...], _Words],
     named: Collection[tuple[str, str]],
-) -> tuple[list[Seen], list[str], dict[str, int]]:
-    seen: list[Seen] = []
+) -> tuple[list[ObservedMessage], list[str], dict[str, int]]:
+    seen: list[ObservedMessage] = []
     remarks: list[str] = []
     ignored: Counter[str] = Counter()
     begun: dict[str, float] = {}
+    left_out: set[tuple[str, ...]] = set()
+    fetching = {key[0] for key, words in labels.items() if words[1] == "URLFETCH" and words[-1] != _DESCRIBED}
     for key, copies in found.items():
         words = labels[key]
         response = key[2] == "answer"
         since = begun.setdefault(key[0], evidence.events[copies.first()].t)
         command = str(words[2 if response else 1])
         asker = copies.target if response else copies.source
+        items = str(words[2]) if command == "FETCH" and not response else ""
+        harmless = bool(items) and IGNORED_ITEMS.issuperset(items.split(",")) and (asker, f"FETCH {items}") not in named
+        described = not response and words[-1] == _DESCRIBED
+        harmless = harmless or (described and key[0] in fetching)  # the content is fetched by a command of its own
+        words = words[:-1] if described else words
+        if harmless:
+            left_out.add((*key[:2], key[3]))
+        if harmless or (response and (*key[:2], key[3]) in left_out):
+            ignored[command] += 0 if response else 1
+            continue
         if command in IGNORED_COMMANDS and (asker, command) not in named:
             ignored[command] += 0 if response else 1
             continue
         t = evidence.events[copies.first()].t
         answers = f"{key[0]} {key[1]} {key[3]}"
-        message = Seen(t, copies.source, copies.target, response, words, events=copies.all(), answers=answers)
-        if _cut_off(copies, since, evidence):
-            remarks.append(f"{message}: by its sender's trace sent; the relay cut its connection, and it never arrived")
+        message = ObservedMessage(
+            t, copies.source, copies.target, response, words, events=copies.all(), answers=answers
+        )
+        if _is_cut_off(copies, since, evidence):
+            remarks.append(
+                f"{message}: sent, by the trace of its sender, and never received: the relay cut its connection"
+            )
         else:
             seen.append(message)
             remarks += _disagreements(copies, evidence, str(message), str.strip)
     return seen, remarks, dict(sorted(ignored.items()))
 
 
-def _cut_off(copies: _Copies, since: float, evidence: Evidence) -> bool:
-    """Tell whether a message on a connection in use `since` ended in a cut of the relay.
+def _is_cut_off(copies: _Copies, since: float, evidence: Evidence) -> bool:
+    """Tell whether the relay cut the connection on which a message was sent; `since` is when the exchange began.
 
-    Whether its sender's system still took it is chance, so that it is none of the ladder's.
+    It is chance whether the operating system of the sender still accepted the message, so the ladder leaves it out.
     """
-    leg = leg_of(copies.source, copies.target)
+    leg = leg_of(*map(evidence.world.kind_of, (copies.source, copies.target)))
     if any(way == "received" for _, way in copies.places) or not evidence.of("imap", copies.target):
         return False
-    return any(cut.text("leg") == leg and cut.t > since for cut in told(evidence, "cut"))
+    return any(cut.text("leg") == leg and cut.t > since for cut in relay_events(evidence, "cut"))
 
 
-def _imap_line(event: Event) -> ImapCommand | ImapTagged | None:
+def _imap_line(event: Event) -> CommandText | TaggedText | None:
     from_client = (event.text("way") == "sent") == (event.text("side") == "client")
     return read_command(event.text("text")) if from_client else read_tagged(event.text("text"))
 
@@ -281,22 +312,26 @@ def literals_of(event: Event) -> list[Mapping[str, object]]:
     return [literal for literal in literals if isinstance(literal, Mapping)] if isinstance(literals, list) else []
 
 
-def _command_words(command: ImapCommand, event: Event) -> _Words:
+def _command_words(command: CommandText, event: Event) -> _Words:
     words: _Words = ("IMAP", command.name)
     if command.name in {"GENURLAUTH", "URLFETCH"}:
-        url = first_url(tokens(command.rest, literals_of(event)))
-        return words + ((Url.parse(url),) if url else ())
+        arguments = tokens(command.rest, literals_of(event))
+        url = first_url(arguments)
+        asked = [as_text(word).upper() for one in arguments if isinstance(one, list) for word in one[1:]]
+        words += (Url.parse(url),) if url else ()
+        return (*words, _DESCRIBED) if asked and set(asked) == {_DESCRIBED} else words
     if command.name == "FETCH":
         items = fetch_items(command.rest)
         return (*words, "BODYSTRUCTURE" if "BODYSTRUCTURE" in items else ",".join(items))
     return words
 
 
-def _answer_words(answer: ImapTagged, asked: _Command | None) -> _Words:
+def _answer_words(answer: TaggedText, asked: _Command | None) -> _Words:
     name = asked.command.name if asked else "?"
     words: _Words = ("IMAP", answer.result, name)
     if name == "URLFETCH" and answer.result == "OK":
-        words += ("data" if asked and asked.data else "NIL",)
+        has_content = asked.data if asked else None
+        words += ("nothing" if has_content is None else "data" if has_content else "NIL",)
     return words
 
 

@@ -1,25 +1,31 @@
-"""Reads expected ladders: a strict subset of Mermaid's `sequenceDiagram`.
+"""Parses a ladder: a sequence diagram in the syntax of Mermaid, whose labels consist of words of a closed list.
 
-Lines are `A->>B: LABEL` (request), `A-->>B: LABEL` (response), `opt`, `alt` and `else`, `par` and `and`, `loop`,
-`end`, `Note over A,B: text`, and comments from `%%` on; the comment of an arrow may name clauses (`%% LS-2.5-5`).
+Lines are `A->>B: LABEL` (request), `A-->>B: LABEL` (response), `opt`, `alt` and `else`, `par` and `and`, `loop`, `end`,
+`Note over A,B: text`, and comments from `%%` on. The comment of an arrow may name clauses (`%% LS-2.5-5`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 
+from lemonade_testbed.ladder.keytext import KEYS
 from lemonade_testbed.ladder.model import ROLES, Alt, Arrow, Bound, Ladder, Loop, Node, Opt, Par, RtpLabel, Sequence
-from lemonade_testbed.ladder.vocabulary import IMAP_COMMANDS, INFO_KINDS, SIP_METHODS, TAGGED, nearest
-from lemonade_wire.sdp.codec import TELEPHONE_EVENT
-from lemonade_wire.sip.dtmf import KEYS
+from lemonade_testbed.ladder.sdptext import TELEPHONE_EVENT
 
-CLAUSE = re.compile(r"\b(?:LS|SM)-[0-9]+(?:\.[0-9]+)?-[0-9]+\b")
+TAGGED = frozenset({"OK", "NO", "BAD"})
+CLAUSE = re.compile(r"\b(?:(?:LS|SM)-[0-9]+(?:\.[0-9]+)?-[0-9]+|RFC[0-9]+-[0-9]+(?:\.[0-9]+)*(?:-[0-9]+)?)\b")
+"""The id of a clause.
+
+It is that of a draft (`LS-2.5-5`), or of an RFC that the drafts build on (`RFC3261-8.1.1.6`). A section with several
+rules has numbers (`RFC3261-8.1.1.7-2`).
+"""
 STATUS = re.compile(r"[1-6](?:[0-9]{2}|xx)")
 VARIABLE = re.compile(r"\$[a-z][a-z0-9-]*")
 _ARROW = re.compile(r"(?P<source>[^\s:>-]+)\s*(?P<kind>-->>|->>)\s*(?P<target>[^\s:]+)\s*:\s*(?P<label>.*)")
-_NOTE = re.compile(r"note\s+over\s+([a-z]+)(?:\s*,\s*([a-z]+))?\s*:.*", re.IGNORECASE)
+_NOTE = re.compile(r"note\s+over\s+([a-z0-9]+)(?:\s*,\s*([a-z0-9]+))?\s*:.*", re.IGNORECASE)
 _RANGE = re.compile(r"(?P<low>[^\s.]\S*?)\.\.(?P<high>\S+)")
 _TERM = re.compile(r"([+-]?)(?:([0-9]+(?:\.[0-9]+)?)(\*media)?|(media))")
 _SPLITS = {"alt": "else", "par": "and"}
@@ -27,8 +33,47 @@ _BLOCKS = frozenset({"opt", "alt", "par", "loop"})
 _KEYWORDS = _BLOCKS | {"else", "and", "end", "Note"}
 
 
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+SIP_METHODS = _words(
+    """
+    INVITE ACK BYE CANCEL OPTIONS INFO UPDATE PRACK SUBSCRIBE NOTIFY REFER MESSAGE REGISTER PUBLISH
+    """
+)
+INFO_KINDS = _words(
+    """
+    playcollect play playrecord configure_leg configure_conference managecontent faxplay faxrecord stop
+    response keypress dtmf-relay dtmf encrypted other
+    """
+)
+IGNORED_COMMANDS = _words(
+    """
+    LOGIN AUTHENTICATE CAPABILITY STARTTLS ENABLE ID NAMESPACE LIST STATUS SELECT EXAMINE SEARCH NOOP
+    CREATE COPY UNSELECT CLOSE LOGOUT
+    """
+)
+"""Commands that a ladder leaves out if it does not name them, with their replies (and the greeting)."""
+IGNORED_ITEMS = _words("FLAGS UID ENVELOPE INTERNALDATE RFC822.SIZE")
+"""Items of FETCH that a ladder leaves out if it does not name them: neither structure nor content."""
+IMAP_COMMANDS = IGNORED_COMMANDS | _words(
+    """
+    FETCH GENURLAUTH URLFETCH RESETKEY GETMETADATA SETMETADATA GETANNOTATION SETANNOTATION APPEND STORE
+    MOVE EXPUNGE IDLE DELETE RENAME SUBSCRIBE UNSUBSCRIBE LSUB CHECK SETACL GETACL MYRIGHTS
+    LISTRIGHTS DELETEACL
+    """
+)
+
+
+def nearest(word: str, allowed: frozenset[str] | tuple[str, ...]) -> str:
+    """Return a hint about an unknown word: the nearest allowed word, or all allowed words."""
+    near = get_close_matches(word, sorted(allowed), n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}?" if near else f"allowed: {', '.join(sorted(allowed))}"
+
+
 class LadderError(ValueError):
-    """A ladder's line is wrong; `line` counts from 1 within the ladder's text."""
+    """A line of a ladder is wrong; `line` is its number in the text of the ladder, from 1."""
 
     def __init__(self, line: int, problem: str) -> None:
         super().__init__(f"ladder line {line}: {problem}")
@@ -38,7 +83,7 @@ class LadderError(ValueError):
 
 @dataclass
 class _Block:
-    """A block that is open: its word, the line it began in, its title, its closed branches and the open one."""
+    """A block that is not closed yet: its word, its first line, its title, its closed branches and the open one."""
 
     word: str
     line: int
@@ -53,20 +98,23 @@ class _Block:
         self.items = []
 
 
-def parse_ladder(text: str, *, first_line: int = 1) -> Ladder:
-    """Read a ladder; its arrows' lines count from `first_line`. Raises LadderError (whose lines count from 1)."""
+def parse_ladder(text: str, *, first_line: int = 1, nodes: Collection[str] = ROLES) -> Ladder:
+    """Read a ladder between `nodes`; the lines of its arrows are counted from `first_line`.
+
+    Raises LadderError, whose lines are counted from 1.
+    """
     stack = [_Block("", 0)]
     count = 0
     for number, raw in enumerate(text.splitlines(), 1):
         line, _, comment = raw.partition("%%")
         line = line.strip()
         if not line or _NOTE.fullmatch(line):
-            _check_note(line, number)
+            _check_note(line, number, nodes)
             continue
         word, _, rest = line.partition(" ")
         if "->>" in line:
             count += 1
-            arrow = _arrow(line, number, count, first_line)
+            arrow = _arrow(line, number, count, first_line, nodes)
             stack[-1].items.append(_with_clauses(arrow, comment))
         elif word in _BLOCKS:
             stack.append(_Block(word, number, rest.strip()))
@@ -86,11 +134,11 @@ def parse_ladder(text: str, *, first_line: int = 1) -> Ladder:
     return Ladder(Sequence(tuple(stack[0].items)), text)
 
 
-def _check_note(line: str, number: int) -> None:
+def _check_note(line: str, number: int, nodes: Collection[str]) -> None:
     note = _NOTE.fullmatch(line)
-    for role in note.groups() if note else ():
-        if role is not None:
-            _role(role, number)
+    for name in note.groups() if note else ():
+        if name is not None:
+            _node(name, number, nodes)
 
 
 def _line_hint(word: str) -> str:
@@ -122,17 +170,17 @@ def _with_clauses(arrow: Arrow, comment: str) -> Arrow:
     return Arrow(arrow.index, arrow.line, arrow.source, arrow.target, arrow.response, arrow.words, arrow.rtp, clauses)
 
 
-def _role(name: str, number: int) -> str:
-    if name not in ROLES:
-        raise LadderError(number, f"unknown role {name!r}; {nearest(name, ROLES)}")
+def _node(name: str, number: int, nodes: Collection[str]) -> str:
+    if name not in nodes:
+        raise LadderError(number, f"unknown node {name!r}; {nearest(name, tuple(nodes))}")
     return name
 
 
-def _arrow(line: str, number: int, index: int, first_line: int) -> Arrow:
+def _arrow(line: str, number: int, index: int, first_line: int, nodes: Collection[str]) -> Arrow:
     match = _ARROW.fullmatch(line)
     if match is None:
         raise LadderError(number, f"not an arrow: {line!r}; A->>B: LABEL or A-->>B: LABEL is expected")
-    source, target = _role(match["source"], number), _role(match["target"], number)
+    source, target = (_node(match[end], number, nodes) for end in ("source", "target"))
     if source == target:
         raise LadderError(number, f"{source!r} sends nothing to itself")
     words = tuple(match["label"].split())
@@ -185,9 +233,9 @@ def _known(word: str, allowed: frozenset[str], what: str, number: int) -> None:
 def _rtp(words: tuple[str, ...], response: bool, number: int) -> RtpLabel | None:
     if response:
         raise LadderError(number, "RTP answers nothing: write ->>")
-    if words[1:2] == (TELEPHONE_EVENT.name,):
+    if words[1:2] == (TELEPHONE_EVENT,):
         if len(words) != 3 or words[2] not in KEYS:
-            raise LadderError(number, f"a key in RTP is RTP {TELEPHONE_EVENT.name} KEY, one of {' '.join(KEYS)}")
+            raise LadderError(number, f"a key in RTP is RTP {TELEPHONE_EVENT} KEY, one of {' '.join(KEYS)}")
         return None
     continued = words[-1] == "continued"
     rest = words[1:-1] if continued else words[1:]

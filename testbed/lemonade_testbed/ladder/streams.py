@@ -1,9 +1,9 @@
 """Divides RTP packets into the arrows of a ladder, by the signalling around them; keys (RFC 4733) are arrows too.
 
-An arrow ends at the next request between client and media server. Packets between that request and its final
-response, and up to 100 ms after a stop, an escape key, another request, an INVITE to ivr, a hold or a BYE, still belong
-to the arrow just ended; where none was open they make one of their own. A press of a key in RTP is one arrow, at its
-first packet; it divides nothing.
+An arrow ends at the next request between client and media server. Some packets after that request still belong to the
+arrow that it ended: those until the final response to it, and those up to 100 ms after a stop, an escape key, another
+request, a BYE, or the ACK of an INVITE to ivr or of a hold. If no arrow was open, such packets make one of their own. A
+key press in RTP is one arrow, at its first packet; it divides nothing.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ import binascii
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
-from lemonade_testbed.evidence import Evidence, World
-from lemonade_testbed.ladder.model import RtpSeen, Seen
-from lemonade_wire.rtp.packet import RtpPacket
-from lemonade_wire.rtp.telephone_event import KeyPressed, KeyReceiver
-from lemonade_wire.sdp.codec import STATIC, TELEPHONE_EVENT, Codec
+from lemonade_testbed.evidence import Evidence, RecordedWorld
+from lemonade_testbed.ladder.keytext import PressReader
+from lemonade_testbed.ladder.model import ObservedMessage, RtpSeen
+from lemonade_testbed.ladder.sdptext import STATIC, TELEPHONE_EVENT, CodecText
 
 AFTER_STOP = 0.1
-"""Seconds after what stops a playing in which packets belong to the arrow just ended."""
-# An INVITE to ivr plays nothing; one to annc may begin a playing itself.
+"""Seconds after the end of a playing in which packets still belong to the arrow that ended."""
+# An INVITE to ivr plays nothing; an INVITE to annc may begin a playing itself.
 _STOPPING = {("stop",), ("playcollect",), ("play",), ("ivr",)}
 _UNANSWERED = 0.5
 _REORDER = 100
@@ -33,16 +33,16 @@ _DEFAULT_FRAME = 0.02
 
 
 @dataclass(frozen=True)
-class Request:
-    """A request between client and media server as it divides RTP: from `t`, with a tail up to `tail`."""
+class DividingRequest:
+    """A request that divides RTP at the time `t`; packets up to the time `tail` belong to the arrow that it ends."""
 
     t: float
     tail: float
 
 
 @dataclass(frozen=True)
-class Packet:
-    """One packet: its event's place, arrival in seconds since 1970, what its header says, and its payload."""
+class ObservedPacket:
+    """One packet: position of its event, arrival (seconds since 1970), fields of its header, and payload."""
 
     place: int
     t: float
@@ -57,28 +57,29 @@ class Packet:
 
 @dataclass
 class _Arrow:
-    packets: list[Packet] = field(default_factory=list)
+    packets: list[ObservedPacket] = field(default_factory=list)
     body: int = 0
-    """How many of the packets came before the request that ended the arrow."""
+    """The number of packets that came before the request that ended the arrow."""
 
 
-def read_packets(evidence: Evidence) -> list[Packet]:
-    """Return the packets that reached a role from another, in order of arrival.
+@lru_cache(maxsize=32)
+def read_packets(evidence: Evidence) -> tuple[ObservedPacket, ...]:
+    """Return the packets between nodes, in order of arrival.
 
-    Where a role does not tell what it received, what was sent to it counts.
+    If the trace of the receiver has no packets, those in the trace of the sender are used.
     """
     packets = []
-    told = {event.node for event in evidence.of("rtp") if event.text("way") == "received"}
+    receivers = {event.node for event in evidence.of("rtp") if event.text("way") == "received"}
     for place, event in enumerate(evidence.events):
         if event.kind != "rtp":
             continue
         sent = event.text("way") == "sent"
         ends = (event.text("local"), event.text("remote")) if sent else (event.text("remote"), event.text("local"))
         source, target = map(evidence.world.role_of, ends)
-        if source is None or target is None or "testbed" in {source, target} or (sent and target in told):
+        if source is None or target is None or "testbed" in {source, target} or (sent and target in receivers):
             continue
         packets.append(
-            Packet(
+            ObservedPacket(
                 place,
                 event.t,
                 (source, target, ends[1]),
@@ -90,7 +91,7 @@ def read_packets(evidence: Evidence) -> list[Packet]:
                 _payload(event.text("payload")),
             )
         )
-    return packets
+    return tuple(packets)
 
 
 def _payload(text: str) -> bytes:
@@ -100,27 +101,26 @@ def _payload(text: str) -> bytes:
         return b""
 
 
-def key_arrows(packets: Sequence[Packet], codecs: Mapping[int, Codec]) -> Iterator[Seen]:
-    """Yield an arrow for each press of a key, whatever became of some of its packets."""
-    receivers: dict[tuple[str, str, str], KeyReceiver] = {}
-    presses: dict[tuple[str, str, str], list[Seen]] = {}
+def key_arrows(packets: Sequence[ObservedPacket], codecs: Mapping[int, CodecText]) -> Iterator[ObservedMessage]:
+    """Yield an arrow for each key press; some of its packets may be lost."""
+    readers: dict[tuple[str, str, str], PressReader] = {}
+    presses: dict[tuple[str, str, str], list[ObservedMessage]] = {}
     for packet in packets:
         if not codec_of(packet, codecs).is_telephone_event:
             continue
-        receiver = receivers.setdefault(packet.stream, KeyReceiver())
+        reader = readers.setdefault(packet.stream, PressReader())
         stream = presses.setdefault(packet.stream, [])
-        rtp = RtpPacket(packet.pt, packet.seq, packet.ts, packet.ssrc, packet.payload, packet.marker)
         source, target, _ = packet.stream
-        pressed = [event for event in receiver.receive(rtp, packet.t) if isinstance(event, KeyPressed)]
-        stream += [Seen(packet.t, source, target, False, ("RTP", TELEPHONE_EVENT.name, one.key)) for one in pressed]
+        keys = reader.read(packet.ssrc, packet.seq, packet.ts, packet.payload, marker=packet.marker)
+        stream += [ObservedMessage(packet.t, source, target, False, ("RTP", TELEPHONE_EVENT, key)) for key in keys]
         if stream:
             stream[-1] = replace(stream[-1], events=(*stream[-1].events, packet.place))
     for stream in presses.values():
         yield from stream
 
 
-def goes_on(before: Packet, after: Packet, clock: int) -> bool | None:
-    """Tell whether `after` continues the timeline of `before`; None for a packet late or there twice."""
+def goes_on(before: ObservedPacket, after: ObservedPacket, clock: int) -> bool | None:
+    """Tell whether `after` continues the timeline of `before`; None if it is late or a duplicate."""
     if before.ssrc != after.ssrc:
         return False
     steps = (after.seq - before.seq) % 65536
@@ -130,9 +130,11 @@ def goes_on(before: Packet, after: Packet, clock: int) -> bool | None:
     return steps < _JUMP and 0 < ticks < clock * (max(0.0, after.t - before.t) + _SLACK)
 
 
-def rtp_arrows(packets: Sequence[Packet], requests: Sequence[Request], codecs: Mapping[int, Codec]) -> Iterator[Seen]:
+def rtp_arrows(
+    packets: Sequence[ObservedPacket], requests: Sequence[DividingRequest], codecs: Mapping[int, CodecText]
+) -> Iterator[ObservedMessage]:
     """Yield the RTP arrows of every stream."""
-    streams: dict[tuple[str, str, str], list[Packet]] = {}
+    streams: dict[tuple[str, str, str], list[ObservedPacket]] = {}
     for packet in packets:
         if not codec_of(packet, codecs).is_telephone_event:
             streams.setdefault(packet.stream, []).append(packet)
@@ -142,19 +144,21 @@ def rtp_arrows(packets: Sequence[Packet], requests: Sequence[Request], codecs: M
             rtp = _measure(arrow, previous, codecs)
             words: tuple[str, ...] = ("RTP", rtp.codec, f"{rtp.seconds:.2f}", "s")
             words += (("continued",) if rtp.continued else ()) + (("broken",) if rtp.broken else ())
-            yield Seen(arrow.packets[0].t, source, target, False, words, rtp, 1, rtp.packets)
+            yield ObservedMessage(arrow.packets[0].t, source, target, False, words, rtp, 1, rtp.packets)
             previous = arrow
 
 
-def _divide(packets: Sequence[Packet], requests: Sequence[Request]) -> list[_Arrow]:
+def _divide(packets: Sequence[ObservedPacket], requests: Sequence[DividingRequest]) -> list[_Arrow]:
     arrows: list[_Arrow] = []
     opened: _Arrow | None = None
     ended: _Arrow | None = None
     tail = -math.inf
-    moments: list[tuple[float, int, Packet | Request]] = [(request.t, 0, request) for request in requests]
+    moments: list[tuple[float, int, ObservedPacket | DividingRequest]] = [
+        (request.t, 0, request) for request in requests
+    ]
     moments += [(packet.t, 1, packet) for packet in packets]
     for t, _, moment in sorted(moments, key=lambda entry: entry[:2]):
-        if isinstance(moment, Request):
+        if isinstance(moment, DividingRequest):
             if opened is not None:
                 opened.body = len(opened.packets)
                 ended, opened = opened, None
@@ -175,7 +179,7 @@ def _divide(packets: Sequence[Packet], requests: Sequence[Request]) -> list[_Arr
     return arrows
 
 
-def _measure(arrow: _Arrow, previous: _Arrow | None, codecs: Mapping[int, Codec]) -> RtpSeen:
+def _measure(arrow: _Arrow, previous: _Arrow | None, codecs: Mapping[int, CodecText]) -> RtpSeen:
     names = list(dict.fromkeys(codec_of(packet, codecs).name for packet in arrow.packets))
     first = arrow.packets[0]
     total, _ = _timeline(arrow.packets, codecs)
@@ -195,7 +199,7 @@ def _measure(arrow: _Arrow, previous: _Arrow | None, codecs: Mapping[int, Codec]
     )
 
 
-def _latest(packets: Sequence[Packet]) -> Packet:
+def _latest(packets: Sequence[ObservedPacket]) -> ObservedPacket:
     latest = packets[0]
     for packet in packets[1:]:
         if packet.ssrc != latest.ssrc or 0 < (packet.seq - latest.seq) % 65536 < 65536 - _REORDER:
@@ -203,8 +207,8 @@ def _latest(packets: Sequence[Packet]) -> Packet:
     return latest
 
 
-def _timeline(packets: Sequence[Packet], codecs: Mapping[int, Codec]) -> tuple[float, int]:
-    """Return the media time in seconds, and how often the timeline breaks."""
+def _timeline(packets: Sequence[ObservedPacket], codecs: Mapping[int, CodecText]) -> tuple[float, int]:
+    """Return the media time in seconds, and the number of breaks in the timeline."""
     if not packets:
         return 0.0, 0
     seconds = _duration(packets[0], codecs)
@@ -225,24 +229,39 @@ def _timeline(packets: Sequence[Packet], codecs: Mapping[int, Codec]) -> tuple[f
     return seconds, breaks
 
 
-def _duration(packet: Packet, codecs: Mapping[int, Codec]) -> float:
+def _duration(packet: ObservedPacket, codecs: Mapping[int, CodecText]) -> float:
     codec = codec_of(packet, codecs)
     return len(packet.payload) / codec.clock if codec.name.upper() in _OCTET_PER_SAMPLE else _DEFAULT_FRAME
 
 
-def codec_of(packet: Packet, codecs: Mapping[int, Codec]) -> Codec:
-    """Return the codec of a packet's payload type: of the run's descriptions, else of RFC 3551, else a made-up one."""
-    return codecs.get(packet.pt) or STATIC.get(packet.pt) or Codec(f"PT{packet.pt}", 8000)
+def codec_of(packet: ObservedPacket, codecs: Mapping[int, CodecText]) -> CodecText:
+    """Return the codec of a payload type: by the descriptions of the run, else by RFC 3551, else one named `PT` and
+    number.
+    """
+    return codecs.get(packet.pt) or STATIC.get(packet.pt) or CodecText(f"PT{packet.pt}", 8000)
 
 
-def dividing_requests(messages: Sequence[Seen], world: World, stops: Collection[float]) -> list[Request]:
-    """Return the requests among SIP messages that divide RTP, with their tails.
+def _carried_out(request: ObservedMessage, later: Sequence[ObservedMessage]) -> float:
+    """Return the time until which a playing that a request stops may go on: that of the ACK of an INVITE, else its own.
 
-    `stops` are the times of those whose bodies end a playing: an escape key, a hold.
+    Times are in seconds since 1970.
+    """
+    if request.words[1] != "INVITE":
+        return request.t
+    acks = (one.t for one in later if one.words[1] == "ACK" and one.source == request.source)
+    return next(acks, request.t)
+
+
+def dividing_requests(
+    messages: Sequence[ObservedMessage], world: RecordedWorld, stops: Collection[float]
+) -> list[DividingRequest]:
+    """Return the SIP requests that divide RTP, with their tails.
+
+    `stops` are the times of the requests whose bodies end a playing: an escape key, a hold.
     """
     requests = []
     for place, seen in enumerate(messages):
-        if seen.response or {seen.source, seen.target} != {"client", "media"}:
+        if seen.response or {world.kind_of(seen.source), world.kind_of(seen.target)} != {"client", "media"}:
             continue
         method = seen.words[1]
         tail = seen.t
@@ -256,6 +275,6 @@ def dividing_requests(messages: Sequence[Seen], world: World, stops: Collection[
                 min(seen.t + _UNANSWERED, world.ended or math.inf),
             )
         if method == "BYE" or seen.words[2:3] in _STOPPING or seen.t in stops:
-            tail = max(tail, seen.t + AFTER_STOP)
-        requests.append(Request(seen.t, tail))
+            tail = max(tail, _carried_out(seen, messages[place + 1 :]) + AFTER_STOP)
+        requests.append(DividingRequest(seen.t, tail))
     return requests

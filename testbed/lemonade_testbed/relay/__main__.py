@@ -1,4 +1,7 @@
-"""`python -m lemonade_testbed.relay --config FILE`: runs the relay until SIGTERM; ready once it says so on stderr."""
+"""`python -m lemonade_testbed.relay --config FILE` runs the relay until SIGTERM or SIGINT.
+
+It is ready when it has written the line READY to standard error.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,8 @@ from pathlib import Path
 from typing import cast
 
 from lemonade_testbed.relay import READY
-from lemonade_testbed.relay.config import RelayConfig, read_config
+from lemonade_testbed.relay.config import FAULTS, RelayConfig, RelayFault, read_config
 from lemonade_testbed.relay.engine import RelayEngine
-from lemonade_testbed.relay.faults import FAULTS, RelayFault
 from lemonade_testbed.relay.process import Relay
 from lemonade_wire.nodecli import NodeOptions, NodeParser
 
@@ -20,7 +22,10 @@ EXIT_CANNOT_START = 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the relay; returns 0 after SIGTERM or SIGINT, 1 where a front cannot be used (2 on usage errors)."""
+    """Run the relay; returns 0 after SIGTERM or SIGINT, and 1 if the address of a front cannot be used.
+
+    A usage error or a configuration that is not valid ends the process with code 2.
+    """
     parser = NodeParser("lemonade-relay", "Passes on what the nodes send each other, impaired by rules.", FAULTS)
     parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="ends, seed and rules (JSON)")
     given = parser.read(argv)

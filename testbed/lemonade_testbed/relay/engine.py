@@ -1,33 +1,32 @@
-"""Decides for every datagram and every piece of a stream what leaves when; no socket, no clock.
+"""Decides for each datagram and each piece of a TCP stream whether and when it is passed on; without sockets or clock.
 
-Each leg, direction and kind of message has a random generator of its own, made from the seed: what is lost of RTP does
-not depend on how many reports or retransmissions were on the way. Datagrams of one flow keep their order, and a
-stream's octets keep theirs: jitter makes them late, only `reorder` lets one message be overtaken by the next. A stream
-is octets, unless a rule of its leg names SIP: then it goes on message by message.
+Whether a rule applies to a message depends on the seed, the rule and the message's identity (`identity.py`), and on no
+other message; only `times` counts the messages in the order in which they come. The datagrams of one flow keep their
+order, and so do the octets of a stream: `jitter` only delays them, and only `reorder` lets the next message overtake
+one. A stream is passed on as octets. If a rule of its leg names SIP, it is passed on message by message.
 
-One file, above 250 lines: what a rule does to a datagram and to a message of a stream is the same code.
+This file has more than 250 lines because datagrams and the messages of a stream go through the same rules.
 """
 
 from __future__ import annotations
 
 import heapq
 import math
-import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from lemonade_testbed.relay.framing import SipFramer
-from lemonade_testbed.relay.reading import STREAM, Message, read_datagram
+from lemonade_testbed.relay.identity import IdentifiedMessage, Identities
+from lemonade_testbed.relay.reading import STREAM, RelayedMessage, SipFramer, read_datagram
 from lemonade_testbed.relay.rules import Rule, leg_of
 
 HOLD = 0.1
-"""Seconds for which a message waits for the next of its flow to overtake it."""
+"""Seconds for which a message that `reorder` picked waits for the next one of its flow to overtake it."""
 
 
-class Flow(NamedTuple):
-    """Datagrams from one port of a role to one port of another."""
+class RelayFlow(NamedTuple):
+    """The datagrams from one port of a role to one port of another role."""
 
     source: str
     target: str
@@ -36,16 +35,16 @@ class Flow(NamedTuple):
 
 
 @dataclass(frozen=True)
-class SendDatagram:
-    """A datagram leaves now."""
+class RelayDatagram:
+    """An instruction to send a datagram now."""
 
-    flow: Flow
+    flow: RelayFlow
     data: bytes
 
 
 @dataclass(frozen=True)
 class SendOctets:
-    """Octets of a stream leave now, to the role `target`."""
+    """An instruction to send octets of a stream to the role `target` now."""
 
     stream: int
     target: str
@@ -54,41 +53,40 @@ class SendOctets:
 
 @dataclass(frozen=True)
 class EndStream:
-    """Nothing more comes to the role `target`; `cut`: nothing is taken from it either."""
+    """An instruction to end a stream towards the role `target`; with `cut`, both directions end."""
 
     stream: int
     target: str
     cut: bool = False
 
 
-Output = SendDatagram | SendOctets | EndStream
+Output = RelayDatagram | SendOctets | EndStream
 
 
 @dataclass(frozen=True)
 class Impaired:
-    """What a rule did.
+    """One thing that a rule did.
 
-    `state`: lost, duplicated, reordered; cut, healed; `cut-off` for a datagram and `refused` for a connection that met
-    a leg that is cut. `source` is the role that sent it, empty for a leg as a whole; `octets` its size, or how many
-    had passed before a cut. `nth`: the how-manieth of its label it was from that role on that leg, from 1; 0 for a leg
-    as a whole: by it, decisions of several runs compare, whose sequence numbers and times differ.
+    `state` is `lost`, `duplicated` or `reordered` for a message; `cut` or `healed` for a leg; `cut-off` for a datagram
+    and `refused` for a connection on a leg that is cut. `rule` is the rule's number. `arrival` is the message; for a
+    leg it has no source. `octets` is the message's size; for a cut, the octets that had passed before it.
     """
 
     state: str
     rule: int
-    leg: str
-    source: str
-    message: Message
+    arrival: IdentifiedMessage
     octets: int
-    nth: int = 0
 
 
 @dataclass
 class _Queue:
-    """What is on its way in one direction: nothing leaves before `last`."""
+    """The state of one direction of a flow or stream.
+
+    `last` is the time of its last output: later ones do not leave before it. `held` waits for one that overtakes it.
+    """
 
     last: float = -math.inf
-    held: SendDatagram | SendOctets | None = None
+    held: RelayDatagram | SendOctets | None = None
 
 
 @dataclass
@@ -96,9 +94,15 @@ class _Stream:
     leg: str
     ends: tuple[str, str]
     queues: dict[str, _Queue]
+    """By the role that receives."""
     framers: dict[str, SipFramer]
-    """By the role that sends; none where no rule names messages."""
+    """By the role that sends; empty if no rule of the leg names SIP."""
+    number: int
+    """The connection's ordinal among those of its leg that `ends[0]` opened."""
+    octets: Counter[str] = field(default_factory=Counter)
+    """The number of octets that came, by the role that sent them."""
     over: bool = False
+    """The stream was cut."""
 
     def target(self, source: str) -> str:
         return self.ends[0] if source == self.ends[1] else self.ends[1]
@@ -106,7 +110,11 @@ class _Stream:
 
 @dataclass
 class _Cut:
-    """How far a `cut` rule is: it waits, then the leg is cut, then that is over."""
+    """The state of a `cut` rule.
+
+    First it waits for `passed` octets or for the time `at`; then it is `active` (the leg is cut) until the time
+    `until`; then it is `over`.
+    """
 
     rule: Rule
     passed: int = 0
@@ -117,86 +125,91 @@ class _Cut:
 
 
 class RelayEngine:
-    """Takes what arrives, and gives what leaves, by rules; times are seconds of any clock that never goes back."""
+    """Takes datagrams and octets as they arrive, and returns what is to be sent, by the rules.
+
+    Each time `now` is in seconds of any monotonic clock.
+    """
 
     def __init__(self, seed: int, rules: Sequence[Rule]) -> None:
         self._seed = seed
         self._rules = [rule for rule in rules if rule.act != "cut"]
         self._cuts = [_Cut(rule) for rule in rules if rule.act == "cut"]
-        self._random: dict[tuple[str, str, str], random.Random] = {}
-        self._flows: dict[Flow, _Queue] = {}
+        self._identities = Identities()
+        self._flows: dict[RelayFlow, _Queue] = {}
         self._streams: dict[int, _Stream] = {}
         self._waiting: list[tuple[float, int, Output | _Overdue]] = []
         self._count = 0
-        self._come: Counter[tuple[str, str, str]] = Counter()
         self._outputs: list[Output] = []
         self._impaired: list[Impaired] = []
         self.struck: Counter[int] = Counter()
-        """How often each rule but a cut struck, by its number."""
-        self.passed: Counter[str] = Counter()
-        """Datagrams and octets of streams that left, by `client-media from client: SIP INVITE`."""
+        """How often each rule other than a `cut` was applied, by the rule's number."""
+        self.decided: defaultdict[str, set[int]] = defaultdict(set)
+        """The messages on which rules decided: `client-media from client: SIP INVITE 1` to their ordinal numbers."""
 
-    # -- what arrives -------------------------------------------------------------------------------------------------
+    # -- input --------------------------------------------------------------------------------------------------------
 
-    def datagram_received(self, flow: Flow, data: bytes, now: float) -> None:
-        """Take a datagram."""
+    def datagram_received(self, flow: RelayFlow, data: bytes, now: float) -> None:
+        """Take a datagram that arrived."""
         self.handle_timer(now)
-        leg, message = leg_of(flow.source, flow.target), read_datagram(data)
-        self._come[leg, flow.source, message.label] += 1
-        self._begin(leg, message, now)
-        cut = next(self._active(leg, message), None)
+        arrival = self._identities.identify(leg_of(flow.source, flow.target), flow.source, read_datagram(data))
+        self._begin(arrival, now)
+        cut = next(self._active(arrival), None)
         if cut is not None:
-            self._tell("cut-off", cut.rule, flow.source, message, len(data))
-        elif not self._lost(leg, flow.source, message, len(data)):
-            self._pass_on(SendDatagram(flow, data), leg, flow.source, message, now)
-            for waiting in self._counting(leg, flow.source, message):
+            self._report("cut-off", cut.rule, arrival, len(data))
+        elif not self._lost(arrival, len(data)):
+            self._pass_on(RelayDatagram(flow, data), arrival, now)
+            for waiting in self._counting(arrival):
                 waiting.passed += len(data)
                 if waiting.passed >= (waiting.rule.octets or 0):
                     self._cut_now(waiting, now)
         self._flush(now)
 
     def stream_opened(self, stream: int, source: str, target: str, now: float) -> bool:
-        """Take a connection from `source` to `target`; returns False where the leg is cut and it must be refused."""
+        """Take a new connection from `source` to `target`; returns False if it must be refused, as the leg is cut."""
         self.handle_timer(now)
         leg = leg_of(source, target)
-        self._come[leg, source, STREAM.label] += 1
-        self._begin(leg, STREAM, now)
-        cut = next(self._active(leg, STREAM), None)
+        arrival = self._identities.identify(leg, source, STREAM)
+        self._begin(arrival, now)
+        cut = next(self._active(arrival), None)
         if cut is not None:
-            self._tell("refused", cut.rule, source, STREAM, 0)
+            self._report("refused", cut.rule, arrival, 0)
             return False
         ends = source, target
         framed = any(rule.leg == leg and rule.what.kind == "SIP" for rule in self._rules)
         framers = {end: SipFramer() for end in ends if framed}
-        self._streams[stream] = _Stream(leg, ends, {end: _Queue() for end in ends}, framers)
+        self._streams[stream] = _Stream(leg, ends, {end: _Queue() for end in ends}, framers, arrival.nth)
         return True
 
     def stream_received(self, stream: int, source: str, data: bytes, now: float) -> None:
-        """Take octets of a stream from the role `source`."""
+        """Take octets of a stream that arrived from the role `source`."""
         self.handle_timer(now)
         state = self._streams.get(stream)
         if state is None or state.over:
             return
         cutting = None
-        for cut in self._counting(state.leg, source, STREAM):
+        octets = IdentifiedMessage(state.leg, source, STREAM, f"TCP {state.number} from {state.ends[0]}")
+        for cut in self._counting(octets):
             room = max(0, (cut.rule.octets or 0) - cut.passed)
             if len(data) >= room:
                 data, cutting = data[:room], cut
-        for cut in self._counting(state.leg, source, STREAM):
+        for cut in self._counting(octets):
             cut.passed += len(data)
         framer = state.framers.get(source)
         pieces = framer.receive(data) if framer else [(STREAM, data)] if data else []
         for message, piece in pieces:
+            state.octets[source] += len(piece)
             if message.kind == "SIP":
-                self._come[state.leg, source, message.label] += 1
-            if not self._lost(state.leg, source, message, len(piece)):
-                self._pass_on(SendOctets(stream, state.target(source), piece), state.leg, source, message, now)
+                arrival = self._identities.identify(state.leg, source, message)
+            else:
+                arrival = replace(octets, nth=state.octets[source])
+            if not self._lost(arrival, len(piece)):
+                self._pass_on(SendOctets(stream, state.target(source), piece), arrival, now)
         if cutting is not None:
             self._cut_now(cutting, now)
         self._flush(now)
 
     def stream_ended(self, stream: int, source: str, now: float) -> None:
-        """Take note that nothing more comes from the role `source`, which may still receive."""
+        """Note that the role `source` ended its direction of a stream; it may still receive."""
         self.handle_timer(now)
         state = self._streams.get(stream)
         if state is not None and not state.over:
@@ -206,7 +219,7 @@ class RelayEngine:
         self._flush(now)
 
     def _let_go(self, stream: int, state: _Stream, target: str, now: float) -> None:
-        """Let leave what waits for more of the stream, which does not come."""
+        """Send what is held back until more of the stream comes, because no more comes."""
         queue, framer = state.queues[target], state.framers.get(state.target(target))
         if queue.held is not None:
             self._later(queue, queue.held, now)
@@ -215,35 +228,35 @@ class RelayEngine:
             self._later(queue, SendOctets(stream, target, rest), now)
 
     def stream_closed(self, stream: int) -> None:
-        """Forget a connection that both ends have left."""
+        """Remove a connection that both ends have closed."""
         self._streams.pop(stream, None)
 
-    # -- what leaves --------------------------------------------------------------------------------------------------
+    # -- output -------------------------------------------------------------------------------------------------------
 
     def outputs(self) -> list[Output]:
-        """Return what leaves now, once."""
+        """Return what is to be sent now; each output is returned once."""
         taken, self._outputs = self._outputs, []
         return taken
 
     def impaired(self) -> list[Impaired]:
-        """Return what the rules did, once."""
+        """Return what the rules did since the last call."""
         taken, self._impaired = self._impaired, []
         return taken
 
     def next_timer(self) -> float | None:
-        """Return when `handle_timer` has something to do; None for never."""
+        """Return the time at which `handle_timer` must be called, or None."""
         times = [self._waiting[0][0]] if self._waiting else []
         times += [cut.until if cut.active else cut.at for cut in self._cuts if not cut.over]
         return min((time for time in times if time < math.inf), default=None)
 
     def handle_timer(self, now: float) -> None:
-        """Let leave what is due, cut and heal."""
+        """Cut and heal the legs whose time has come, and add what is due to the outputs."""
         for cut in self._cuts:
             if not cut.active and not cut.over and now >= cut.at:
                 self._cut_now(cut, now)
             if cut.active and now >= cut.until:
                 cut.active, cut.over = False, True
-                self._tell("healed", cut.rule, "", Message(str(cut.rule.what)), cut.passed)
+                self._report("healed", cut.rule, _leg_of(cut.rule), cut.passed)
         self._flush(now)
 
     def _flush(self, now: float) -> None:
@@ -251,7 +264,7 @@ class RelayEngine:
             at, _, item = heapq.heappop(self._waiting)
             if not isinstance(item, _Overdue):
                 self._outputs.append(item)
-            elif item.queue.held is item.output:  # nothing came that could overtake it
+            elif item.queue.held is item.output:  # no message came that could overtake it
                 item.queue.held = None
                 self._later(item.queue, item.output, at)
 
@@ -265,56 +278,49 @@ class RelayEngine:
 
     # -- rules --------------------------------------------------------------------------------------------------------
 
-    def _hits(self, act: str, leg: str, source: str, message: Message) -> Iterator[Rule]:
-        """Yield the rules that strike. Each draws its number whether or not it may still strike."""
+    def _hits(self, act: str, arrival: IdentifiedMessage) -> Iterator[Rule]:
+        """Yield the rules with the action `act` that are applied to a message, and count them."""
         for rule in self._rules:
-            if rule.act != act or not rule.covers(leg, source, message):
+            if rule.act != act or not rule.covers(arrival.leg, arrival.source, arrival.message):
                 continue
-            drawn = rule.share is None or self._generator(leg, source, message).random() < rule.share
+            drawn = rule.share is None or arrival.drawn(self._seed, rule.number) < rule.share
             if drawn and (rule.times is None or self.struck[rule.number] < rule.times):
                 self.struck[rule.number] += 1
                 yield rule
 
-    def _generator(self, leg: str, source: str, message: Message) -> random.Random:
-        key = leg, source, message.kind
-        if key not in self._random:
-            self._random[key] = random.Random(" ".join((str(self._seed), *key)))
-        return self._random[key]
-
-    def _lost(self, leg: str, source: str, message: Message, size: int) -> bool:
-        struck = list(self._hits("lose", leg, source, message))
+    def _lost(self, arrival: IdentifiedMessage, size: int) -> bool:
+        if arrival.message.kind != STREAM.kind:
+            self.decided[f"{arrival.leg} from {arrival.source}: {arrival.of}"].add(arrival.nth)
+        struck = list(self._hits("lose", arrival))
         for rule in struck[:1]:
-            self._tell("lost", rule, source, message, size)
+            self._report("lost", rule, arrival, size)
         return bool(struck)
 
-    def _late(self, leg: str, source: str, message: Message) -> float:
-        late = sum(rule.seconds or 0.0 for rule in self._hits("delay", leg, source, message))
-        for rule in self._hits("jitter", leg, source, message):
-            late += (rule.seconds or 0.0) * self._generator(leg, source, message).random()
+    def _late(self, arrival: IdentifiedMessage) -> float:
+        late = sum(rule.seconds or 0.0 for rule in self._hits("delay", arrival))
+        for rule in self._hits("jitter", arrival):
+            late += (rule.seconds or 0.0) * arrival.drawn(self._seed, rule.number)
         return late
 
-    def _pass_on(self, output: SendDatagram | SendOctets, leg: str, source: str, message: Message, now: float) -> None:
+    def _pass_on(self, output: RelayDatagram | SendOctets, arrival: IdentifiedMessage, now: float) -> None:
         size = len(output.data)
-        if isinstance(output, SendDatagram):
+        if isinstance(output, RelayDatagram):
             queue = self._flows.setdefault(output.flow, _Queue())
         else:
             queue = self._streams[output.stream].queues[output.target]
-        if message.stream:
-            self.passed[f"{leg} from {source}: TCP octets"] += size
-        if message.kind != STREAM.kind:
-            self.passed[f"{leg} from {source}: {message.label}"] += 1
-        late = self._late(leg, source, message)
+        late = self._late(arrival)
         copies = 1
-        for rule in self._hits("duplicate", leg, source, message):
+        for rule in self._hits("duplicate", arrival):
             copies += 1
-            self._tell("duplicated", rule, source, message, size)
-        overtaken = next(iter(list(self._hits("reorder", leg, source, message))), None)
-        if overtaken is not None and queue.held is None:
-            self._tell("reordered", overtaken, source, message, size)
+            self._report("duplicated", rule, arrival, size)
+        reordering = list(self._hits("reorder", arrival))
+        for rule in reordering[:1]:
+            self._report("reordered", rule, arrival, size)
+        held = queue.held
+        if reordering and held is None:  # if one is held, this message overtakes it and so is reordered already
             queue.held = output
             self._push(max(queue.last, now + late) + HOLD, _Overdue(queue, output))
             copies -= 1
-        held = queue.held if queue.held is not output else None
         for _ in range(copies):
             self._later(queue, output, now + late)
         if held is not None:
@@ -323,26 +329,31 @@ class RelayEngine:
 
     # -- cuts ---------------------------------------------------------------------------------------------------------
 
-    def _begin(self, leg: str, message: Message, now: float) -> None:
-        """Set the time of cuts that count from the leg's first traffic."""
+    def _begin(self, arrival: IdentifiedMessage, now: float) -> None:
+        """Set the time of the cuts that are due some seconds after the leg's first message."""
+        for cut in self._of_leg(arrival):
+            if cut.rule.seconds is not None and cut.at == math.inf:
+                cut.at = now + cut.rule.seconds
+
+    def _active(self, arrival: IdentifiedMessage) -> Iterator[_Cut]:
+        return (cut for cut in self._of_leg(arrival) if cut.active)
+
+    def _of_leg(self, arrival: IdentifiedMessage) -> Iterator[_Cut]:
+        """Yield the cuts of a message's leg that cover such messages, from either end."""
         for cut in self._cuts:
-            rule = cut.rule
-            if rule.seconds is not None and cut.at == math.inf and rule.leg == leg and rule.what.covers(message):
-                cut.at = now + rule.seconds
+            if cut.rule.leg == arrival.leg and cut.rule.what.covers(arrival.message):
+                yield cut
 
-    def _active(self, leg: str, message: Message) -> Iterator[_Cut]:
-        return (cut for cut in self._cuts if cut.active and cut.rule.leg == leg and cut.rule.what.covers(message))
-
-    def _counting(self, leg: str, source: str, message: Message) -> list[_Cut]:
-        """Return the cuts that wait for octets such as these."""
+    def _counting(self, arrival: IdentifiedMessage) -> list[_Cut]:
+        """Return the cuts that wait for a number of octets and count those of this message."""
         waiting = [cut for cut in self._cuts if not cut.active and not cut.over and cut.rule.octets is not None]
-        return [cut for cut in waiting if cut.rule.covers(leg, source, message)]
+        return [cut for cut in waiting if cut.rule.covers(arrival.leg, arrival.source, arrival.message)]
 
     def _cut_now(self, cut: _Cut, now: float) -> None:
         rule = cut.rule
         cut.active = True
         cut.until = math.inf if rule.heal is None else now + rule.heal
-        self._tell("cut", rule, "", Message(str(rule.what)), cut.passed)
+        self._report("cut", rule, _leg_of(rule), cut.passed)
         for number, stream in self._streams.items():
             if stream.leg == rule.leg and rule.what.covers(STREAM) and not stream.over:
                 stream.over = True
@@ -350,14 +361,18 @@ class RelayEngine:
                     self._let_go(number, stream, target, now)
                     self._later(stream.queues[target], EndStream(number, target, cut=True), now)
 
-    def _tell(self, state: str, rule: Rule, source: str, message: Message, octets: int) -> None:
-        nth = self._come[rule.leg, source, message.label]
-        self._impaired.append(Impaired(state, rule.number, rule.leg, source, message, octets, nth))
+    def _report(self, state: str, rule: Rule, arrival: IdentifiedMessage, octets: int) -> None:
+        self._impaired.append(Impaired(state, rule.number, arrival, octets))
+
+
+def _leg_of(rule: Rule) -> IdentifiedMessage:
+    """Return the identity with which a cut of a whole leg is reported."""
+    return IdentifiedMessage(rule.leg, "", RelayedMessage(str(rule.what)))
 
 
 @dataclass(frozen=True)
 class _Overdue:
-    """A held message has waited long enough."""
+    """A timer: the held message `output` is sent, if no other one has overtaken it by then."""
 
     queue: _Queue = field(repr=False)
-    output: SendDatagram | SendOctets
+    output: RelayDatagram | SendOctets

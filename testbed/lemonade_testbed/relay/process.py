@@ -1,4 +1,4 @@
-"""The sockets around the engine: fronts that listen, one timer, and a trace of what was done (asyncio)."""
+"""Runs the relay's engine with sockets (asyncio): listens at the fronts, keeps one timer, and writes the trace."""
 
 from __future__ import annotations
 
@@ -10,18 +10,22 @@ from collections.abc import Callable
 from typing import cast
 
 from lemonade_testbed.relay.config import RelayConfig, ports
-from lemonade_testbed.relay.engine import EndStream, Flow, RelayEngine, SendDatagram, SendOctets
+from lemonade_testbed.relay.engine import EndStream, RelayDatagram, RelayEngine, RelayFlow, SendOctets
+from lemonade_testbed.relay.identity import ranges
 from lemonade_wire.trace import Json, Trace
 
 _BATCH = 64
+"""The most datagrams that are read from a socket at once, before the outputs are sent."""
 _MAX_DATAGRAM = 65535
+"""Octets of the longest datagram."""
 
 
 class Relay:
-    """Relays between the ends of a configuration, from `start` to `stop`.
+    """Relays between the roles of a configuration, from `start` to `stop`.
 
-    A node's datagrams and connections come to its peer's front; they go on from the node's own front, by the same
-    port, so that both sides see fronts alone and one port means one socket of the node on both sides.
+    A node sends its datagrams and opens its connections to its peer's front. The relay passes them on from the node's
+    own front, with the same source port. So each node sees only fronts, and a port means the same socket of a node on
+    both sides.
     """
 
     def __init__(self, config: RelayConfig, engine: RelayEngine, trace: Trace, say: Callable[[str], None]) -> None:
@@ -39,7 +43,7 @@ class Relay:
         self._timer: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
-        """Listen on every front; raises OSError where one cannot be used."""
+        """Listen at every front; raises OSError if an address or port cannot be used."""
         for role, end in self._config.ends.items():
             for port in ports(end.udp):
                 self._bind(role, port)
@@ -50,7 +54,7 @@ class Relay:
         self._trace.emit("relay", state="started", seed=self._config.plan.seed, rules=[*rules])
 
     def stop(self) -> None:
-        """Close everything, and say what passed."""
+        """Close all sockets; the trace gets the messages on which rules decided, and how often each was applied."""
         if self._timer is not None:
             self._timer.cancel()
         for server in self._servers:
@@ -62,12 +66,18 @@ class Relay:
             for side in sides.values():
                 side.transport.abort()
         struck: dict[str, Json] = {str(rule): count for rule, count in sorted(self._engine.struck.items())}
-        self._trace.emit("relay", state="stopped", passed=dict(sorted(self._engine.passed.items())), struck=struck)
+        decided: dict[str, Json] = {
+            key: [[*ends] for ends in ranges(places)] for key, places in sorted(self._engine.decided.items())
+        }
+        self._trace.emit("relay", state="stopped", decided=decided, struck=struck)
 
     # -- datagrams ----------------------------------------------------------------------------------------------------
 
     def _bind(self, role: str, port: int) -> socket.socket:
-        """Return the socket at a role's front; one that a node's passing port needs is made when it is needed."""
+        """Return the UDP socket at a port of a role's front.
+
+        It is made now if the port is not in the configuration, as the ephemeral port of a node.
+        """
         if (role, port) not in self._sockets:
             one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             try:
@@ -87,16 +97,16 @@ class Relay:
             except BlockingIOError:
                 break
             except OSError:
-                continue  # the kernel reports that something sent earlier was refused
+                continue  # the kernel reports an ICMP error for a datagram that was sent earlier
             source = self._config.role_of(host)
             if source is None or source == target:
                 self._stranger(f"{host}:{port}")
                 continue
-            self._engine.datagram_received(Flow(source, target, port, target_port), data, self._loop.time())
+            self._engine.datagram_received(RelayFlow(source, target, port, target_port), data, self._loop.time())
         self._carry_out()
 
-    def _send(self, flow: Flow, data: bytes) -> None:
-        with contextlib.suppress(OSError):  # the network lost it
+    def _send(self, flow: RelayFlow, data: bytes) -> None:
+        with contextlib.suppress(OSError):  # a datagram that cannot be sent counts as lost in the network
             one = self._bind(flow.source, flow.source_port)
             one.sendto(data, (self._config.ends[flow.target].address, flow.target_port))
 
@@ -110,7 +120,7 @@ class Relay:
         return accept
 
     def accepted(self, side: _Side) -> None:
-        """Take a new connection at a front, and make the one that goes on from it."""
+        """Take a new connection at a front, and open the connection to the node behind it, or refuse it."""
         host, port = side.transport.get_extra_info("peername")
         source = self._config.role_of(host)
         if source is None or source == side.target:
@@ -142,7 +152,7 @@ class Relay:
             self._say(f"no connection to the {side.target} node for the {side.role} node: {problem}")
             side.reset()
             return
-        if side.number not in self._streams:  # the node has left already
+        if side.number not in self._streams:  # the node has closed its connection meanwhile
             onward.transport.abort()
             return
         self._streams[side.number][side.target] = onward
@@ -154,23 +164,23 @@ class Relay:
         side.transport.resume_reading()
 
     def stream_received(self, side: _Side, data: bytes) -> None:
-        """Take octets."""
+        """Take octets from a node and hand them to the engine, or keep them until the other connection is open."""
         if self.other(side) is None:
-            # asyncio of some Pythons (3.11.2) reads on though it was told to pause when the connection was made
+            # asyncio of Python 3.11.2 goes on reading, although reading was paused when the connection was made
             side.early += data
             return
         self._engine.stream_received(side.number, side.role, data, self._loop.time())
         self._carry_out()
 
     def stream_ended(self, side: _Side) -> None:
-        """Take note that a node sends nothing more, or is gone."""
+        """Note that a node ended its direction of a connection, or closed the connection."""
         if self.other(side) is None:
             return
         self._engine.stream_ended(side.number, side.role, self._loop.time())
         self._carry_out()
 
     def stream_lost(self, side: _Side) -> None:
-        """Take note that a node's connection is gone."""
+        """Note that a node's connection is closed."""
         if side.number not in self._streams:
             return
         if not side.ended:
@@ -182,7 +192,7 @@ class Relay:
             self._engine.stream_closed(side.number)
 
     def other(self, side: _Side) -> _Side | None:
-        """Return the other side of a relayed connection, where there is one."""
+        """Return the connection with the other node, or None if it is not open."""
         sides = self._streams.get(side.number, {})
         return next((one for one in sides.values() if one is not side), None)
 
@@ -194,16 +204,17 @@ class Relay:
                 "relay",
                 state=did.state,
                 rule=did.rule,
-                leg=did.leg,
-                source=did.source,
-                message=did.message.label,
-                nth=did.nth,
-                seq=did.message.sequence,
+                leg=did.arrival.leg,
+                source=did.arrival.source,
+                message=did.arrival.message.label,
+                of=did.arrival.of,
+                nth=did.arrival.nth,
+                seq=did.arrival.message.sequence,
                 octets=did.octets,
             )
         for output in self._engine.outputs():
             match output:
-                case SendDatagram(flow, data):
+                case RelayDatagram(flow, data):
                     self._send(flow, data)
                 case SendOctets(stream, target, data) if target in self._streams.get(stream, {}):
                     self._streams[stream][target].transport.write(data)
@@ -238,15 +249,16 @@ class _Side(asyncio.Protocol):
         self.port = port
         self.role = ""
         self.ended = False
-        """Nothing more comes from the node."""
+        """The node has ended its direction."""
         self.finished = False
-        """Nothing more goes to it."""
+        """The relay has ended the direction to the node."""
         self.gone = False
+        """The connection is closed."""
         self.early = bytearray()
-        """What came before the connection that goes on was there."""
+        """Octets that came before the connection to the other node was open."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the transport; a connection from a node has yet to be led on."""
+        """Keep the transport; for a connection that a node opened, open the one to the other node."""
         self.transport = cast("asyncio.Transport", transport)
         if not self.role:
             self._relay.accepted(self)
@@ -256,13 +268,13 @@ class _Side(asyncio.Protocol):
         self._relay.stream_received(self, data)
 
     def eof_received(self) -> bool:
-        """Pass the end on; this node may still be written to, where that has no end yet."""
+        """Pass the end on; returns whether the relay may still send to this node."""
         self.ended = True
         self._relay.stream_ended(self)
         return not self.finished
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Pass the end on, where it was not yet."""
+        """Pass the end on, if that was not done yet; after an error the other connection is closed wholly."""
         self.gone = True
         other = self._relay.other(self)
         self._relay.stream_lost(self)
@@ -270,24 +282,24 @@ class _Side(asyncio.Protocol):
             other.end(wholly=True)
 
     def pause_writing(self) -> None:
-        """Take nothing from the other node as long as this one does not keep up."""
+        """Stop reading from the other node while this one does not read fast enough."""
         other = self._relay.other(self)
         if other is not None and not other.transport.is_closing():
             other.transport.pause_reading()
 
     def resume_writing(self) -> None:
-        """Go on."""
+        """Read from the other node again."""
         other = self._relay.other(self)
         if other is not None and not other.transport.is_closing():
             other.transport.resume_reading()
 
     def reset(self) -> None:
-        """Refuse the connection as a host does where nobody listens."""
+        """Close the connection with RST, as a host refuses one to a port on which no process listens."""
         self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
 
     def end(self, *, wholly: bool) -> None:
-        """Send what is left, then the end; `wholly`: and take nothing more, as where both have ended."""
+        """Send what is left and then end the direction to the node; with `wholly`, or if it has ended too, close."""
         self.finished = True
         if self.transport.is_closing():
             return

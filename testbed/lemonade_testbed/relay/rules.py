@@ -1,15 +1,16 @@
-"""The relay's rules in the field's words: `{leg: client-media, from: client, lose: SIP INVITE, times: 1}`.
+"""Reads the relay's rules, such as `{leg: client-media, from: client, lose: SIP INVITE, times: 1}`.
 
-A rule names a leg and does one thing there, in both directions or `from` one end:
+A rule names a leg (two roles) and one action there, in both directions or `from` one end:
 
 `lose`, `duplicate`, `reorder`   WHAT and a share, each optional: `SIP INVITE`, `RTP 5 %`, `2 %`; at most `times` times
-`delay`, `jitter`                an optional WHAT and a duration: `50 ms`, `RTP 20 ms`; jitter adds 0 to that much
-`cut`                            `after 40000 octets` or, from the leg's first traffic on, `after 3 s`; `TCP after ...`;
-                                 `heal: 2 s` lets the leg live again that much later, once
+`delay`, `jitter`                an optional WHAT and a duration: `50 ms`, `RTP 20 ms`; jitter adds from 0 to so much
+`cut`                            `after 40000 octets`, or `after 3 s` from the leg's first message on; `TCP after ...`;
+                                 with `heal: 2 s` the leg works again after that time; a leg is cut once
 
-WHAT is SIP with a method (that request), a status (every such response) or both, over UDP and TCP; RTP, RTCP; UDP
-(every datagram) or TCP (every octet). A rule that names SIP has the relay cut SIP streams into messages: a lost one is
-taken out whole, a late one holds up what follows. Other octets of a stream may be late or cut off, never lost.
+WHAT is SIP, with a method (that request), a status (every such response) or both, over UDP and TCP; or RTP, RTCP, UDP
+(every datagram) or TCP (every octet). If a rule names SIP, the relay splits SIP streams into messages: a lost message
+is removed whole, and a late one delays what follows it. Other octets of a stream can be delayed or cut off, but not
+lost.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from lemonade_testbed.relay.reading import Message
+from lemonade_testbed.relay.reading import RelayedMessage
 from lemonade_wire.script.duration import parse_duration
 from lemonade_wire.script.yamltext import nearest
 
@@ -30,7 +31,7 @@ LEGS: Mapping[str, frozenset[str]] = {
     "client-media": frozenset({"UDP", "TCP"}),
     "media-imap": frozenset({"TCP"}),
 }
-"""The legs, and what crosses them."""
+"""The legs, and the transport protocols on each of them."""
 _ON_DATAGRAMS = ("lose", "duplicate", "reorder")
 _KEYS = ("leg", "from", *ACTS, "times", "heal")
 _WITH = {"times": _ON_DATAGRAMS, "heal": ("cut",)}
@@ -40,7 +41,7 @@ _CUT = re.compile(r"(?:(?P<what>.*\S) +)?after +(?:(?P<octets>[0-9]+) +octets|(?
 
 
 class RuleError(ValueError):
-    """A rule says what is not allowed; `key` is where, empty for the rule as a whole."""
+    """A rule is not valid; `key` is the key with the error, empty if the rule as a whole is wrong."""
 
     def __init__(self, key: str, message: str) -> None:
         super().__init__(message)
@@ -49,14 +50,14 @@ class RuleError(ValueError):
 
 @dataclass(frozen=True)
 class What:
-    """Which messages a rule is for; an empty text is any."""
+    """The messages to which a rule applies; an empty field stands for any value."""
 
     kind: str = ""
     status: str = ""
     method: str = ""
 
-    def covers(self, message: Message) -> bool:
-        """Tell whether a message is meant."""
+    def covers(self, message: RelayedMessage) -> bool:
+        """Tell whether the rule applies to such a message."""
         if self.kind in {"UDP", "TCP"}:
             return message.stream == (self.kind == "TCP")
         if self.method and not self.status and message.status:
@@ -70,11 +71,12 @@ class What:
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule.
+    """One rule of the relay.
 
-    `number` counts from 1; `source` is the role that `from` names, empty for both; `share` is from 0 to 1, None for
-    every message; `seconds` is the delay, the most jitter, or when to cut, None where `octets` says so; `heal` seconds
-    after the cut, None for never; `words` the rule as written.
+    `number` is its position in the scenario, from 1. `source` is the role that `from` names, empty for both ends.
+    `share` is from 0 to 1, None for every message. `seconds` is the delay, the greatest jitter, or the time of a cut;
+    `octets` is the number of octets before a cut. `heal` is in seconds after the cut, None for never. `words` is the
+    rule as the scenario has it.
     """
 
     number: int
@@ -89,8 +91,8 @@ class Rule:
     octets: int | None = None
     heal: float | None = None
 
-    def covers(self, leg: str, source: str, message: Message) -> bool:
-        """Tell whether the rule is for a message on its way from `source`."""
+    def covers(self, leg: str, source: str, message: RelayedMessage) -> bool:
+        """Tell whether the rule applies to a message on `leg` from the role `source`."""
         return leg == self.leg and self.source in {"", source} and self.what.covers(message)
 
     def __str__(self) -> str:
@@ -99,7 +101,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a scenario asks of the relay."""
+    """The seed and the rules that a scenario has for the relay."""
 
     seed: int
     rules: tuple[Rule, ...]
@@ -112,14 +114,14 @@ def leg_of(one: str, other: str) -> str:
 
 
 def parse_seed(text: str) -> int:
-    """Read the seed; raises RuleError."""
+    """Read a seed, a whole number; raises RuleError."""
     if not text.isascii() or not text.isdigit():
         raise RuleError("seed", f"seed: {text!r} is not a seed: a whole number such as 7 is expected")
     return int(text)
 
 
 def parse_rule(words: Mapping[str, str], number: int = 1) -> Rule:
-    """Read one rule; raises RuleError."""
+    """Read one rule from its keys and values; raises RuleError."""
     for key in words:
         if key not in _KEYS:
             raise RuleError(key, f"unknown key {key!r}; {nearest(key, _KEYS)}")

@@ -1,1 +1,1 @@
-"""Reports: terminal text, verdict.txt, ladder.md, result.json and junit.xml."""
+"""Writes the reports of a run: terminal text, verdict.txt, ladder.md, result.json and junit.xml."""

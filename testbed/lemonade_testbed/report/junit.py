@@ -1,4 +1,4 @@
-"""`junit.xml` in the shape that CI readers agree on: one suite per run, one case per scenario."""
+"""Writes `junit.xml`, the format of test results that CI systems read: one suite per run, one case per scenario."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def junit_xml(cases: Sequence[Case], *, strict: bool = False) -> str:
-    """Return the document: `fail` is a failure (with `strict` also `nonstrict`), `error` an error."""
+    """Return the XML document of a run.
+
+    The outcome `fail` is a failure, with `strict` also `nonstrict`; `error` is an error; `unsupported` is skipped.
+    """
     kinds = [_kind(case, strict) for case in cases]
     totals = {
         "tests": str(len(cases)),
@@ -40,6 +43,11 @@ def _kind(case: Case, strict: bool) -> str:
 def _case(suite: Element, case: Case, kind: str, strict: bool) -> None:
     attributes = {"name": case.name, "classname": f"scenarios.{case.scenario.name}", "time": f"{case.seconds:.3f}"}
     element = SubElement(suite, "testcase", attributes)
+    charged = [reason for reason in case.verdict.reasons if reason.role]
+    if charged:
+        properties = SubElement(element, "properties")
+        for name, value in (("role", charged[0].role), ("node", charged[0].node), ("clause", charged[0].clauses[0])):
+            SubElement(properties, "property", {"name": name, "value": value})
     text = _clean(scenario_text(case.scenario, case.verdict, case.folder, case.command, strict=strict))
     if kind:
         reason = next(iter(case.verdict.reasons), None)
@@ -52,5 +60,5 @@ def _case(suite: Element, case: Case, kind: str, strict: bool) -> None:
 
 
 def _clean(text: str) -> str:
-    """Leave out what XML 1.0 cannot hold."""
+    """Replace each character that XML 1.0 does not allow (section 2.2) by a question mark."""
     return _NOT_XML.sub("?", text)

@@ -1,4 +1,4 @@
-"""`result.json`: what a machine wants to know of a run."""
+"""Builds `result.json`: the result of a run for programs."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from lemonade_testbed.ladder.model import Observed
+from lemonade_testbed.ladder.model import LadderResult, Observed
+from lemonade_testbed.report.text import count_outcomes, summarise_roles
 from lemonade_testbed.scenario.model import Scenario
-from lemonade_testbed.verdict import LadderResult, Verdict
+from lemonade_testbed.verdict import Verdict
 
 Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 _PACKAGES = ("lemonade-testbed", "lemonade-wire", "lemonade-imap", "lemonade-media", "lemonade-client", "av", "Twisted")
@@ -19,8 +20,10 @@ _PACKAGES = ("lemonade-testbed", "lemonade-wire", "lemonade-imap", "lemonade-med
 
 @dataclass(frozen=True)
 class Case:
-    """One scenario as it was run: `name` is its folder's, `seconds` what it took, `command` what repeats it, `vendors`
-    whose nodes stood in the place of reference ones, by role.
+    """One run of one scenario, for the reports.
+
+    `name` is the name of its folder, `seconds` the time that it took, `command` the command that repeats it. `vendors`
+    maps a role to the other maker whose node replaced the reference node.
     """
 
     name: str
@@ -36,17 +39,24 @@ class Case:
 
 
 def run_result(cases: Sequence[Case], seconds: float) -> dict[str, Json]:
-    """Return the result of a run: versions, commit, and each scenario; `seconds` is the time of the whole run."""
+    """Return the result of a run: versions, commit, the outcome of the clauses for each role, and each scenario.
+
+    `seconds` is the time that the whole run took.
+    """
     return {
         "versions": versions(),
         "commit": commit(),
         "seconds": round(seconds, 3),
+        "roles": {
+            role: {"counts": count_outcomes(clauses), "clauses": {name: one.value for name, one in clauses.items()}}
+            for role, clauses in summarise_roles(case.verdict for case in cases).items()
+        },
         "scenarios": [case_result(case) for case in cases],
     }
 
 
 def case_result(case: Case) -> dict[str, Json]:
-    """Return the result of one scenario, per clause and check, with the measures of its RTP."""
+    """Return the result of one scenario: its outcome, the clauses, the checks, and the measures of its RTP."""
     verdict = case.verdict
     return {
         "name": case.name,
@@ -67,16 +77,33 @@ def case_result(case: Case) -> dict[str, Json]:
                 "expected": reason.expected,
                 "seen": reason.seen,
                 "clauses": list(reason.clauses),
+                "role": reason.role or None,
+                "node": reason.node or None,
             }
             for reason in verdict.reasons
         ],
         "ladder": _ladder(verdict.ladder, verdict.observed),
         "checks": [
-            {"check": check.words, "ok": check.result.ok, "expected": check.result.expected, "seen": check.result.seen}
+            {
+                "check": check.words,
+                "outcome": check.outcome.value,
+                "expected": check.result.expected,
+                "seen": check.result.seen,
+                "breaches": [
+                    {"node": one.node, "clauses": list(one.clauses), "expected": one.expected, "seen": one.seen}
+                    for one in check.result.breaches
+                ],
+            }
             for check in verdict.checks
         ],
         "clauses": [
-            {"id": clause.id, "level": clause.level, "outcome": clause.outcome.value, "places": list(clause.places)}
+            {
+                "id": clause.id,
+                "level": clause.level,
+                "outcome": clause.outcome.value,
+                "places": list(clause.places),
+                "nodes": list(clause.nodes),
+            }
             for clause in verdict.clauses
         ],
         "rtp": [asdict(measure) for measure in verdict.rtp],
@@ -105,7 +132,7 @@ def _ladder(result: LadderResult, observed: Observed) -> dict[str, Json]:
 
 
 def versions() -> dict[str, Json]:
-    """Return the versions of Python and of the packages that matter."""
+    """Return the versions of Python, of the project's packages, and of PyAV and Twisted, as far as installed."""
     found: dict[str, Json] = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:
@@ -116,9 +143,9 @@ def versions() -> dict[str, Json]:
 
 
 def commit() -> str | None:
-    """Return the commit of the clone that this package lies in, with `+` where it was changed; None outside one."""
+    """Return the commit of the Git clone that holds this package, with `+` if files were changed, or None."""
     try:
-        told = subprocess.run(
+        described = subprocess.run(
             ["git", "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"],  # noqa: S607  git is on PATH
             cwd=Path(__file__).parent,
             capture_output=True,
@@ -128,4 +155,4 @@ def commit() -> str | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return told.stdout.strip() or None
+    return described.stdout.strip() or None

@@ -1,24 +1,25 @@
-"""Chooses the runtime, and has ready what it needs before the first scenario."""
+"""Chooses the runtime, and prepares it before the first scenario: builds images, removes what killed runs left."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from lemonade_testbed.runtime.base import EnvironmentBroken
+from lemonade_testbed.errors import EnvironmentBroken
 
 AUTO, DOCKER, LOCAL = "auto", "docker", "local"
 Say = Callable[[str], None]
 
 
 def ready(name: str, say: Say) -> str:
-    """Return the runtime that `name` stands for, ready to be used; `say` is told which, and what is made for it.
+    """Return the name of the runtime for `name`, ready to be used.
 
-    `auto` takes containers where an engine answers. What killed runs left in the engine is removed. Raises
-    EnvironmentBroken where containers are wanted and cannot be had.
+    `auto` stands for containers if an engine answers, else for local processes. `say` is called with a line for each
+    thing that is done. Containers and networks that killed runs left are removed. Raises EnvironmentBroken if `name` is
+    `docker` and no engine can be used.
     """
     if name == LOCAL:
         return LOCAL
-    from lemonade_testbed.runtime import docker_engine  # noqa: PLC0415  a third of a second that local runs save
+    from lemonade_testbed.containers import engine as docker_engine  # noqa: PLC0415  the import takes a third of a second
     from lemonade_testbed.runtime.docker_images import ensure_images  # noqa: PLC0415
 
     try:
@@ -38,8 +39,8 @@ def ready(name: str, say: Say) -> str:
 
 
 def make_images(say: Say, *, base: bool = False) -> None:
-    """Build the images that are not up to date; with `base` make the base image alone. Raises EnvironmentBroken."""
-    from lemonade_testbed.runtime import docker_engine  # noqa: PLC0415
+    """Build the images that are not up to date; with `base`, make only the base image. Raises EnvironmentBroken."""
+    from lemonade_testbed.containers import engine as docker_engine  # noqa: PLC0415  the import takes a third of a second
     from lemonade_testbed.runtime.docker_images import ensure_images, make_base  # noqa: PLC0415
 
     engine = docker_engine.connect()

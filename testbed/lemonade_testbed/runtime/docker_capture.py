@@ -1,4 +1,7 @@
-"""The packet capture of one world: known to listen before the first packet, whole, and counted."""
+"""Captures the packets on the bridge of one world with tcpdump, and counts them.
+
+The capture starts before the first node. A probe shows that it works, and counters show whether packets are missing.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lemonade_testbed.runtime.base import EnvironmentBroken
+from lemonade_testbed.errors import EnvironmentBroken
 from lemonade_testbed.runtime.docker_node import DockerNode
 
 FILE = "capture.pcap"
 PLACE = f"/capture/{FILE}"
 PATIENCE = 20.0
-"""Seconds until tcpdump listens, and again until it has seen the probe."""
+"""Seconds that tcpdump has to listen, and as many again to see the probe."""
 _STOP = 5.0
 _BETWEEN = 0.05
 _DISCARD = 9
@@ -31,9 +34,10 @@ _INTERFACES = Path("/sys/class/net")
 
 @dataclass
 class Capture:
-    """A capture on `bridge` by the container `node`.
+    """A capture on the interface `bridge` by the container `node`.
 
-    The probe goes from `here`, the testbed's own address, to the discard port of `to`: neither is part of a ladder.
+    The probe is sent from `here`, the testbed's own address, to the discard port (RFC 863) of the node at `to`; packets
+    of the testbed are not part of a ladder.
     """
 
     node: DockerNode
@@ -44,14 +48,17 @@ class Capture:
     _before: int | None = None
 
     def start(self) -> None:
-        """Start tcpdump and return when it says that it listens; raises EnvironmentBroken where it does not."""
+        """Start tcpdump, and return when it says that it listens; raises EnvironmentBroken if it does not in time."""
         self.node.start()
         self._await(lambda: _LISTENING.search(self.node.log()) is not None, "does not say that it listens")
         self._before = crossed(self.bridge)
         self._record = {"bridge": self.bridge, "listening": time.time()}
 
     def prove(self) -> None:
-        """Send marked packets over the bridge until one is in the file; `to` is up by now."""
+        """Send marked packets over the bridge until one is in the file; the node at `to` must run.
+
+        Raises EnvironmentBroken if none is in it in time.
+        """
         mark = f"lemonade-probe-{secrets.token_hex(8)}".encode()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.bind((self.here, 0))
@@ -74,7 +81,7 @@ class Capture:
             raise EnvironmentBroken(f"the capture {trouble}: {said[0] if said else f'exit code {code}'}")
 
     def stop(self) -> None:
-        """Let tcpdump write what it has and end; note its counts."""
+        """Let tcpdump write its buffer and end, and keep its counts."""
         if not self._record:
             return
         after = crossed(self.bridge)
@@ -86,10 +93,11 @@ class Capture:
         self._record |= {"exit": code, "stopped": time.time(), **counts(said)}
 
     def bring(self, secret: Path) -> dict[str, Any]:
-        """Write the capture into the run's secret folder; returns what is known of it, for `world.json`.
+        """Write the capture into the folder `secret`; returns what is known of it, for `world.json`.
 
-        `packets` are in the file, `received` is what the kernel handed over, `dropped` what it had no room for,
-        `interface` what the bridge itself counted from before the probe until the nodes had ended.
+        `packets` is the number of packets in the file, `received` of those that the kernel handed over, `dropped` of
+        those that the kernel dropped because its buffer was full, and `interface` of those that the bridge counted from
+        before the probe until the nodes had ended.
         """
         content = self.node.get(PLACE)
         if content is None:
@@ -101,7 +109,7 @@ class Capture:
 
 
 def counts(said: str) -> dict[str, int]:
-    """Return tcpdump's own counts; empty where it was ended before it told them."""
+    """Return the counts in tcpdump's output; empty if tcpdump was killed before it wrote them."""
     names = {
         "captured": "packets",
         "received by filter": "received",
@@ -109,11 +117,11 @@ def counts(said: str) -> dict[str, int]:
         "dropped by interface": "interface_dropped",
     }
     found = {names[what]: int(number) for number, what in _COUNTS.findall(said)}
-    return {"interface_dropped": 0} | found if found else {}  # told only where it is not 0
+    return {"interface_dropped": 0} | found if found else {}  # tcpdump writes it only if it is not 0
 
 
 def crossed(bridge: str, interfaces: Path = _INTERFACES) -> int | None:
-    """Return how many packets an interface of this machine has counted, both ways; None where it is gone."""
+    """Return the packets that an interface of this machine has counted in both directions; None if there is none."""
     try:
         return sum(
             int((interfaces / bridge / "statistics" / f"{way}_packets").read_text("ascii")) for way in ("rx", "tx")

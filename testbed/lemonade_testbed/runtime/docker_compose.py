@@ -1,4 +1,7 @@
-"""A compose project for one world: compose/compose.yaml, the overlays of swapped peers, and a file made for the run."""
+"""Makes the containers of one world with Docker Compose.
+
+The project consists of compose/compose.yaml, the overlays of other makers' nodes, and a file that is made for the run.
+"""
 
 from __future__ import annotations
 
@@ -10,30 +13,32 @@ from pathlib import Path
 from subprocess import CalledProcessError
 from typing import Any
 
-# Its reaper is an image that cannot be pulled everywhere; labels do its work here. Read when it is imported.
+# The reaper of testcontainers is an image that cannot be pulled everywhere; here labels tell which containers were left
+# (see docker_engine). testcontainers reads the variable when it is imported.
 os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
 
 from testcontainers.compose import DockerCompose
 
-from lemonade_testbed.runtime.base import EnvironmentBroken
+from lemonade_testbed.errors import EnvironmentBroken
+from lemonade_testbed.runtime import silent
 from lemonade_testbed.runtime.docker_network import Bridge
 from lemonade_testbed.runtime.local import CLIENT_RTP_PORTS, MEDIA_RTP_PORTS
-from lemonade_testbed.runtime.world import ROLES, World
+from lemonade_testbed.scenario.world import ServerSetup, World
 
 CAPTURE = "capture"
 EVIDENCE = "/evidence"
-"""The folder in every container that its traces and recordings are written to."""
+"""The folder in every container into which its node writes its trace and recordings."""
 KEY_LOG = "tls-keys.log"
 """The file below EVIDENCE into which a node writes the secrets of its TLS sessions."""
 RELAY_FILE = "relay.json"
 _COMPOSE = Path(__file__).resolve().parents[3] / "compose"
 
-# it writes whole outputs of failed commands on the terminal; they are in the exception as well
+# testcontainers logs the whole output of a failed command; the exception has it too
 logging.getLogger("testcontainers").setLevel(logging.CRITICAL)
 
 
 class Project(DockerCompose):
-    """The containers of one world, made but not yet started: who starts when is the runtime's affair."""
+    """The containers of one world: they are made here, and the runtime starts them one after the other."""
 
     def __init__(
         self,
@@ -43,9 +48,9 @@ class Project(DockerCompose):
         overlays: Sequence[Path] = (),
         wanted: Sequence[str] | None = None,
     ) -> None:
-        """Write the run's own file into its secret folder: it holds passwords. Raises EnvironmentBroken.
+        """Write the run's own file into the folder `secret`, because it holds passwords. Raises EnvironmentBroken.
 
-        `wanted`: the services that are made (default: those of the world, and the capture).
+        `wanted` are the services that are made (by default those of the world, and the capture).
         """
         secret = world.setup.secret()
         layer = secret / "compose.json"
@@ -61,7 +66,7 @@ class Project(DockerCompose):
         )
 
     def create(self) -> None:
-        """Make the network and the containers; raises EnvironmentBroken with what compose says."""
+        """Make the network and the containers; raises EnvironmentBroken with the last line of compose's output."""
         self._compose("create", "--no-build", "--pull", "never", *(self.services or ()))
 
     def _compose(self, *words: str) -> None:
@@ -75,22 +80,27 @@ class Project(DockerCompose):
 
 
 def services(world: World) -> list[str]:
-    """Return the services that are started and stopped in a world, besides the capture."""
-    return [*ROLES, *(["relay"] if world.setup.relay is not None else [])]
+    """Return the names of the services of a world, without the capture."""
+    servers = [server.name for server in world.setup.servers]
+    return [*servers, "client", *(["relay"] if world.setup.relay is not None else [])]
 
 
 def run_file(world: World, bridge: Bridge, labels: Mapping[str, str]) -> dict[str, Any]:
-    """Return what the run lays over the compose file."""
+    """Return the run's own compose file, which extends compose.yaml: addresses, options, labels and the network."""
     made: dict[str, dict[str, Any]] = {
-        role: {
+        name: {
             "labels": dict(labels),
-            "environment": _literal(environment(world, role)),
-            "networks": {"lemonade": {"ipv4_address": world.roles[role].address}},
-            # the testbed asks from its own address: what a node asks itself would be a message of its role
+            "environment": _literal(environment(world, name)),
+            "networks": {"lemonade": {"ipv4_address": world.roles[name].address}},
+            # The testbed asks from its own address if a node is ready. A health check inside the container would use
+            # the node's address, and so be taken for a message of the node.
             "healthcheck": {"disable": True},
         }
-        for role in ROLES
+        for name in (*(server.name for server in world.setup.servers), "client")
     }
+    for server in world.setup.servers:
+        if server.name != server.kind or server.state != "up":
+            made[server.name] |= _further(world, server)
     if world.setup.relay is not None:
         made["relay"] = {
             "labels": dict(labels),
@@ -108,38 +118,61 @@ def run_file(world: World, bridge: Bridge, labels: Mapping[str, str]) -> dict[st
     return {"name": bridge.project, "services": made, "networks": {"lemonade": network}}
 
 
+def _further(world: World, server: ServerSetup) -> dict[str, Any]:
+    """Return the definition of a service that compose.yaml does not have: a further server, or one that is down."""
+    place = world.roles[server.name]
+    if server.state == "up":
+        return _service(server.kind)
+    program = ["python3", "-c", Path(silent.__file__).read_text("utf-8").replace("$", "$$")]
+    return _service("client") | {
+        "entrypoint": program,
+        "command": [server.state, f"{place.address}:{place.port}"],
+        "environment": {},
+    }
+
+
+def _service(name: str) -> dict[str, Any]:
+    return {"extends": {"file": str(_COMPOSE / "compose.yaml"), "service": name}}
+
+
 def _literal(values: Mapping[str, str]) -> dict[str, str]:
-    """Return values that compose takes as they are: it replaces what follows a dollar."""
+    """Return values with each `$` doubled, so that compose does not replace variables in them."""
     return {name: value.replace("$", "$$") for name, value in values.items()}
 
 
-def environment(world: World, role: str) -> dict[str, str]:
-    """Return the options of a node that change from run to run; raises EnvironmentBroken for what cannot be said."""
+def environment(world: World, node: str) -> dict[str, str]:
+    """Return the environment variables of a node that depend on the run.
+
+    Raises EnvironmentBroken for a value with white space that is to be part of a list.
+    """
     setup = world.setup
     values = {"PROFILE": setup.profile, "TRACE_SALT": setup.salt}
-    if role in world.roles:
-        values["LISTEN"] = f"{world.roles[role].address}:{world.roles[role].port}"
+    if node in world.roles:
+        values["LISTEN"] = f"{world.roles[node].address}:{world.roles[node].port}"
+    if world.kind_of(node) != node:
+        values["TRACE"] = f"{EVIDENCE}/{world.trace(node).name}"
     if setup.scenario:
         values["SCENARIO"] = setup.scenario
-    if role in setup.faults:
-        values["FAULT"] = setup.faults[role]
-    for option, path in world.credentials.get(role, {}).items():
+    if node in setup.faults:
+        values["FAULT"] = setup.faults[node]
+    for option, path in world.credentials.get(node, {}).items():
         values[option.replace("-", "_").upper()] = f"{EVIDENCE}/{path.name}"
-    if setup.tls is not None and role in world.credentials:
-        values["TLS_KEYLOG"] = f"{EVIDENCE}/{KEY_LOG}"  # what a capture is read with
-    return {f"LEMONADE_{name}": value for name, value in (values | _OPTIONS.get(role, _none)(world)).items()}
+    if setup.tls is not None and node in world.credentials:
+        values["TLS_KEYLOG"] = f"{EVIDENCE}/{KEY_LOG}"  # tshark decrypts the capture with it
+    values |= _OPTIONS.get(world.kind_of(node), _none)(world, node)
+    return {f"LEMONADE_{name}": value for name, value in values.items()}
 
 
-def _imap(world: World) -> dict[str, str]:
-    setup = world.setup
+def _imap(world: World, name: str) -> dict[str, str]:
+    setup = world.setup.of(name)
     values = {
-        "NAME": world.roles["imap"].name,
+        "NAME": world.roles[name].name,
         "USER": _words(":".join(account) for account in setup.users.items()),
         "ADMIN": _words(":".join(account) for account in setup.admins.items()),
         "SUBMIT_USER": _words(setup.submit_users),
         "APPLICATION": _words(f"{name}={','.join(users)}" for name, users in setup.applications.items()),
     }
-    if setup.media_servers is not None:
+    if setup.media_servers:
         values["MEDIA_SERVERS"] = setup.media_servers
     if setup.fetch_users:
         values["FETCH_USER"] = _words(setup.fetch_users)
@@ -148,35 +181,36 @@ def _imap(world: World) -> dict[str, str]:
     return values
 
 
-def _media(world: World) -> dict[str, str]:
+def _media(world: World, name: str) -> dict[str, str]:
+    setup = world.setup.of(name)
     values = {
         "RTP_PORTS": MEDIA_RTP_PORTS,
-        "ALLOW_IMAP": world.roles["imap"].name,
+        "ALLOW_IMAP": _words(world.imap_hosts()),
         "RESOLVE": _words(world.rules()),
-        "IMAP_TLS": world.setup.tls_policy("media"),
-        "IMAP_CLEARTEXT_LOGIN": "never" if world.setup.tls else "allowed",
+        "IMAP_TLS": setup.tls_policy("media"),
+        "IMAP_CLEARTEXT_LOGIN": "never" if setup.tls else "allowed",
     }
-    if world.setup.imap_idle is not None:
-        values["IMAP_IDLE"] = str(world.setup.imap_idle)
-    if world.setup.imap_contact:
-        values["IMAP_CONTACT"] = world.setup.imap_contact
-    if world.setup.imap_fetch_time is not None:
-        values["IMAP_FETCH_TIME"] = f"{world.setup.imap_fetch_time:g}"
-    if world.setup.imap_max_part is not None:
-        values["IMAP_MAX_PART"] = str(world.setup.imap_max_part)
-    if world.setup.services:
-        values["SERVICE"] = _words(world.setup.services)
-    if callers := world.callers():
+    if setup.imap_idle is not None:
+        values["IMAP_IDLE"] = str(setup.imap_idle)
+    if setup.imap_contact:
+        values["IMAP_CONTACT"] = setup.imap_contact
+    if setup.imap_fetch_time is not None:
+        values["IMAP_FETCH_TIME"] = f"{setup.imap_fetch_time:g}"
+    if setup.imap_max_part is not None:
+        values["IMAP_MAX_PART"] = str(setup.imap_max_part)
+    if setup.services:
+        values["SERVICE"] = _words(setup.services)
+    if callers := world.callers(name):
         values["TRUST_CALLER"] = _words(callers)
-    return values | ({"IMAP_USER": ":".join(world.setup.identity)} if world.setup.identity else {})
+    return values | ({"IMAP_USER": ":".join(setup.identity)} if setup.identity else {})
 
 
-def _client(world: World) -> dict[str, str]:
+def _client(world: World, _name: str) -> dict[str, str]:
     values = {"RTP_PORTS": CLIENT_RTP_PORTS, "RESOLVE": _words(world.rules())}
     return values | {"IMAP_TLS": world.setup.tls_policy("client")}
 
 
-def _none(_world: World) -> dict[str, str]:
+def _none(_world: World, _name: str) -> dict[str, str]:
     return {}
 
 

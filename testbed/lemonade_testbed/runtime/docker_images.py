@@ -1,4 +1,4 @@
-"""The images of the nodes and of the capture: built where they are missing or older than their sources."""
+"""Builds the images of the nodes and of the capture if their sources have changed, and removes old ones."""
 
 from __future__ import annotations
 
@@ -6,15 +6,22 @@ import fcntl
 import hashlib
 import os
 import subprocess
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import docker
 from docker.errors import APIError, ImageNotFound
+from docker.models.containers import Container
+from requests.exceptions import RequestException
 
-from lemonade_testbed.runtime.base import EnvironmentBroken
-from lemonade_testbed.runtime.docker_tools import ROOT, TOOLS, ensure_compose, mirror, mmdebstrap
+from lemonade_testbed.containers.engine import LABEL, connect, remove
+from lemonade_testbed.containers.tools import ROOT, TOOLS, ensure_compose, mirror, mmdebstrap
+from lemonade_testbed.errors import EnvironmentBroken
+from lemonade_testbed.runtime.docker_compose import EVIDENCE
+from lemonade_testbed.runtime.docker_node import GRACE, DockerNode
+from lemonade_testbed.scenario.world import SERVERS
 
 BASE = "debian:trixie-slim"
 SOURCE = "lemonade.source"
@@ -27,12 +34,15 @@ SOURCES: Mapping[str, tuple[str, ...]] = {
     "relay": (*_WIRE, "compose/relay", "testbed/lemonade_testbed/__init__.py", "testbed/lemonade_testbed/relay"),
     "capture": ("compose/capture/Dockerfile",),
 }
-"""What each image is made of; the image of a role is called `lemonade-ROLE`."""
+"""The source files and folders of each image; the image of a role is called `lemonade-ROLE`."""
 Say = Callable[[str], None]
 
 
 def ensure_images(client: docker.DockerClient, say: Say, wanted: Iterable[str] = SOURCES) -> list[str]:
-    """Build the images that are missing or older than their sources; returns which. Raises EnvironmentBroken."""
+    """Build the images that are missing or whose sources have changed; returns their names.
+
+    Raises EnvironmentBroken.
+    """
     with _alone():
         ids = {name: _image(client, name) for name in wanted}
         prints = {name: fingerprint(SOURCES[name]) for name in ids}
@@ -51,7 +61,7 @@ def ensure_images(client: docker.DockerClient, say: Say, wanted: Iterable[str] =
 
 
 def _image(client: docker.DockerClient, name: str) -> tuple[str, str] | None:
-    """Return the id of an image and the fingerprint of its sources, None where there is no such image."""
+    """Return the id of an image and the fingerprint of its sources, or None if there is no such image."""
     try:
         image = client.images.get(f"lemonade-{name}")
     except ImageNotFound:
@@ -60,14 +70,14 @@ def _image(client: docker.DockerClient, name: str) -> tuple[str, str] | None:
 
 
 def _forget(client: docker.DockerClient, old: tuple[str, str] | None, new: tuple[str, str] | None) -> None:
-    """Remove an image that its successor has taken the name from, unless a container uses it still."""
+    """Remove the old image after a new one got its name, unless a container still uses it."""
     if old is not None and new is not None and old[0] != new[0]:
         with suppress(APIError):
             client.images.remove(old[0])
 
 
 def fingerprint(paths: Iterable[str], root: Path = ROOT) -> str:
-    """Return what stands for the content of files and of folders of Python code, whatever their times."""
+    """Return 16 hexadecimal digits of a SHA-256 over the content of files and folders, without their times."""
     digest = hashlib.sha256()
     for path in paths:
         place = root / path
@@ -79,9 +89,9 @@ def fingerprint(paths: Iterable[str], root: Path = ROOT) -> str:
 
 
 def ensure_base(client: docker.DockerClient, say: Say) -> None:
-    """Have the base image: the one that is here, else a registry's, else one of our own making.
+    """Make sure that the base image exists: pull it from its registry, or else make it of Debian packages.
 
-    Raises EnvironmentBroken where none of them is possible, with both reasons.
+    Raises EnvironmentBroken with both reasons if neither is possible.
     """
     with suppress(ImageNotFound):
         client.images.get(BASE)
@@ -99,7 +109,7 @@ def ensure_base(client: docker.DockerClient, say: Say) -> None:
 
 
 def make_base(say: Say) -> None:
-    """Make the base image of Debian packages, under the public one's name; raises EnvironmentBroken."""
+    """Make the base image of Debian packages, with the name of the public one; raises EnvironmentBroken."""
     program, source = mmdebstrap(), mirror()
     say(f"making {BASE} of Debian packages (log: {LOG.relative_to(ROOT)})")
     path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
@@ -120,9 +130,54 @@ def _build(command: list[str], environment: Mapping[str, str]) -> None:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Hold what two runs that start together must not do at the same time."""
+    """Hold a lock, so that two runs do not build images or unpack tools at the same time."""
     TOOLS.mkdir(exist_ok=True)
     with (TOOLS / "images.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         ensure_compose()
         yield
+
+
+_SERVICE = "com.docker.compose.service"
+
+
+def servers_run(run: Path) -> bool:
+    """Tell whether both servers of the run in folder `run` run; raises EnvironmentBroken."""
+    with closing(connect()) as client:
+        running = client.containers.list(ignore_removed=True, filters={"label": f"{LABEL}={run}"})
+    return set(SERVERS) <= {container.labels.get(_SERVICE) for container in running}
+
+
+def bring_down(run: Path) -> bool:
+    """Stop and remove all containers and networks of the run in folder `run`; tells whether there were any.
+
+    The servers' logs and traces are written into the folder, if it exists. Raises EnvironmentBroken.
+    """
+    with closing(connect()) as client:
+        return _bring_down(client, run)
+
+
+def _bring_down(client: docker.DockerClient, run: Path) -> bool:
+    filters = {"label": f"{LABEL}={run}"}
+    made = client.containers.list(all=True, ignore_removed=True, filters=filters)
+    found = bool(made or client.networks.list(filters=filters))
+    # the IMAP server is stopped last, so that the media server can log out
+    _stop([container for container in made if container.labels.get(_SERVICE) != "imap"])
+    _stop([container for container in made if container.labels.get(_SERVICE) == "imap"])
+    for container in made:
+        role = container.labels.get(_SERVICE)
+        if role in SERVERS and run.is_dir():
+            node, trace = DockerNode(role, container), f"trace-{role}.jsonl"
+            (run / f"{role}.log").write_bytes(node.log())
+            node.bring(EVIDENCE, {trace: run / trace})
+    remove(client, str(run))
+    return found
+
+
+def _stop(containers: Sequence[Container]) -> None:
+    def stop(container: Container) -> None:
+        with suppress(APIError, RequestException):
+            container.stop(timeout=GRACE)
+
+    with ThreadPoolExecutor(max(1, len(containers))) as pool:
+        list(pool.map(stop, containers))

@@ -1,4 +1,4 @@
-"""Bridges: each world in containers owns one subnet that nothing on this machine uses, under a lock."""
+"""Chooses the subnet of each world in containers: one that this machine does not use, held under a lock."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from lemonade_testbed.runtime.base import EnvironmentBroken
-from lemonade_testbed.runtime.world import IMAP_NAME, MEDIA_NAME, SIP_PORT, Place
+from lemonade_testbed.errors import EnvironmentBroken
+from lemonade_testbed.scenario.world import ONE_OF_EACH, SIP_PORT, HostAddress, ServerSetup, places_of
 
 IMAP_PORT = 143
 HOSTS = {"testbed": 1, "imap": 11, "media": 12, "client": 13}
-"""The last number of each role's address: the testbed's is the bridge's own."""
+"""The last octet of the address of each role's first node; the testbed's address is that of the bridge."""
 RELAY_HOST = 20
-FRONTS = {"imap": 21, "media": 22, "client": 23}
-"""The last numbers of the relay's own address and of its fronts, where there is a relay."""
+"""The last octet of the relay's own address."""
 
 
 @dataclass
 class Bridge:
-    """A claimed subnet, and the names of its bridge (15 characters at most) and of its project."""
+    """A claimed subnet, with the names of its bridge (at most 15 characters) and of its compose project."""
 
     subnet: IPv4Network
     lock: socket.socket = field(repr=False)
@@ -30,21 +29,18 @@ class Bridge:
 
     @property
     def name(self) -> str:
-        """The bridge's interface on this machine."""
+        """The name of the bridge's network interface on this machine."""
         return f"lm{self.token}"
 
     @property
     def project(self) -> str:
-        """The compose project on it."""
+        """The name of the compose project that uses the bridge."""
         return f"lemonade-{self.token}"
 
-    def places(self) -> dict[str, Place]:
-        """Return the four roles' addresses."""
-        known = {"imap": (IMAP_PORT, IMAP_NAME), "media": (SIP_PORT, MEDIA_NAME), "client": (SIP_PORT, "client")}
-        return {
-            role: Place(str(self.subnet[number]), *known.get(role, (0, role)))
-            for role, number in sorted(HOSTS.items(), key=lambda item: item[0] == "testbed")
-        }
+    def places(self, servers: Iterable[ServerSetup] = ONE_OF_EACH) -> dict[str, HostAddress]:
+        """Return the addresses of these servers, of the client and of the testbed."""
+        ports = {"imap": IMAP_PORT, "media": SIP_PORT, "client": SIP_PORT}
+        return places_of(servers, lambda number: str(self.subnet[number]), HOSTS, ports)
 
     @property
     def relay(self) -> str:
@@ -52,21 +48,21 @@ class Bridge:
         return str(self.subnet[RELAY_HOST])
 
     def release(self) -> None:
-        """Give the subnet back; a second call does nothing."""
+        """Release the subnet; a second call does nothing."""
         self.lock.close()
 
 
 def subnets() -> Iterator[IPv4Network]:
-    """Return the subnets in the order in which they are tried."""
+    """Yield the subnets in the order in which they are tried."""
     for prefix, last in (("10.213", 255), ("172.29", 255), ("192.168", 254)):
         yield from (IPv4Network(f"{prefix}.{number}.0/24") for number in range(1, last))
 
 
 def claim(taken: Iterable[IPv4Network], candidates: Iterable[IPv4Network] | None = None) -> Bridge:
-    """Take the first subnet that is not taken, has no route on this machine, and that no other run holds.
+    """Claim the first subnet that is not in `taken`, has no route on this machine, and is held by no other run.
 
-    The lock is an abstract unix socket: the kernel frees it when its process ends in whatever way.
-    Raises EnvironmentBroken where none is to be had.
+    The lock is an abstract unix socket, which the kernel closes when the process ends in any way. Raises
+    EnvironmentBroken if no subnet is free.
     """
     used = [*taken, *routes()]
     for subnet in subnets() if candidates is None else candidates:
@@ -83,7 +79,7 @@ def claim(taken: Iterable[IPv4Network], candidates: Iterable[IPv4Network] | None
 
 
 def routes(table: Path = Path("/proc/net/route")) -> list[IPv4Network]:
-    """Return the networks that this machine has a route to, without the default."""
+    """Return the networks to which this machine has a route, without the default route."""
     found = []
     for line in table.read_text(encoding="ascii").splitlines()[1:]:
         _, destination, _, _, _, _, _, mask, *_ = line.split()
@@ -94,5 +90,5 @@ def routes(table: Path = Path("/proc/net/route")) -> list[IPv4Network]:
 
 
 def _address(text: str) -> str:
-    """Read an address as the kernel writes it: hexadecimal, the last octet first."""
+    """Read an address in the kernel's form: hexadecimal digits, the last octet first."""
     return socket.inet_ntoa(bytes.fromhex(text)[::-1])

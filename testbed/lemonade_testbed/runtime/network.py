@@ -1,49 +1,47 @@
-"""Loopback networks: each world owns one 127.x.y.0/24 under a lock that ends with the process that holds it."""
+"""Claims a loopback network 127.x.y.0/24 for each world, under a lock that the kernel frees with the process."""
 
 from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from lemonade_testbed.runtime.base import EnvironmentBroken
-from lemonade_testbed.runtime.world import IMAP_NAME, IMAP_PORT, MEDIA_NAME, SIP_PORT, Place
+from lemonade_testbed.errors import EnvironmentBroken
+from lemonade_testbed.scenario.world import IMAP_PORT, ONE_OF_EACH, SIP_PORT, HostAddress, ServerSetup, places_of
 
 FIRST_X, LAST_X = 64, 95
+HOSTS: Mapping[str, int] = {"imap": 1, "media": 2, "client": 3, "testbed": 4}
+"""The last octet of the address of each role's first node."""
 
 
 @dataclass
 class Network:
-    """A claimed network; `prefix` is like `127.64.1`."""
+    """A claimed network; `prefix` has the first three octets of its addresses, such as `127.64.1`."""
 
     prefix: str
     lock: socket.socket = field(repr=False)
 
-    def places(self) -> dict[str, Place]:
-        """Return the four roles' addresses."""
-        return {
-            "imap": Place(f"{self.prefix}.1", IMAP_PORT, IMAP_NAME),
-            "media": Place(f"{self.prefix}.2", SIP_PORT, MEDIA_NAME),
-            "client": Place(f"{self.prefix}.3", SIP_PORT, "client"),
-            "testbed": Place(f"{self.prefix}.4", 0, "testbed"),
-        }
+    def places(self, servers: Iterable[ServerSetup] = ONE_OF_EACH) -> dict[str, HostAddress]:
+        """Return the addresses of these servers, of the client and of the testbed."""
+        ports = {"imap": IMAP_PORT, "media": SIP_PORT, "client": SIP_PORT}
+        return places_of(servers, lambda number: f"{self.prefix}.{number}", HOSTS, ports)
 
     def release(self) -> None:
-        """Give the network back; a second call does nothing."""
+        """Release the network; a second call does nothing."""
         self.lock.close()
 
 
 def prefixes() -> Iterator[str]:
-    """Return the networks in the order in which they are tried."""
+    """Return the prefixes of the networks in the order in which they are tried."""
     return (f"127.{x}.{y}" for x in range(FIRST_X, LAST_X + 1) for y in range(1, 255))
 
 
 def claim(candidates: Iterable[str] | None = None) -> Network:
-    """Take the first network that nobody holds and whose ports are free.
+    """Claim the first network that no other run holds and whose ports are free.
 
-    The lock is an abstract unix socket: the kernel frees it when its process ends in whatever way.
-    Raises EnvironmentBroken where none is to be had.
+    The lock is an abstract unix socket, which the kernel closes when the process ends in any way. Raises
+    EnvironmentBroken if no network is free.
     """
     taken = 0
     busy = ""
@@ -67,7 +65,10 @@ def claim(candidates: Iterable[str] | None = None) -> Network:
 
 
 def _port_problem(network: Network) -> str | None:
-    """Return why a server could not listen here, or None. A program on 0.0.0.0 takes the port of every network."""
+    """Return the reason why a node could not listen in a network, or None.
+
+    A program that listens on 0.0.0.0 uses the port in every network.
+    """
     for place, kinds in (
         (network.places()["imap"], (socket.SOCK_STREAM,)),
         (network.places()["media"], (socket.SOCK_STREAM, socket.SOCK_DGRAM)),

@@ -1,4 +1,8 @@
-"""The processes of a run: each in a session of its own, noted on disk, all stopped whatever happens."""
+"""Starts and stops the processes of a run.
+
+Each process is the leader of a session and process group of its own, and is noted in the run's file `pids.json`. Its
+environment has the run's folder as a mark, so that the processes of a killed run can be found and killed.
+"""
 
 from __future__ import annotations
 
@@ -12,30 +16,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Protocol
 
-from lemonade_testbed.runtime.base import EnvironmentBroken, Stopped
+from lemonade_testbed.errors import EnvironmentBroken, RunStopped
+from lemonade_testbed.procfs import start_time, stat_fields
+from lemonade_testbed.runtime.fork_server import ForkServer, module_of
 
 MARK = "LEMONADE_RUN"
 PIDS = "pids.json"
 GRACE = 2.0
-"""Seconds between TERM and KILL."""
+"""Seconds between SIGTERM and SIGKILL."""
 _POLL = 0.02
-
-
-def start_time(pid: int) -> int | None:
-    """Return when `pid` started (clock ticks since boot, field 22 of its stat), None where it is gone or a zombie."""
-    fields = _stat(pid)
-    return int(fields[19]) if fields and fields[0] not in {"Z", "X"} else None
-
-
-def _stat(pid: int) -> list[str] | None:
-    """Return the fields of /proc/PID/stat from the third on: the second may hold blanks and brackets."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    return text[text.rindex(")") + 2 :].split()
 
 
 def _pids() -> Iterator[int]:
@@ -43,17 +34,17 @@ def _pids() -> Iterator[int]:
 
 
 def members(group: int) -> list[int]:
-    """Return the living processes of a process group (a zombie does not live)."""
+    """Return the ids of the processes of a process group, without those that have ended (zombies)."""
     found = []
     for pid in _pids():
-        fields = _stat(pid)
+        fields = stat_fields(pid)
         if fields and int(fields[2]) == group and fields[0] not in {"Z", "X"}:
             found.append(pid)
     return found
 
 
 def marked(run: Path) -> list[int]:
-    """Return the living processes that the run in folder `run` started, by the mark in their environment."""
+    """Return the ids of the running processes that have the mark of the run in folder `run` in their environment."""
     mark = f"{MARK}={run}".encode()
     return [pid for pid in _pids() if pid != os.getpid() and mark in _environment(pid) and start_time(pid) is not None]
 
@@ -65,20 +56,31 @@ def _environment(pid: int) -> list[bytes]:
         return []
 
 
-@dataclass
-class NodeProcess:
-    """One started node: the leader of its own process group."""
-
-    role: str
-    process: subprocess.Popen[bytes]
+class Process(Protocol):
+    """A child process, started from its program or forked."""
 
     @property
     def pid(self) -> int:
-        """The process id, which is also its group's."""
+        """The process id."""
+
+    def wait(self, timeout: float) -> int:
+        """Return the exit code; raises `subprocess.TimeoutExpired` after `timeout` seconds."""
+
+
+@dataclass
+class NodeProcess:
+    """A started node, which is the leader of its own process group; `role` is the node's name."""
+
+    role: str
+    process: Process
+
+    @property
+    def pid(self) -> int:
+        """The process id, which is the id of its process group too."""
         return self.process.pid
 
     def ended(self, within: float = 0.0) -> int | None:
-        """Return the exit code once the node has ended, None where it still runs after `within` seconds."""
+        """Return the exit code when the node has ended, or None if it still runs after `within` seconds."""
         try:
             return self.process.wait(within)
         except subprocess.TimeoutExpired:
@@ -91,7 +93,10 @@ class NodeProcess:
 
 
 def stop_groups(nodes: Sequence[NodeProcess], grace: float = GRACE) -> None:
-    """Stop whole process groups: TERM, and KILL for what is left after `grace` seconds; returns when all are gone."""
+    """Stop whole process groups: SIGTERM, and SIGKILL for processes that run on after `grace` seconds.
+
+    Returns when all have ended, or `grace` seconds after SIGKILL.
+    """
     for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, grace)):
         left = [node for node in nodes if node.ended() is None or members(node.pid)]
         for node in left:
@@ -104,16 +109,25 @@ def stop_groups(nodes: Sequence[NodeProcess], grace: float = GRACE) -> None:
 
 
 class ProcessTable:
-    """All processes of one run (several scenarios), noted in its `pids.json`; safe to use from several threads."""
+    """All processes of one run of one or more scenarios, noted in its `pids.json`; several threads may use it."""
 
     def __init__(self, run: Path, *, keep: bool = False) -> None:
-        """Note the runner in `run`; with `keep` the nodes outlive it (the playground)."""
+        """Note this process in the folder `run` as the runner; with `keep` (the playground) the nodes outlive it."""
         self.run = run
         self._keep = keep
         self._nodes: list[NodeProcess] = []
         self._lock = threading.Lock()
+        self._forking = False
+        self._fork_server: ForkServer | None = None
         self.stopping = threading.Event()
         self._note()
+
+    def fork_nodes(self) -> None:
+        """Start reference nodes by the fork server from now on (see `fork_server`).
+
+        That saves time if nodes are started more than once.
+        """
+        self._forking = True
 
     def start(
         self,
@@ -124,38 +138,38 @@ class ProcessTable:
         inherit: Sequence[int] = (),
         told: Mapping[str, str] | None = None,
     ) -> NodeProcess:
-        """Start `command` with its output going to `log`; `inherit` lists descriptors that it shall hold, `told` is put
-        into its environment.
+        """Start `command`, whose output goes to `log`.
 
-        Raises EnvironmentBroken where the program cannot be run, Stopped while the run is being stopped.
+        The process inherits the descriptors `inherit`, and gets the variables `told` in its environment. Raises
+        EnvironmentBroken if the program cannot be run, and RunStopped if the run is being stopped.
         """
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("LEMONADE_")}
-        environment |= {**(told or {}), MARK: str(self.run), "PYTHONUNBUFFERED": "1"}
+        environment = self._environment() | dict(told or {})
         with self._lock:
             if self.stopping.is_set():
-                raise Stopped
+                raise RunStopped
+            module = module_of(command) if self._forking and not inherit else None
             with log.open("ab") as sink:
-                try:
-                    process = subprocess.Popen(  # noqa: S603  the command is the testbed's own
-                        command,
-                        stdin=subprocess.DEVNULL,
-                        stdout=sink,
-                        stderr=sink,
-                        env=environment,
-                        start_new_session=True,
-                        pass_fds=tuple(inherit),
-                    )
-                except OSError as error:
-                    raise EnvironmentBroken(
-                        f"{command[0]} cannot be run ({error.strerror}); `make setup` installs it"
-                    ) from error
+                if module is None:
+                    process: Process = _execute(command, sink, environment, inherit)
+                else:
+                    process = self._forker().start(module, command, environment, sink.fileno())
             node = NodeProcess(role, process)
             self._nodes.append(node)
             self._note()
         return node
 
+    def _environment(self) -> dict[str, str]:
+        """Return the environment for the processes of the run: with the mark, without settings of nodes."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("LEMONADE_")}
+        return kept | {MARK: str(self.run), "PYTHONUNBUFFERED": "1"}
+
+    def _forker(self) -> ForkServer:
+        if self._fork_server is None:
+            self._fork_server = ForkServer(self._environment(), self.run / "fork-server.log")
+        return self._fork_server
+
     def end(self, *nodes: NodeProcess) -> None:
-        """Stop these processes and their groups."""
+        """Stop these nodes with their process groups, and remove them from the table."""
         stop_groups(nodes)
         with self._lock:
             self._nodes = [node for node in self._nodes if node not in nodes]
@@ -163,10 +177,13 @@ class ProcessTable:
                 self._note()
 
     def stop(self) -> None:
-        """Stop every process of the run, let none start any more, and take the note away."""
+        """Stop every process of the run, start no further one, and delete `pids.json`."""
         self.stopping.set()
         with self._lock:
             stop_groups(self._nodes)
+            if self._fork_server is not None:
+                self._fork_server.close()
+                self._fork_server = None
             for pid in marked(self.run):
                 kill(pid, self.run)
             (self.run / PIDS).unlink(missing_ok=True)
@@ -181,14 +198,32 @@ class ProcessTable:
         draft.replace(self.run / PIDS)
 
 
+def _execute(
+    command: Sequence[str], sink: BinaryIO, environment: Mapping[str, str], inherit: Sequence[int]
+) -> subprocess.Popen[bytes]:
+    """Start a program in a session of its own; raises EnvironmentBroken if it cannot be run."""
+    try:
+        return subprocess.Popen(  # noqa: S603  the command is the testbed's own
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=sink,
+            env=dict(environment),
+            start_new_session=True,
+            pass_fds=tuple(inherit),
+        )
+    except OSError as error:
+        raise EnvironmentBroken(f"{command[0]} cannot be run ({error.strerror}); `make setup` installs it") from error
+
+
 def _entry(pid: int) -> dict[str, int | None]:
     return {"pid": pid, "started": start_time(pid)}
 
 
 def kill(pid: int, run: Path, started: int | None = None) -> bool:
-    """Kill `pid` if it is a process of the run in folder `run` (and started at `started`, where that is known).
+    """Kill `pid` if it is a process of the run in folder `run` and, if `started` is given, was started at that time.
 
-    The process is held by a descriptor while it is looked at, so that a new process under the same id is safe.
+    A pidfd is opened before the process is checked, so that a new process with the same id cannot be killed.
     """
     try:
         handle = os.pidfd_open(pid)
@@ -208,7 +243,7 @@ def kill(pid: int, run: Path, started: int | None = None) -> bool:
 
 
 def is_running(run: Path) -> bool:
-    """Tell whether the runner of the run in folder `run` lives, or its nodes are meant to outlive it."""
+    """Tell whether the runner of the run in folder `run` still runs; of a playground, whether one of its nodes does."""
     record = _read(run)
     if record is None:
         return False
@@ -226,7 +261,7 @@ def _read(run: Path) -> dict[str, Any] | None:
 
 
 def reap(runs: Path) -> list[int]:
-    """Kill what killed runners left behind under the folder `runs`; returns the ids of the processes killed."""
+    """Kill the processes that killed runners left, for all runs in the folder `runs`; returns their ids."""
     killed: list[int] = []
     for note in sorted(runs.glob(f"*/{PIDS}")):
         run = note.parent
@@ -236,7 +271,7 @@ def reap(runs: Path) -> list[int]:
 
 
 def stop_left(run: Path, grace: float = GRACE) -> list[int]:
-    """Stop what the run in folder `run` left running: TERM, and KILL for what is left after `grace` seconds."""
+    """Stop the processes of the run in folder `run`: SIGTERM, and SIGKILL after `grace` seconds; returns their ids."""
     left = marked(run)
     for pid in left:
         with suppress(ProcessLookupError):
@@ -249,7 +284,7 @@ def stop_left(run: Path, grace: float = GRACE) -> list[int]:
 
 
 def end(run: Path) -> list[int]:
-    """Kill every process of the run in folder `run`, noted or only marked, and take the note away."""
+    """Kill every process of the run in folder `run`, noted or marked, and delete `pids.json`; returns their ids."""
     record = _read(run) or {}
     killed = {node["pid"] for node in record.get("nodes", []) if kill(node["pid"], run, node["started"])}
     killed |= {pid for pid in marked(run) if kill(pid, run)}

@@ -1,32 +1,35 @@
-"""Fills a mailbox as any mail program would: by IMAP, as its owner, so that any vendor's server can be filled."""
+"""Stores a message in a mailbox by IMAP, logged in as the mailbox's owner, which works with any IMAP server."""
 
 from __future__ import annotations
 
 import re
 import socket
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from lemonade_testbed.runtime.base import ContractBroken
-from lemonade_testbed.runtime.world import World
+from lemonade_testbed.errors import ContractBroken, LoginRefused
+from lemonade_testbed.scenario.world import World
 from lemonade_wire.imap import command as commands
 from lemonade_wire.imap.client import CommandDone, ConnectionBye, GreetingReceived, ImapClient, ResponseUnreadable
-from lemonade_wire.imap.command import Command
+from lemonade_wire.imap.command import ImapCommand
 from lemonade_wire.trace import Json, Trace
 
 PATIENCE = 30.0
-"""Seconds that the server may take for one answer."""
+"""Seconds after which an answer of the server is no longer awaited."""
 _BARE_NEWLINE = re.compile(rb"(?<!\r)\n")
 
 
-class Mailbox:
-    """A plain blocking connection to the world's IMAP server from the testbed's own address, as a context manager.
+class ProvisionConnection:
+    """A blocking clear-text connection to the IMAP server that has the users' mail, from the testbed's own address.
 
-    Every method raises ContractBroken where the server refuses, breaks off or stays silent.
+    It is a context manager. Every method raises ContractBroken if the server refuses a command, closes the connection
+    or does not answer.
     """
 
     def __init__(self, world: World, trace: Trace, patience: float = PATIENCE) -> None:
         self._world = world
+        self._name = world.setup.first("imap").name
         self._trace = trace
         self._patience = patience
         self._engine = ImapClient(tag_prefix="t", tracer=self._traced)
@@ -34,13 +37,13 @@ class Mailbox:
         self._local = self._remote = ""
 
     def __enter__(self) -> Self:
-        place, here = self._world.roles["imap"], self._world.roles["testbed"].address
+        place, here = self._world.roles[self._name], self._world.roles["testbed"].address
         try:
             self._socket = socket.create_connection(
                 (place.address, place.port), self._patience, source_address=(here, 0)
             )
         except OSError as problem:
-            raise self._broken(f"cannot be reached: {problem}") from problem
+            raise self.broken(f"cannot be reached: {problem}") from problem
         self._local = "{}:{}".format(*self._socket.getsockname())
         self._remote = f"{place.address}:{place.port}"
         while not self._engine.greeted:
@@ -52,23 +55,36 @@ class Mailbox:
             self._socket.close()
 
     def log_in(self, user: str, password: str) -> None:
-        """Authenticate by the best way that the server shows."""
+        """Authenticate with AUTHENTICATE PLAIN if the server announces it, else with LOGIN.
+
+        Raises LoginRefused if the server answers NO.
+        """
         if self._engine.capabilities is None:
             self.run(commands.capability())
-        if self._engine.has("AUTH=PLAIN"):
-            self.run(commands.authenticate_plain(user, password))
-        else:
-            self.run(commands.login(user, password))
-
-    def run(self, command: Command) -> CommandDone:
-        """Send a command and return its OK."""
+        plain = self._engine.has("AUTH=PLAIN")
+        command = commands.authenticate_plain(user, password) if plain else commands.login(user, password)
         done = self.ask(command)
         if not done.ok:
-            raise self._broken(f"answered {command.name} with {done.status.result} {done.status.text}".rstrip())
+            broken = self._answered(command, done)
+            raise LoginRefused(broken.role, broken.why, broken.log) if done.status.result == "NO" else broken
+
+    def log_out(self) -> None:
+        """End the session; how LOGOUT is answered is the judge's to say, who sees it between the nodes as well."""
+        with suppress(ContractBroken):
+            self.run(commands.logout())
+
+    def run(self, command: ImapCommand) -> CommandDone:
+        """Send a command and return its tagged response, which must be OK."""
+        done = self.ask(command)
+        if not done.ok:
+            raise self._answered(command, done)
         return done
 
-    def ask(self, command: Command) -> CommandDone:
-        """Send a command and return its answer, whatever the result."""
+    def _answered(self, command: ImapCommand, done: CommandDone) -> ContractBroken:
+        return self.broken(f"answered {command.name} with {done.status.result} {done.status.text}".rstrip())
+
+    def ask(self, command: ImapCommand) -> CommandDone:
+        """Send a command and return its tagged response, whether it is OK, NO or BAD."""
         tag = self._engine.send(command)
         self._flush()
         while True:
@@ -81,19 +97,19 @@ class Mailbox:
         try:
             data = self._open.recv(65536)
         except OSError as problem:
-            raise self._broken(f"no answer: {problem}") from problem
+            raise self.broken(f"no answer: {problem}") from problem
         if not data:
-            raise self._broken("closed the connection before its answer")
+            raise self.broken("closed the connection before its answer")
         events = self._engine.receive_data(data)
         self._flush()
         for event in events:
             match event:
                 case GreetingReceived(status) if status.result == "BYE":
-                    raise self._broken(f"greeted with BYE {status.text}")
+                    raise self.broken(f"greeted with BYE {status.text}")
                 case ConnectionBye(status, expected=False):
-                    raise self._broken(f"said BYE {status.text}")
+                    raise self.broken(f"said BYE {status.text}")
                 case ResponseUnreadable(why):
-                    raise self._broken(f"broke the grammar: {why}")
+                    raise self.broken(f"broke the grammar: {why}")
         return list(events)
 
     def _flush(self) -> None:
@@ -101,7 +117,7 @@ class Mailbox:
         try:
             self._open.sendall(data)
         except OSError as problem:
-            raise self._broken(f"broke off: {problem}") from problem
+            raise self.broken(f"broke off: {problem}") from problem
 
     @property
     def _open(self) -> socket.socket:
@@ -114,17 +130,18 @@ class Mailbox:
             "imap", way=way, side="client", local=self._local, remote=self._remote, text=text, literals=literals
         )
 
-    def _broken(self, why: str) -> ContractBroken:
-        return ContractBroken("imap", why, self._world.log_tail("imap"))
+    def broken(self, why: str) -> ContractBroken:
+        """Return the exception that says what the server did wrong, with the server's last log lines."""
+        return ContractBroken(self._name, why, self._world.log_tail(self._name))
 
 
 def append(world: World, trace: Trace, owner: tuple[str, str], mailbox: str, message: bytes) -> None:
-    """Put a message into its owner's mailbox, which is made where the server asks for it (RFC 3501, 6.3.11).
+    """Append a message to its owner's mailbox; if the server answers TRYCREATE, create it first (RFC 3501, 6.3.11).
 
-    Line ends become CRLF, as IMAP and mail want them. Raises ContractBroken.
+    Line ends become CRLF, as RFC 5322 requires. Raises ContractBroken.
     """
     command = commands.append(mailbox, _BARE_NEWLINE.sub(b"\r\n", message))
-    with Mailbox(world, trace) as connection:
+    with ProvisionConnection(world, trace) as connection:
         connection.log_in(*owner)
         done = connection.ask(command)
         if done.status.code_name == "TRYCREATE":
@@ -132,13 +149,13 @@ def append(world: World, trace: Trace, owner: tuple[str, str], mailbox: str, mes
             connection.run(command)
         elif not done.ok:
             why = f"refused the message: {done.status.result} {done.status.text}".rstrip()
-            raise ContractBroken("imap", why, world.log_tail("imap"))
-        connection.run(commands.logout())
+            raise connection.broken(why)
+        connection.log_out()
 
 
 def change_key(world: World, trace: Trace, owner: tuple[str, str], mailbox: str) -> None:
-    """Make every URL that was authorised for a mailbox worthless (RFC 4467, 7); raises ContractBroken."""
-    with Mailbox(world, trace) as connection:
+    """Revoke every URL that was authorised for a mailbox, with RESETKEY (RFC 4467, 7); raises ContractBroken."""
+    with ProvisionConnection(world, trace) as connection:
         connection.log_in(*owner)
         connection.run(commands.resetkey(mailbox))
-        connection.run(commands.logout())
+        connection.log_out()

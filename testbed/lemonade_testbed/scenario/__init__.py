@@ -1,1 +1,1 @@
-"""Scenario files: what they may say, and how they are read."""
+"""Reads scenario files: each has the setup of the nodes, the client's steps, and the expected messages and checks."""

@@ -1,1 +1,4 @@
-"""Peers of other makers in the place of a reference node: which there are, what they do differently, the contract."""
+"""Runs other makers' nodes ("peers" or "vendors") in the place of a reference node.
+
+The package knows the peers, their expected differences, and the contract that a peer's container image must keep.
+"""

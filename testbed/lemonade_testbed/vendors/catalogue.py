@@ -1,4 +1,4 @@
-"""The peers that `compose/vendors.yaml` knows, and a run's choice of them: one a role, the reference node else."""
+"""Reads the known peers from `compose/vendors.yaml`, and the choice of peers for a run: at most one for each role."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from lemonade_testbed.clauses import SCENARIOS
 from lemonade_testbed.places import UsageError
 from lemonade_testbed.runtime.choice import LOCAL
-from lemonade_testbed.runtime.world import ROLES
+from lemonade_testbed.scenario.world import ROLES
 from lemonade_wire.script import bind, load_yaml_file
 from lemonade_wire.script.yamltext import MapNode, nearest
 
@@ -23,16 +23,16 @@ NOTE = "vendors.json"
 REFERENCE = "reference"
 """The name of the reference node of every role."""
 CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID", "SYS_CHROOT")
-"""What a container of another maker may do as root; a reference node gets none of them."""
+"""The Linux capabilities of another maker's container; a reference node has none of them."""
 Role = Literal["imap", "media", "client"]
 Mail = Literal["append", "hook", "folder"]
 MAIL_WAYS: tuple[Mail, ...] = get_args(Mail)
-"""Who stores a scenario's message: the testbed, the image's seed hook, the server itself as it starts."""
+"""How a scenario's message is stored: by the testbed, by the image's seed hook, or by the server when it starts."""
 _IMAGE = re.compile(r"[a-z0-9][a-z0-9._/-]*(:[0-9]+/[a-z0-9._/-]+)?(:[A-Za-z0-9._-]+)?(@sha256:[0-9a-f]{64})?")
 
 
 class _UrlRules(BaseModel):
-    """What the server asks of host and port in its URLs."""
+    """The server's rules, in words, for host and port in its URLs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     host: str = Field(min_length=1)
@@ -53,12 +53,13 @@ class _Entry(BaseModel):
 
 @dataclass(frozen=True)
 class Vendor:
-    """A peer in the place of a reference node.
+    """Another maker's node, which replaces a reference node.
 
-    `name`: the word that the command line takes. `image`: the container image. `built`: the folder of its Dockerfile
-    below `compose/vendors`, empty for an image that its maker gives. `profile`: whose names it knows. `mail`: how
-    messages get in (see docs/vendor-contract.md). `url_host`, `url_port`: what it asks of its URLs, in words. `lacks`:
-    capabilities that it does not have, in words. `listed`: known to `compose/vendors.yaml`.
+    `name` is the word for it on the command line. `image` is the container image, and `built` the folder of its
+    Dockerfile below `compose/vendors`, empty for an image that its maker provides. `profile` is the protocol profile
+    whose names it knows. `mail` is the way in which messages are stored (see docs/vendor-contract.md). `url_host` and
+    `url_port` are its rules for URLs, in words. `lacks` are capabilities that it does not have, in words. `listed` is
+    True if it is in `compose/vendors.yaml`.
     """
 
     name: str
@@ -75,18 +76,18 @@ class Vendor:
 
     @property
     def word(self) -> str:
-        """What the command line calls it: its name, or its image where it is no known peer."""
+        """The word for it on the command line: its name, or its image if it is no known peer."""
         return self.name if self.listed else self.image
 
     @property
     def overlay(self) -> Path | None:
-        """The compose file that is laid over the testbed's own, None where the image's name says all."""
+        """The compose file that is used together with the testbed's own, or None if the image's name is enough."""
         path = COMPOSE / "vendors" / self.built / "compose.yaml"
         return path if self.built and path.is_file() else None
 
 
 def load_vendors(path: Path | None = None) -> dict[str, Vendor]:
-    """Read `compose/vendors.yaml`; raises ScriptError."""
+    """Read `compose/vendors.yaml` or another file; returns the peers by name. Raises ScriptError."""
     root = load_yaml_file(path or COMPOSE / "vendors.yaml")
     if not isinstance(root, MapNode):
         raise root.place.error("a mapping of vendors is expected, name: {role, title, image, ...}")
@@ -113,9 +114,9 @@ def load_vendors(path: Path | None = None) -> dict[str, Vendor]:
 
 
 def choose(wanted: Mapping[str, str | None], known: Mapping[str, Vendor]) -> tuple[Vendor, ...]:
-    """Return the peers that a command line names by role; None and `reference` mean the reference node.
+    """Return the peers that a command line names for the roles; None and `reference` stand for the reference node.
 
-    A word that is no known name but has a `:` or a `/` is an image that nothing is known of. Raises UsageError.
+    A word that is no known name but has a `:` or a `/` is the name of an unknown image. Raises UsageError.
     """
     chosen = []
     for role in ROLES:
@@ -136,9 +137,10 @@ def choose(wanted: Mapping[str, str | None], known: Mapping[str, Vendor]) -> tup
 
 
 def chosen_vendors(options: Mapping[str, Any], faults: Mapping[str, str]) -> tuple[Vendor, ...]:
-    """Return the peers that the options `imap`, `media` and `client` name; raises UsageError, ScriptError.
+    """Return the peers that the options `imap`, `media` and `client` name.
 
-    `mail` says how a message gets into the IMAP server among them; `runtime` may not be the one without containers.
+    The option `mail` replaces the way in which the chosen IMAP server stores the message; `runtime` must not be
+    `local`. Raises UsageError and ScriptError.
     """
     wanted = {role: options.get(role) for role in ROLES}
     chosen = choose(wanted, load_vendors()) if any(wanted.values()) else ()
@@ -155,13 +157,13 @@ def chosen_vendors(options: Mapping[str, Any], faults: Mapping[str, str]) -> tup
 
 
 def write_vendors(folder: Path, vendors: tuple[Vendor, ...]) -> None:
-    """Note in a scenario's folder who stood in the place of reference nodes."""
+    """Write into a scenario's folder which peers replaced reference nodes."""
     words = {vendor.role: vendor.word for vendor in vendors}
     (folder / NOTE).write_text(json.dumps(words) + "\n", encoding="utf-8")
 
 
 def read_vendors(folder: Path) -> tuple[Vendor, ...]:
-    """Return who stood in the place of reference nodes in a recorded scenario; raises UsageError, ScriptError."""
+    """Return the peers that replaced reference nodes in a recorded scenario; raises UsageError, ScriptError."""
     path = folder / NOTE
     if not path.is_file():
         return ()
@@ -173,5 +175,5 @@ def read_vendors(folder: Path) -> tuple[Vendor, ...]:
 
 
 def title_of(vendors: tuple[Vendor, ...]) -> str:
-    """Return what to call a choice of peers: `dovecot, sipp`, or `reference`."""
+    """Return the title of a choice of peers, such as `dovecot, sipp`, or `reference` for no peer."""
     return ", ".join(vendor.name for vendor in vendors) or REFERENCE

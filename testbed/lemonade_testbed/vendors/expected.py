@@ -1,7 +1,8 @@
-"""Differences of a known peer that are expected: named by scenario and place, each with its clause and its reason.
+"""Reads the expected differences of known peers, and takes them into account in a verdict.
 
-What is named and seen is no failure, but stays in the report; what is named and not seen is a failure, and so is all
-that is not named. A file lies in `scenarios/expected/`, one for each peer.
+An expected difference names a scenario, a place, a clause and a reason; each peer has a file in `scenarios/expected/`.
+If it is seen, it is no failure, but stays in the report. If it is not seen, that is a failure, since the file is out of
+date. Any other difference is a failure as usual.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lemonade_testbed.checks.registry import checks_of
 from lemonade_testbed.clauses import SCENARIOS, load_clauses
 from lemonade_testbed.scenario.model import Scenario
 from lemonade_testbed.vendors.catalogue import Vendor
@@ -34,9 +36,10 @@ class _Entry(BaseModel):
 
 
 @dataclass(frozen=True)
-class Difference:
-    """What `vendor` does otherwise than `scenario` asks: at which place, under which clause, and why; where that is
-    written.
+class ExpectedDifference:
+    """A difference between what a peer does and what a scenario requires: its place, the clause and the reason.
+
+    `file` and `line` say where it is written.
     """
 
     vendor: str
@@ -51,8 +54,8 @@ class Difference:
         return f"{self.place} [{self.clause}] differs as {self.vendor} is expected to: {self.reason}"
 
 
-def load_differences(vendor: str, path: Path | None = None) -> tuple[Difference, ...]:
-    """Read the file of a peer; one that has none is expected to do as the scenarios ask. Raises ScriptError."""
+def load_differences(vendor: str, path: Path | None = None) -> tuple[ExpectedDifference, ...]:
+    """Read the expected differences of a peer; a peer without a file has none. Raises ScriptError."""
     file = path or FOLDER / f"{vendor}.yaml"
     if path is None and not file.is_file():
         return ()
@@ -72,12 +75,14 @@ def load_differences(vendor: str, path: Path | None = None) -> tuple[Difference,
             where = re.sub(r"\s*:\s*", ": ", _ARROW.sub(r"\1", where), count=1)
         place = Place(kind, where)  # type: ignore[arg-type]  # one of the three
         reason = " ".join(entry.reason.split())
-        found.append(Difference(vendor, entry.scenario, place, entry.clause, reason, node.place.file, node.place.line))
+        found.append(
+            ExpectedDifference(vendor, entry.scenario, place, entry.clause, reason, node.place.file, node.place.line)
+        )
     return tuple(found)
 
 
-def differences_of(scenario: Scenario, known: Iterable[Difference]) -> tuple[Difference, ...]:
-    """Return the differences that concern a scenario; raises ScriptError for a place that it does not have."""
+def differences_of(scenario: Scenario, known: Iterable[ExpectedDifference]) -> tuple[ExpectedDifference, ...]:
+    """Return the differences for a scenario; raises ScriptError for a place that the scenario does not have."""
     ours = tuple(one for one in known if one.scenario == scenario.name)
     for one in ours:
         if one.place not in (places := _places(scenario)):
@@ -94,13 +99,13 @@ def _places(scenario: Scenario) -> tuple[Place, ...]:
     return (
         *(Place("arrow", str(arrow)) for arrow in scenario.ladder.arrows),
         Place("arrow", "end"),
-        *(Place("check", words) for words in scenario.checks),
+        *(Place("check", words) for words, _, _ in checks_of(scenario)),
         *(Place("needs", text) for text in (*needs, "client")),
     )
 
 
 def compare(verdict: Verdict, scenario: Scenario, vendors: Sequence[Vendor]) -> Verdict:
-    """Return the verdict with the known differences of the run's peers taken out; raises ScriptError."""
+    """Return the verdict without the expected differences of the run's peers; raises ScriptError."""
     if not vendors:
         return verdict
     known = [one for vendor in vendors if vendor.listed for one in load_differences(vendor.name)]
@@ -108,52 +113,49 @@ def compare(verdict: Verdict, scenario: Scenario, vendors: Sequence[Vendor]) -> 
 
 
 def see_expected(scenarios: Iterable[Scenario], vendors: Sequence[Vendor]) -> None:
-    """Read what a run's peers are expected to do otherwise, before it begins; raises ScriptError."""
+    """Check the files of a run's peers before the run begins; raises ScriptError if one is not valid."""
     known = [one for vendor in vendors if vendor.listed for one in load_differences(vendor.name)]
     for scenario in scenarios:
         differences_of(scenario, known)
 
 
-def without(verdict: Verdict, expected: Sequence[Difference], *, listed: bool) -> Verdict:
-    """Take the expected differences out of a verdict's reasons.
+def without(verdict: Verdict, expected: Sequence[ExpectedDifference], *, listed: bool) -> Verdict:
+    """Return the verdict without the expected differences among its reasons.
 
-    A red ladder drags checks and steps along, a red check a step, what a peer does not have everything. `listed`:
-    every peer is a known one, so that an undeclared lack is a failure too. The testbed's own trouble stays as it is.
+    If an expected difference is seen, a failed step of the client is taken for its consequence and is left out too. If
+    all peers are known ones (`listed`), a lacking capability that no file names is a failure. A verdict with an error
+    of the testbed is returned unchanged.
     """
     if any(reason.outcome is Outcome.ERROR for reason in verdict.reasons):
         return verdict
     seen = [one for one in expected if any(reason.place == one.place for reason in verdict.reasons)]
     named = {one.place for one in seen}
-    kinds = {place.kind for place in named}
-    dragged = {"step"} if named else set()
-    dragged |= {"check"} if kinds & {"arrow", "needs"} else set()
-    dragged |= {"arrow"} if "needs" in kinds else set()
     left = [
         reason
         for reason in verdict.reasons
-        if reason.place is None or (reason.place not in named and reason.place.kind not in dragged)
+        if reason.place is None or (reason.place not in named and not (named and reason.place.kind == "step"))
     ]
     undeclared = [reason for reason in left if reason.outcome is Outcome.UNSUPPORTED]
     if listed:
         left = [replace(reason, outcome=Outcome.FAIL) if reason in undeclared else reason for reason in left]
     if not undeclared:
-        left += [_missing(one) for one in expected if one not in seen and _due(one, verdict, kinds)]
+        left += [_missing(one) for one in expected if one not in seen and _due(one, verdict, named)]
     lacking = any(reason.outcome is Outcome.UNSUPPORTED and reason.place in named for reason in verdict.reasons)
     found = {reason.outcome for reason in left} | ({Outcome.UNSUPPORTED} if lacking else set())
     outcome = next((one for one in _ORDER if one in found), Outcome.PASS)
     return replace(verdict, reasons=tuple(left), outcome=outcome, differences=tuple(map(str, seen)))
 
 
-def _due(one: Difference, verdict: Verdict, kinds: Set[str]) -> bool:
-    """Tell whether a difference could have been seen: behind another one that ended the scenario none can."""
-    if "needs" in kinds:
+def _due(one: ExpectedDifference, verdict: Verdict, named: Set[Place]) -> bool:
+    """Tell whether the run reached the place of a difference, so that it should have been seen."""
+    if any(place.kind == "needs" for place in named):
         return False
-    if "arrow" not in kinds or verdict.ladder.mismatch is None:
-        return True
-    return one.place.kind == "needs"
+    if one.place.kind == "check":
+        return any(check.words == one.place.where and check.outcome is Outcome.PASS for check in verdict.checks)
+    return one.place.kind == "needs" or verdict.ladder.mismatch is None
 
 
-def _missing(one: Difference) -> Reason:
+def _missing(one: ExpectedDifference) -> Reason:
     where = f"{Path(one.file).name}:{one.line}"
     requirement = f"What {where} expects of {one.vendor} happens: {one.reason}"
     return Reason(one.place, requirement, "red", "not red: the expectation is out of date", (one.clause,))

@@ -1,4 +1,4 @@
-"""The images of known peers: built here from Debian packages, where they are missing or older than their files."""
+"""Builds the images of known peers from Debian packages, if they are missing or their files have changed."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import docker
 from docker.errors import APIError, BuildError, ImageNotFound
 from docker.models.images import Image
 
-from lemonade_testbed.runtime.base import EnvironmentBroken
+from lemonade_testbed.containers.tools import TOOLS
+from lemonade_testbed.errors import EnvironmentBroken
 from lemonade_testbed.runtime.docker_images import BASE, SOURCE, ensure_base, fingerprint
-from lemonade_testbed.runtime.docker_tools import TOOLS
 from lemonade_testbed.vendors.catalogue import COMPOSE, Vendor
 
 Say = Callable[[str], None]
 FOLDER = COMPOSE / "vendors"
 SHARED = "announcement"
-"""The folder that the images of several clients have files from."""
+"""The folder with files for the images of several clients."""
 
 
 def ensure_vendor_images(client: docker.DockerClient, vendors: Sequence[Vendor], say: Say) -> None:
-    """Have the image of every peer ready: build those that have a Dockerfile here, find the others.
+    """Make sure that the image of every peer exists: build it if the project has a Dockerfile for it.
 
-    Raises EnvironmentBroken with what to do.
+    Raises EnvironmentBroken, which says what to do.
     """
     TOOLS.mkdir(exist_ok=True)
     with (TOOLS / "vendors.lock").open("w") as lock:
@@ -38,13 +38,13 @@ def ensure_vendor_images(client: docker.DockerClient, vendors: Sequence[Vendor],
                 ensure_base(client, say)
                 say(f"building the image of {vendor.title}")
                 _build(client, vendor, source_of(vendor))
-                if image is not None:  # its successor has taken the name; a container may use it still
+                if image is not None:  # the new image has its name now; a container may still use it
                     with suppress(APIError):
                         client.images.remove(image.id)
 
 
 def source_of(vendor: Vendor) -> str:
-    """Return what stands for the files of a peer's image."""
+    """Return the fingerprint of the files of a peer's image."""
     return fingerprint([vendor.built, SHARED] if vendor.role == "client" else [vendor.built], FOLDER)
 
 

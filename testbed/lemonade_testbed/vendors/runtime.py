@@ -1,4 +1,4 @@
-"""The docker runtime with other peers in it: their overlays, their seed hooks, their folder of mail."""
+"""The docker runtime with other makers' nodes: uses their compose files, mail folders and seed hooks."""
 
 from __future__ import annotations
 
@@ -8,21 +8,24 @@ from pathlib import Path
 
 from docker.errors import APIError
 
-from lemonade_testbed.runtime.base import ContractBroken, EnvironmentBroken
+from lemonade_testbed.errors import ContractBroken, EnvironmentBroken
 from lemonade_testbed.runtime.docker_node import DockerNode
 from lemonade_testbed.runtime.docker_runtime import DockerRuntime
 from lemonade_testbed.runtime.processes import ProcessTable
 from lemonade_testbed.vendors.catalogue import CAPABILITIES, Vendor
 
 HOOK = "/lemonade/seed"
-"""The program of an image that the testbed runs in the container once it is ready, where the image has one."""
+"""The program of an image that the testbed runs in the container when the node is ready, if the image has it."""
 
 MAIL = "/lemonade/mail"
-"""Where messages lie for a server, or its hook, that stores them itself."""
+"""The folder of messages for a server that stores them itself when it starts, or by its hook."""
 
 
 def overlay_of(vendor: Vendor, folder: Path) -> Path:
-    """Return the compose file that puts a peer in its place; one of its image alone is written into `folder`."""
+    """Return the compose file that replaces a reference node by a peer.
+
+    If the peer has no such file, one that names its image is written into `folder`.
+    """
     if vendor.overlay is not None:
         return vendor.overlay
     path = folder / f"overlay-{vendor.role}-{vendor.name}.json"
@@ -32,27 +35,30 @@ def overlay_of(vendor: Vendor, folder: Path) -> Path:
 
 
 class VendorRuntime(DockerRuntime):
-    """Containers, some of them of other makers (see `Runtime`)."""
+    """The nodes of one scenario as containers, some of them of other makers (see `Runtime`)."""
 
     def __init__(self, table: ProcessTable, vendors: Sequence[Vendor], mail: Mapping[str, Path] | None = None) -> None:
-        """Put `vendors` in their places; `mail` (ACCOUNT/MAILBOX/name to file) is for a server that takes it itself."""
+        """Replace the reference nodes of the roles of `vendors`.
+
+        `mail` maps ACCOUNT/MAILBOX/NAME to a file, for a server that stores messages itself.
+        """
         super().__init__(table, [overlay_of(vendor, table.run) for vendor in vendors])
         self._mail = mail or {}
         self._vendors = {vendor.role: vendor for vendor in vendors}
 
-    def start(self, roles: Sequence[str]) -> None:
-        """Start servers, and run the seed hook of each swapped one that has one."""
-        for role in roles:
-            if role in self._vendors and self._vendors[role].mail != "append":
-                self.nodes[role].put(MAIL, {name: path.read_bytes() for name, path in self._mail.items()})
-        super().start(roles)
-        for role in roles:
-            if role in self._vendors:
-                seed(self.nodes[role])
+    def start(self, names: Sequence[str]) -> None:
+        """Start servers, and run the seed hook of each peer that has one."""
+        swapped = [name for name in names if name in self._vendors]
+        for name in swapped:
+            if self._vendors[name].mail != "append":
+                self.nodes[name].put(MAIL, {path: source.read_bytes() for path, source in self._mail.items()})
+        super().start(names)
+        for name in swapped:
+            seed(self.nodes[name])
 
 
 def seed(node: DockerNode) -> bool:
-    """Run a container's seed hook; returns whether it has one. Raises ContractBroken where it fails."""
+    """Run a container's seed hook; returns whether it has one. Raises ContractBroken if the hook fails."""
     if node.get(HOOK) is None:
         return False
     try:

@@ -1,4 +1,4 @@
-"""The matcher: what it takes, and which arrow it names when something is dropped, swapped, added or changed."""
+"""The matcher: which messages match a ladder, and which arrow it names after a change of one message."""
 
 from __future__ import annotations
 
@@ -7,24 +7,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lemonade_testbed.ladder.matcher import match_ladder
-from lemonade_testbed.ladder.model import Observed, RtpSeen, Seen, Url
+from lemonade_testbed.ladder.model import LadderResult, Observed, ObservedMessage, RtpSeen, Url
 from lemonade_testbed.ladder.parser import parse_ladder
-from lemonade_testbed.verdict import LadderResult
 
 METHODS = ("INVITE", "BYE", "OPTIONS", "CANCEL", "UPDATE", "PRACK", "REFER", "MESSAGE", "NOTIFY", "SUBSCRIBE")
 
 
-def seen(label: str) -> Seen:
-    """A message from client to media server; `$` begins a URL."""
+def seen(label: str) -> ObservedMessage:
+    """Return a message from client to media server; a word with `$` is a URL."""
     words = tuple(Url.parse(word[1:]) if word.startswith("$") else word for word in label.split())
-    return Seen(0.0, "client", "media", False, words)
+    return ObservedMessage(0.0, "client", "media", False, words)
 
 
-def sip(*methods: str) -> list[Seen]:
+def sip(*methods: str) -> list[ObservedMessage]:
     return [seen(f"SIP {method}") for method in methods]
 
 
-def match(text: str, messages: list[Seen], media: float = 0.0) -> LadderResult:
+def match(text: str, messages: list[ObservedMessage], media: float = 0.0) -> LadderResult:
     lines = [
         f"client->>media: {line.strip()}" if line.strip()[:3] in {"SIP", "RTP"} else line for line in text.split("/")
     ]
@@ -129,7 +128,7 @@ def test_a_name_binds_at_first_use_and_must_agree_afterwards() -> None:
 def test_a_status_class_takes_its_statuses() -> None:
     ladder = parse_ladder("media-->>client: SIP 4xx INVITE")
     for status, taken in (("404", True), ("488", True), ("200", False)):
-        answer = Seen(0.0, "media", "client", True, ("SIP", status, "INVITE"))
+        answer = ObservedMessage(0.0, "media", "client", True, ("SIP", status, "INVITE"))
         assert (match_ladder(ladder, Observed((answer,))).mismatch is None) == taken
 
 
@@ -149,7 +148,7 @@ def test_rtp_fits_by_codec_time_and_timeline(
     codec: str, seconds: float, continued: bool, broken: bool, taken: bool
 ) -> None:
     rtp = RtpSeen(codec, seconds, 1, continued, broken)
-    message = Seen(0.0, "client", "media", False, ("RTP", codec), rtp)
+    message = ObservedMessage(0.0, "client", "media", False, ("RTP", codec), rtp)
     result = match("RTP PCMU media-0.1..media+0.1 s continued", [message], media=12.0)
     assert (result.mismatch is None) == taken
 
@@ -160,3 +159,22 @@ def test_the_ladders_around_the_spot_are_shown() -> None:
     assert ">   2 client->>media: SIP BYE" in mismatch.around
     assert ">   2 client->>media: SIP REFER" in mismatch.around
     assert mismatch.wanted == ("client->>media: SIP BYE",)
+
+
+@pytest.mark.parametrize(
+    ("asker", "again", "taken"),
+    [("media", "imap://one", True), ("media", "imap://two", False), ("client", "imap://one", False)],
+)
+def test_a_media_server_fetches_a_url_as_often_as_it_likes(asker: str, again: str, taken: bool) -> None:
+    ladder = parse_ladder(f"{asker}->>imap: IMAP URLFETCH $url\nimap-->>{asker}: IMAP OK URLFETCH data")
+    told = [
+        seen
+        for url in ("imap://one", again)
+        for seen in (
+            ObservedMessage(0.0, asker, "imap", False, ("IMAP", "URLFETCH", Url.parse(url))),
+            ObservedMessage(0.0, "imap", asker, True, ("IMAP", "OK", "URLFETCH", "data")),
+        )
+    ]
+    result = match_ladder(ladder, Observed(tuple(told)))
+    assert (result.mismatch is None) == taken
+    assert not taken or result.arrows == (1, 2, 1, 2)

@@ -1,4 +1,4 @@
-"""The ladder's language: what it reads, and every way to get it wrong by name and line."""
+"""The language of ladders: what it reads, and the error, with its line, for each mistake."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_ladder_with_everything_is_read() -> None:
 BAD = {
     "empty": ("", 1, "at least one arrow"),
     "comments alone": ("%% nothing\n", 1, "at least one arrow"),
-    "unknown role": ("client->>server: SIP BYE", 1, "unknown role 'server'"),
+    "unknown role": ("client->>server: SIP BYE", 1, "unknown node 'server'"),
     "misspelt role": ("clinet->>media: SIP BYE", 1, "did you mean 'client'?"),
     "to itself": ("client->>client: SIP BYE", 1, "sends nothing to itself"),
     "no label": ("client->>media:", 1, "has a label"),
@@ -85,13 +85,13 @@ BAD = {
     "else in par": ("par\nclient->>media: SIP BYE\nelse\nend", 3, "'else' without an open 'alt'"),
     "and outside": ("client->>media: SIP BYE\nand", 2, "'and' without an open 'par'"),
     "misspelt keyword": ("client->>media: SIP BYE\nopts", 2, "did you mean 'opt'?"),
-    "note over nobody": ("Note over server: here\nclient->>media: SIP BYE", 1, "unknown role 'server'"),
+    "note over nobody": ("Note over server: here\nclient->>media: SIP BYE", 1, "unknown node 'server'"),
     "dotted arrow": ("client-)media: SIP BYE", 1, "an arrow is A->>B"),
 }
 
 
 @pytest.mark.parametrize(("text", "line", "says"), BAD.values(), ids=BAD)
-def test_what_is_wrong_is_named_with_its_line(text: str, line: int, says: str) -> None:
+def test_an_error_names_its_line(text: str, line: int, says: str) -> None:
     with pytest.raises(LadderError) as caught:
         parse_ladder(text)
     assert caught.value.line == line
@@ -123,7 +123,7 @@ WORDS = st.sampled_from(
 
 @settings(max_examples=100, deadline=None)
 @given(st.one_of(st.text(), st.lists(WORDS).map("".join), st.lists(WORDS).map(" ".join)))
-def test_anything_is_a_ladder_or_an_error_with_a_line(text: str) -> None:
+def test_any_text_is_a_ladder_or_an_error_with_a_line(text: str) -> None:
     line = 1
     try:
         assert parse_ladder(text).arrows

@@ -1,7 +1,7 @@
-"""A user agent made of PJSIP: it does what lines of JSON on its input ask, and tells what happens by such lines.
+"""A SIP user agent made of PJSIP, which reads commands on its standard input and writes events on its standard output.
 
-A program of its own, since PJSIP wants one endpoint and one thread per process. A line that asks has `do`, and `call`
-(the number of a call) where it is about one:
+Commands and events are lines of JSON. It is a program of its own because PJSIP allows one endpoint and one thread in a
+process. A command has the key `do`, and the key `call` (the number of a call) if it is about a call:
 
     call URI           place one; its sound goes into heard-N.wav of the working folder
     request TYPE BODY  send INFO
@@ -29,10 +29,12 @@ import pjsua2 as pj
 RATE = 8000
 STEP_MS = 10
 DELAY_MS = 20
-"""The jitter buffer's, as little as may be: what is recorded is what was sent, but where this machine stalls."""
+"""The delay of the jitter buffer, as short as possible, so that the recording differs from what was sent only if this
+machine is too slow at times.
+"""
 
 
-# PJSIP writes its first words to the standard output, whatever it is told.
+# PJSIP writes its first lines to standard output with any setting, so events go to a copy of that descriptor.
 TELL = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
 
@@ -42,8 +44,8 @@ def tell(what: str, **fields: object) -> None:
     TELL.flush()
 
 
-class Call(pj.Call):
-    """One call and what is heard in it."""
+class Call(pj.Call):  # type: ignore[misc]  # PJSIP has no types
+    """One call, which records the received sound."""
 
     def __init__(self, account: pj.Account, number: int) -> None:
         super().__init__(account)
@@ -54,12 +56,12 @@ class Call(pj.Call):
     def onCallState(self, _prm: pj.OnCallStateParam) -> None:  # noqa: N802  PJSIP's name
         info = self.getInfo()
         if info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
-            # the file's header is written when the recorder goes
+            # the recorder writes the file's header when it is deleted
             del self.recorder
         tell("state", call=self.number, state=info.stateText, status=info.lastStatusCode, why=info.lastReason)
 
     def onCallMediaState(self, _prm: pj.OnCallMediaStateParam) -> None:  # noqa: N802  PJSIP's name
-        info = self.getInfo()  # what it holds goes when it goes
+        info = self.getInfo()  # keeps the object alive that owns `media`
         media = info.media[0]
         heard = media.status == pj.PJSUA_CALL_MEDIA_ACTIVE
         if heard:
@@ -121,13 +123,13 @@ class Agent:
         self.calls: dict[int, Call] = {}
 
     def run(self) -> None:
-        """Work until the input ends."""
+        """Carry out commands until the input ends."""
         tell("ready")
         asked = b""
         while True:
             self.endpoint.libHandleEvents(STEP_MS)
             if select.select([sys.stdin], [], [], 0)[0]:
-                octets = sys.stdin.buffer.raw.read(65536)
+                octets = os.read(sys.stdin.fileno(), 65536)
                 if not octets:
                     break
                 *lines, asked = (asked + octets).split(b"\n")
@@ -136,7 +138,7 @@ class Agent:
         self.end()
 
     def end(self) -> None:
-        """Go in the order that PJSIP wants: what holds calls and sounds before the library."""
+        """Delete everything in the order that PJSIP requires: calls and sounds before the library."""
         self.endpoint.hangupAllCalls()
         self.calls.clear()
         self.account.shutdown()

@@ -1,4 +1,4 @@
-"""The servers as processes, and PJSIP as their caller in a process of its own."""
+"""Fixtures that run both servers as processes, and PJSIP as their caller in a process of its own."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from lemonade_testbed.audio.part import part_of
 from lemonade_testbed.ladder.siptext import SipText, read_sip
 from lemonade_testbed.runtime.local import LocalRuntime
 from lemonade_testbed.runtime.processes import ProcessTable
-from lemonade_testbed.runtime.provision import Mailbox, append
-from lemonade_testbed.runtime.world import IMAP_NAME, SERVERS, Setup, World
+from lemonade_testbed.runtime.provision import ProvisionConnection, append
+from lemonade_testbed.scenario.world import IMAP_NAME, SERVERS, Setup, World
 from lemonade_wire.imap import command as commands
-from lemonade_wire.imap.response import GenUrlAuth
+from lemonade_wire.imap.response import GenUrlAuthResponse
 from lemonade_wire.sip.netann import AnnouncementUri
 
 AGENT = Path(__file__).with_name("agent.py")
@@ -43,7 +43,7 @@ Samples = NDArray[np.int16]
 
 
 def mail() -> bytes:
-    """Return a mail with noise that swells and fades: no stretch of it is like another, so each has one place."""
+    """Return a mail with noise of changing loudness, in which every stretch differs from every other."""
     made = np.random.default_rng(5)
     times = np.arange(round(SECONDS * RATE)) / RATE
     rough = np.convolve(made.normal(0, 1, len(times)), np.hanning(6), "same")
@@ -60,7 +60,7 @@ def mail() -> bytes:
 
 
 class Agent:
-    """PJSIP, told what to do (see `agent.py`), and what it told."""
+    """The running program `agent.py` (PJSIP): sends commands to it and reads its events."""
 
     def __init__(self, folder: Path, address: str) -> None:
         self.folder = folder
@@ -87,14 +87,14 @@ class Agent:
         return self._calls
 
     def until(self, find: Callable[[], Any]) -> Any:  # noqa: ANN401  what is found
-        """Read what is told until `find` finds something in it."""
+        """Read events until `find` returns a true value, and return that."""
         deadline = time.monotonic() + PATIENCE
         while not (found := find()):
             self._read(deadline)
         return found
 
     def await_told(self, what: str, call: int | None = None, **fields: object) -> dict[str, Any]:
-        """Wait for such a line, which is taken away; those before it stay."""
+        """Wait for an event with these fields, remove it from the events and return it; events before it stay."""
         wanted = {"told": what, **({} if call is None else {"call": call}), **fields}
         found: dict[str, Any] = self.until(
             lambda: next((line for line in self.told if wanted.items() <= line.items()), None)
@@ -103,7 +103,7 @@ class Agent:
         return found
 
     def await_packets(self, call: int, packets: int) -> int:
-        """Wait until so many RTP packets have come in a call; returns how many have."""
+        """Wait until a call has received at least `packets` RTP packets; returns the number received."""
         while True:
             self.do("count", call)
             came = int(self.await_told("count", call)["packets"])
@@ -111,7 +111,7 @@ class Agent:
                 return came
 
     def await_message(self, call: int, match: Callable[[SipText], bool]) -> SipText:
-        """Wait for a message that matches and return it; it is taken away with those before it."""
+        """Wait for a SIP message that matches and return it; it and all events before it are removed."""
 
         def find() -> SipText | None:
             while self.told:
@@ -125,7 +125,7 @@ class Agent:
         return found
 
     def heard(self, call: int) -> Samples:
-        """Return what was recorded in a call that is over; PJSIP's clock closes the file, some time after that."""
+        """Return the recording of a call that has ended; PJSIP closes the file some time after the end."""
         path = self.folder / f"heard-{call}.wav"
         octets = b""
         deadline = time.monotonic() + PATIENCE
@@ -166,10 +166,10 @@ class Place:
         self.sound = sound
         self._world = world
 
-    def annc(self, transport: str, **more: int) -> str:
+    def annc(self, transport: str, duration: int | None = None) -> str:
         """Return the target of an announcement; in angle brackets, or PJSIP takes its parameters for the header's."""
         media = self._world.roles["media"]
-        return f"<{AnnouncementUri(self.url, **more).uri(media.address, media.port)};transport={transport}>"
+        return f"<{AnnouncementUri(self.url, duration=duration).uri(media.address, media.port)};transport={transport}>"
 
     def ivr(self) -> str:
         """Return the target of an interactive call."""
@@ -196,11 +196,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         world = runtime.prepare(setup)
         runtime.start(SERVERS)
         append(world, runtime.trace, OWNER, "INBOX", mail())
-        with Mailbox(world, runtime.trace) as owner:
+        with ProvisionConnection(world, runtime.trace) as owner:
             owner.log_in(*OWNER)
             rump = f"imap://{OWNER[0]}@{IMAP_NAME}/INBOX/;UID=1/;SECTION=2;URLAUTH=submit+{OWNER[0]}"
             answered = owner.run(commands.genurlauth(rump)).untagged
-        (url,) = (url for answer in answered if isinstance(answer, GenUrlAuth) for url in answer.urls)
+        (url,) = (url for answer in answered if isinstance(answer, GenUrlAuthResponse) for url in answer.urls)
         agent = Agent(folder, world.roles["client"].address)
         try:
             yield Place(agent, world, url, part_of(mail(), "noise").samples)

@@ -1,7 +1,7 @@
-"""PJSIP, a caller that nobody here wrote, hears mail and presses keys: both servers are the real programs.
+"""Calls of PJSIP, an independent SIP implementation, to the real servers: it listens to mail and presses keys.
 
-What it records went through its jitter buffer, which leaves out or fills in 10 ms where this machine stalls. Therefore
-the sound is looked for piece by piece: whole and in order, half of it to the sample.
+Its recording has passed its jitter buffer, which drops or inserts 10 ms when this machine is slow. Therefore the sound
+is searched piece by piece: all of it must be there and in order, and half of the pieces unchanged.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from lemonade_testbed.audio.compare import Samples, correlation, find
+from lemonade_testbed.ladder.mscmltext import ResponseText
 from lemonade_testbed.ladder.siptext import SipText, mscml_of
-from lemonade_wire.mscml.response import Response
 
 if TYPE_CHECKING:
     from tests.pjsua2.conftest import Agent, Place
@@ -25,15 +25,15 @@ COLLECT = '<playcollect id="{id}" {how}><prompt><audio url={url}/></prompt></pla
 RATE = 8000
 PIECE = RATE // 25
 UNTOUCHED = 0.5
-"""The least share of the pieces that must be heard as they are: on an idle machine it is all, of another sound none."""
+"""The least share of the pieces that must be unchanged: on an idle machine all are, and of another sound none is."""
 SLACK = RATE // 5
-"""Samples by which they may be out of place; what a hold would swallow is more."""
+"""Samples by which pieces may be shifted against each other; a hold that lost sound would shift them by more."""
 G711 = ["PCMU/8000"]
 EVERYTHING = [*G711, "PCMA/8000", "speex/16000", "speex/8000", "speex/32000", "iLBC/8000", "GSM/8000", "G722/16000"]
 
 
 def where(sound: Samples, heard: Samples) -> dict[int, int]:
-    """Return where the pieces of `sound` stand in `heard`, by their number; those alone that are found."""
+    """Return the positions in `heard` of those pieces of `sound` that are found there, by the number of the piece."""
     found = {}
     for number in range(len(sound) // PIECE):
         piece = sound[number * PIECE : (number + 1) * PIECE]
@@ -52,7 +52,7 @@ def must_be_whole(sound: Samples, heard: Samples) -> None:
 
 
 def must_be_the_start(sound: Samples, heard: Samples, seconds: float) -> None:
-    """Assert that so much of the sound was heard, and no more."""
+    """Assert that the first `seconds` of the sound were heard, and no more."""
     ended = round(seconds * RATE)
     must_be_whole(sound[:ended], heard)
     assert not [number for number in where(sound, heard) if number * PIECE > ended]
@@ -68,9 +68,9 @@ def collect(place: Place, call: int, id: str, how: str) -> None:  # noqa: A002  
     place.agent.do("request", call, type=MSCML, body=DOCUMENT.format(request))
 
 
-def await_response(agent: Agent, call: int) -> Response:
-    found = mscml_of(agent.await_message(call, lambda text: isinstance(mscml_of(text), Response)))
-    assert isinstance(found, Response)
+def await_response(agent: Agent, call: int) -> ResponseText:
+    found = mscml_of(agent.await_message(call, lambda text: isinstance(mscml_of(text), ResponseText)))
+    assert isinstance(found, ResponseText)
     return found
 
 
@@ -93,7 +93,7 @@ def test_an_announcement_is_heard_whole(place: Place, transport: str, codecs: li
     must_be_whole(place.sound, agent.heard(call))
 
 
-def test_what_cannot_be_played_is_refused(place: Place) -> None:
+def test_content_that_cannot_be_played_is_refused(place: Place) -> None:
     agent = place.agent
     for uri, codecs, status in (
         (place.annc("udp").replace("SECTION", "SECTIOM"), G711, 404),
@@ -123,7 +123,7 @@ def test_keys_by_info_and_in_rtp_are_collected_in_their_order(place: Place, code
 
 @pytest.mark.parametrize("by", ["info", "rtp"])
 def test_the_escape_key_stops_the_sound_and_the_call_goes_on(place: Place, by: str) -> None:
-    """PJSIP answers 500 to our INFO with the response, which ends no call."""
+    """PJSIP answers 500 to the server's INFO with the response; that must not end the call."""
     agent = place.agent
     call = agent.call(place.ivr(), G711)
     agent.await_told("state", call, state="CONFIRMED")
@@ -143,7 +143,7 @@ def test_the_escape_key_stops_the_sound_and_the_call_goes_on(place: Place, by: s
 
 
 def test_an_announcement_on_hold_stands_still_while_another_is_heard(place: Place) -> None:
-    """What was in PJSIP's jitter buffer is lost by its hold. All the rest would be too, had we gone on."""
+    """The hold loses what is in PJSIP's jitter buffer. If the server played on, the rest would be lost too."""
     agent = place.agent
     held = agent.call(place.annc("udp"), G711)
     agent.await_told("state", held, state="CONFIRMED")

@@ -1,1 +1,1 @@
-"""IMAP (RFC 3501) with URLAUTH, URLFETCH=BINARY and METADATA: framing, values, responses and a client engine."""
+"""IMAP (RFC 3501) with URLAUTH, URLAUTH=BINARY and METADATA: framing, values, responses and a client."""

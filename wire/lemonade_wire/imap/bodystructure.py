@@ -1,13 +1,13 @@
-"""BODY and BODYSTRUCTURE: the tree of a message's parts, read generously and written strictly (RFC 3501 7.4.2)."""
+"""BODY and BODYSTRUCTURE: reads and writes the tree of a message's parts (RFC 3501 section 7.4.2)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from lemonade_wire.imap.command import Joined, join, nstring, text_string
 from lemonade_wire.imap.errors import ImapParseError
 from lemonade_wire.imap.lexer import Atom, ListValue, Value, as_nstring, as_number, as_text, decode_text
-from lemonade_wire.imap.writing import Joined, join, nstring, text_string
 
 NIL = Atom("NIL")
 Params = tuple[tuple[str, str], ...]
@@ -15,7 +15,7 @@ Params = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class MailAddress:
-    """One address of an envelope, as IMAP cuts it: name, source route, local part, domain."""
+    """One address of an envelope, in the four fields of IMAP; None stands for NIL."""
 
     name: str | None
     route: str | None
@@ -41,7 +41,7 @@ class Envelope:
 
 @dataclass(frozen=True)
 class Disposition:
-    """Content-Disposition: kind and parameters."""
+    """A Content-Disposition: its type and parameters."""
 
     kind: str
     params: Params = ()
@@ -49,10 +49,10 @@ class Disposition:
 
 @dataclass(frozen=True)
 class BodyStructure:
-    """A part: a leaf, a multipart (`parts`), or a message/rfc822 (`envelope`, `body`).
+    """The structure of one part: a leaf, a multipart (with `parts`), or a message/rfc822 (with `envelope` and `body`).
 
-    `size` is in octets as stored (or as returned, in BODYPARTSTRUCTURE with BINARY); `lines` for text and messages.
-    `type`, `subtype` and `encoding` keep the peer's case: compare with `content_type`, or without case.
+    `size` is in octets as stored, or as returned in a BODYPARTSTRUCTURE with BINARY. `lines` is set for text and
+    messages. `type`, `subtype` and `encoding` keep the peer's case: compare `content_type`, or compare without case.
     """
 
     type: str
@@ -78,24 +78,38 @@ class BodyStructure:
 
     @property
     def is_multipart(self) -> bool:
-        """Whether this part has parts of its own."""
+        """Whether the type is multipart."""
         return self.type.lower() == "multipart"
 
     def param(self, name: str) -> str | None:
-        """Return a parameter's value; names compare without case."""
+        """Return a parameter's value, None if it is absent; names compare without case."""
         return next((value for key, value in self.params if key.lower() == name.lower()), None)
 
     def walk(self) -> Iterator[tuple[str, BodyStructure]]:
-        """Yield (part number, part) depth first, for the structure of a whole message.
+        """Yield (part number, part), depth first, for the structure of a whole message (RFC 3501 section 6.4.5).
 
-        A message that is no multipart is part `1`; a multipart's children are `n.1`, `n.2`; the parts of the message
-        in a message/rfc822 part n are `n.1` and so on (RFC 3501 6.4.5). The topmost multipart has no number: left out.
+        A message that is not a multipart is part `1`. The children of multipart n are `n.1`, `n.2`; the parts of the
+        message inside a message/rfc822 part n are numbered `n.1` and so on. The topmost multipart has no number and is
+        not yielded.
         """
         yield from _walk_message(self, "")
 
+    # RFC 3501 section 9:
+    #   body             =  "(" ( body-type-1part / body-type-mpart ) ")"
+    #   body-type-1part  =  ( basic / message / text ) [SP md5 extension]
+    #   basic            =  media-type SP media-subtype SP body-fields
+    #   message          =  DQUOTE "MESSAGE" DQUOTE SP DQUOTE "RFC822" DQUOTE SP body-fields
+    #                       SP envelope SP body SP lines
+    #   text             =  DQUOTE "TEXT" DQUOTE SP media-subtype SP body-fields SP lines
+    #   body-fields      =  params SP id SP description SP encoding SP octets
+    #   body-type-mpart  =  1*body SP media-subtype [SP params extension]
+    #   extension        =  [SP disposition [SP language [SP location *(SP body-extension)]]]
     @classmethod
     def from_value(cls, value: Value) -> BodyStructure:
-        """Read a parsed list; raises ImapParseError. Slips of the documents' own examples pass (E-9, E-10, E-33)."""
+        """Make a structure from a parsed list; raises ImapParseError.
+
+        Errors in the examples of the RFCs and the draft are accepted (E-9, E-10, E-33).
+        """
         if not isinstance(value, ListValue) or not value.items:
             raise ImapParseError("a body structure is a list in parentheses")
         if isinstance(value.items[0], ListValue):
@@ -103,12 +117,12 @@ class BodyStructure:
         return _read_leaf(value.items)
 
     def write(self, *, extended: bool = True) -> Joined:
-        """Write it: `extended` as BODYSTRUCTURE, else as BODY. What is not ASCII text becomes a literal."""
+        """Write the structure as BODYSTRUCTURE (`extended`) or as BODY; a text that cannot be quoted is a literal."""
         return _write_multipart(self, extended) if self.is_multipart else _write_leaf(self, extended)
 
 
 def _walk_message(part: BodyStructure, prefix: str) -> Iterator[tuple[str, BodyStructure]]:
-    """Walk what stands where a message's body stands."""
+    """Yield the parts of a message's body; `prefix` is the part number before them, with its dot."""
     if part.is_multipart:
         for number, child in enumerate(part.parts, 1):
             yield from _walk_part(child, f"{prefix}{number}")
@@ -128,7 +142,7 @@ def _read_multipart(items: tuple[Value, ...]) -> BodyStructure:
     count = next((index for index, item in enumerate(items) if not isinstance(item, ListValue)), len(items))
     parts = tuple(BodyStructure.from_value(item) for item in items[:count])
     rest = items[count:]
-    # E-9: the draft's example has no subtype.
+    # E-9: a multipart in the draft's example has no subtype.
     subtype = _text(rest[0]) if rest and as_nstring(rest[0]) else None
     return BodyStructure(
         "MULTIPART",
@@ -143,7 +157,7 @@ def _read_multipart(items: tuple[Value, ...]) -> BodyStructure:
 
 
 def _read_leaf(items: tuple[Value, ...]) -> BodyStructure:
-    # E-10: the draft's examples have one NIL too few: then the number stands where the encoding should.
+    # E-10: the draft's examples have one NIL too few, so that the size is in the place of the encoding.
     if len(items) >= 6 and _is_number(items[5]) and not _is_number(items[4]):
         items = (*items[:4], NIL, *items[4:])
     if len(items) < 7:
@@ -185,7 +199,7 @@ def _text(value: Value) -> str | None:
 
 
 def _params(value: Value) -> Params:
-    if not isinstance(value, ListValue):  # NIL, or something that is no list: no parameters are known
+    if not isinstance(value, ListValue):  # NIL, or an invalid value, which counts as no parameters
         return ()
     words = [as_text(item) for item in value.items]
     return tuple(zip(words[::2], words[1::2], strict=False))
@@ -198,13 +212,16 @@ def _disposition(value: Value) -> Disposition | None:
 
 
 def _language(value: Value) -> tuple[str, ...]:
-    """Read one language or a list of them (RFC 3501, 9: body-fld-lang)."""
+    """Read one language or a list of languages (body-fld-lang in RFC 3501 section 9)."""
     if isinstance(value, ListValue):
         return tuple(as_text(item) for item in value.items if not isinstance(item, ListValue))
     text = _text(value)
     return () if text is None else (text,)
 
 
+# RFC 3501 section 9:
+#   envelope  =  "(" date SP subject SP from SP sender SP reply-to SP to SP cc SP bcc SP in-reply-to SP message-id ")"
+#   address   =  "(" addr-name SP addr-adl SP addr-mailbox SP addr-host ")"
 def _envelope(value: Value) -> Envelope | None:
     if not isinstance(value, ListValue):
         return None
@@ -226,12 +243,12 @@ def _addresses(value: Value) -> tuple[MailAddress, ...] | None:
 
 def _write_params(params: Params) -> Joined:
     if not params:
-        return [b"NIL"]  # E-33: never `()`
+        return [b"NIL"]  # E-33: an empty list is written NIL, not `()`
     return join(b"(", [text_string(word) for pair in params for word in pair], b")")
 
 
 def _write_extension(part: BodyStructure) -> list[Joined]:
-    """Write disposition, language and location."""
+    """Write the extension fields: disposition, language and location."""
     place = part.disposition
     written: Joined = [b"NIL"]
     if place is not None:
@@ -270,7 +287,7 @@ def _write_leaf(part: BodyStructure, extended: bool) -> Joined:
 
 
 def write_envelope(envelope: Envelope) -> Joined:
-    """Write an envelope."""
+    """Write an envelope; missing fields are NIL."""
     people = (envelope.from_, envelope.sender, envelope.reply_to, envelope.to, envelope.cc, envelope.bcc)
     fields = [nstring(envelope.date), nstring(envelope.subject), *map(_write_addresses, people)]
     return join(b"(", [*fields, nstring(envelope.in_reply_to), nstring(envelope.message_id)], b")")

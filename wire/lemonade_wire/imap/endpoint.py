@@ -1,4 +1,4 @@
-"""The IMAP client on Twisted: moves octets, begins TLS, arms time-outs, emits the trace. All else is the engine's."""
+"""Runs the IMAP client on Twisted: transport, TLS, timeouts and the trace. `ImapClient` handles the protocol."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP
 from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
-from zope.interface import implementer  # type: ignore[import-untyped]  # zope ships no types
+from zope.interface import implementer
 
 from lemonade_wire.address import Address
 from lemonade_wire.imap import command as commands
@@ -32,36 +32,38 @@ from lemonade_wire.imap.client import (
     ResponseUnreadable,
     UntaggedReceived,
 )
-from lemonade_wire.imap.command import Command
+from lemonade_wire.imap.command import ImapCommand
 from lemonade_wire.imap.framing import MAX_KEPT
-from lemonade_wire.imap.response import Status
-from lemonade_wire.tls.endpoint import ClientTls, Handshake, NotTrustedError
+from lemonade_wire.imap.response import StatusResponse
+from lemonade_wire.tls import ClientTls, Handshake, NotTrustedError
 from lemonade_wire.trace import Json, Trace
 
 MAX_QUOTED = 200
+_READ_AT_ONCE = 16_384
+"""Octets that are read from the transport in one turn of the reactor: other connections wait while they are parsed."""
 
 
 class ImapConnectionError(Exception):
-    """The connection could not be made, broke, was refused by the greeting, or the server broke the protocol."""
+    """The connection failed or was lost, the greeting refused it, or the server violated the protocol."""
 
 
 class ImapTimeoutError(ImapConnectionError):
-    """The server did not answer in time; the connection is gone."""
+    """The server did not answer in time; the connection is closed."""
 
 
 class ImapTooLargeError(ImapConnectionError):
-    """The server announced more than is passed over; the connection is gone."""
+    """The server announced a literal that is too long even to skip; the connection is closed."""
 
 
 class ImapTlsError(ImapConnectionError):
-    """TLS could not be begun, or the server's certificate is not to be trusted; the connection is gone."""
+    """The TLS handshake failed, or the server's certificate is not trusted; the connection is closed."""
 
 
 @dataclass(frozen=True)
 class TlsPlan:
-    """How a connection becomes private: whom it trusts, the host that a certificate must name, and when.
+    """The TLS settings of a connection: the trusted authorities, and the host that the certificate must name.
 
-    `at_once`: TLS from the first octet; otherwise it begins with the OK to STARTTLS.
+    With `at_once` TLS begins with the first octet; otherwise it begins after the OK to STARTTLS.
     """
 
     trust: ClientTls
@@ -71,10 +73,10 @@ class TlsPlan:
 
 @implementer(IHandshakeListener)
 class ImapConnection(Protocol):
-    """One connection. `await connection.run(command)` gives the CommandDone, whatever its result.
+    """One IMAP connection. `await connection.run(command)` returns the CommandDone, also for NO and BAD.
 
-    Raises ImapTimeoutError or ImapConnectionError, after which the connection is closed. `engine` is the ImapClient,
-    with its capabilities. The OK to STARTTLS is given when the handshake is over and the certificate good.
+    It raises ImapTimeoutError or another ImapConnectionError, after which the connection is closed. `engine` is the
+    ImapClient. The CommandDone of STARTTLS is returned after the handshake and the check of the certificate.
     """
 
     transport: Any  # Twisted's interfaces are zope's: mypy reads their methods as functions without self
@@ -85,9 +87,13 @@ class ImapConnection(Protocol):
         trace: Trace,
         max_literal: int = MAX_KEPT,
         tls: TlsPlan | None = None,
+        *,
+        long_fetch: bool = False,
     ) -> None:
         at_once = tls is not None and tls.at_once
-        self.engine = ImapClient(max_literal=max_literal, tracer=self._traced, tls_awaited=at_once)
+        self.engine = ImapClient(
+            max_literal=max_literal, tracer=self._traced, tls_awaited=at_once, long_fetch=long_fetch
+        )
         self.greeting: Deferred[ImapConnection] = Deferred()
         self.closed = False
         self._reactor = reactor
@@ -95,14 +101,14 @@ class ImapConnection(Protocol):
         self._tls = tls
         self._handshake: Handshake | None = None
         self._socket: Any = None
-        self._upgrade: CommandDone | None = None  # STARTTLS, while its handshake lasts
+        self._upgrade: CommandDone | None = None  # the answered STARTTLS, during the handshake
         self._waiting: dict[str, Deferred[CommandDone]] = {}
         self._gone: list[Deferred[None]] = []
         self._why: ImapConnectionError | None = None
         self._local = self._remote = ""
 
-    async def run(self, command: Command, within: float = 30.0) -> CommandDone:
-        """Send a command and wait up to `within` seconds for its tagged answer."""
+    async def run(self, command: ImapCommand, within: float = 30.0) -> CommandDone:
+        """Send a command and wait up to `within` seconds for its tagged response; raises ImapConnectionError."""
         if self.closed:
             raise ImapConnectionError("the connection is closed")
         done: Deferred[CommandDone] = Deferred()
@@ -116,13 +122,13 @@ class ImapConnection(Protocol):
             _cancel(timer)
 
     async def capabilities(self, within: float = 30.0) -> frozenset[str]:
-        """Return what the server has now, in capitals; asks where it has not said since the last login."""
+        """Return the server's capabilities in capitals; sends CAPABILITY if they are not known."""
         if self.engine.capabilities is None:
             await self.run(commands.capability(), within)
         return self.engine.capabilities or frozenset()
 
     async def close(self, within: float = 2.0) -> None:
-        """Log out if that goes quickly, and close; never raises for what the server does."""
+        """Send LOGOUT, wait up to `within` seconds for the response, and close; errors of the server are ignored."""
         if not self.closed and not self.engine.closing:
             with suppress(ImapConnectionError):
                 await self.run(commands.logout(), within)
@@ -137,7 +143,7 @@ class ImapConnection(Protocol):
             _cancel(timer)
 
     def gone(self) -> Deferred[None]:
-        """Return what fires when the connection is closed, by whomever."""
+        """Return a Deferred that fires when the connection is closed by either side."""
         gone: Deferred[None] = Deferred()
         if self.closed:
             gone.callback(None)
@@ -146,13 +152,14 @@ class ImapConnection(Protocol):
         return gone
 
     def abort(self) -> None:
-        """Close at once."""
+        """Close the connection at once, without LOGOUT."""
         if not self.closed:
             self.transport.abortConnection()
 
     def connectionMade(self) -> None:  # noqa: N802  Twisted's name
-        """Set the socket up for short commands and quick answers."""
+        """Set the socket options for small packets, and begin TLS if it is to begin at once."""
         self.transport.setTcpNoDelay(True)
+        self.transport.bufferSize = _READ_AT_ONCE
         here, peer = self.transport.getHost(), self.transport.getPeer()
         self._local, self._remote = str(Address(here.host, here.port)), str(Address(peer.host, peer.port))
         self._socket = self.transport.getHandle()
@@ -161,7 +168,7 @@ class ImapConnection(Protocol):
             self._begin_tls(self._tls)
 
     def handshakeCompleted(self) -> None:  # noqa: N802  Twisted's name
-        """See whose certificate it is, before anything is read or sent."""
+        """Check that the certificate names the host, before anything is read or sent under TLS."""
         if self._handshake is None:
             return
         try:
@@ -176,9 +183,9 @@ class ImapConnection(Protocol):
         self._flush()
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802  Twisted's name
-        """Feed the engine and answer those who wait."""
+        """Give octets to the engine and handle its events."""
         if self._why is not None:
-            return  # the connection is being closed, and what it says counts no more
+            return  # the connection is being closed after an error: further octets are ignored
         self._acknowledge_quickly()
         for event in self.engine.receive_data(data):
             self._alert(event)
@@ -186,7 +193,7 @@ class ImapConnection(Protocol):
         self._flush()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802  Twisted's name
-        """Tell everybody who waits."""
+        """Fail the commands that wait, and fire the Deferreds of `gone`."""
         self.closed = True
         why = self._why or self._lost(reason.value)
         waiting, self._waiting = self._waiting, {}
@@ -238,21 +245,21 @@ class ImapConnection(Protocol):
                 self._trace.emit("log", level="warning", text=f"an IMAP literal of {size} octets was skipped")
 
     def _alert(self, event: ClientEvent) -> None:
-        """Log what a server wants a person to see (RFC 3501, 7.1)."""
+        """Log the text of an ALERT, which a user must see (RFC 3501 section 7.1)."""
         match event:
             case (
-                GreetingReceived(status=Status() as status)
-                | UntaggedReceived(response=Status() as status)
+                GreetingReceived(status=StatusResponse() as status)
+                | UntaggedReceived(response=StatusResponse() as status)
                 | CommandDone(status=status)
                 | ConnectionBye(status=status)
             ) if status.code_name == "ALERT":
                 self._trace.emit("log", level="warning", text=f"the IMAP server alerts: {self._quoted(status.text)}")
 
     def _quoted(self, text: str) -> str:
-        """Return what a server said as others may read it: short, and without tickets, which it may repeat."""
+        """Return text of the server for logs and errors: shortened, and without tickets, which it may repeat."""
         return self._trace.redactor.text(text)[:MAX_QUOTED]
 
-    def _late(self, command: Command, within: float) -> None:
+    def _late(self, command: ImapCommand, within: float) -> None:
         self._fail(ImapTimeoutError(f"the IMAP server did not answer {command.name} within {within:.3g} s"))
 
     def _fail(self, why: ImapConnectionError) -> None:
@@ -275,7 +282,10 @@ class ImapConnection(Protocol):
         )
 
     def _acknowledge_quickly(self) -> None:
-        """Have the kernel acknowledge at once: some servers wait for it between their writes (Cyrus: 49 ms to 2 ms)."""
+        """Make the kernel send TCP acknowledgements without delay.
+
+        Some servers wait for the acknowledgement between two writes: with Cyrus 49 ms become 2 ms.
+        """
         option = getattr(socket, "TCP_QUICKACK", None)
         if option is not None and isinstance(self._socket, socket.socket):
             with suppress(OSError):
@@ -291,14 +301,17 @@ async def connect(
     within: float = 10.0,
     max_literal: int = MAX_KEPT,
     tls: TlsPlan | None = None,
+    long_fetch: bool = False,
 ) -> ImapConnection:
     """Connect from the local address `bind`, and wait up to `within` seconds for the greeting.
 
-    Raises ImapConnectionError, ImapTimeoutError, or ImapTlsError where TLS was to begin at once.
+    `long_fetch`: FETCH responses of up to 1 MiB without their literals are taken, in place of 64 KiB.
+
+    Raises ImapConnectionError, ImapTimeoutError, or ImapTlsError if TLS begins at once and fails.
     """
-    factory: Any = Factory.forProtocol(lambda: ImapConnection(reactor, trace, max_literal, tls))
+    factory: Any = Factory.forProtocol(lambda: ImapConnection(reactor, trace, max_literal, tls, long_fetch=long_fetch))
     source = None if bind is None else (bind, 0)
-    # an address is not looked up: a resolver that was tampered with leads nobody astray who has looked already
+    # An IP address is not given to the resolver, so that a manipulated resolver cannot replace a resolved address.
     kind: Any = HostnameEndpoint
     if isIPAddress(address.host):
         kind = TCP4ClientEndpoint

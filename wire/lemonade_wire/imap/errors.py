@@ -1,7 +1,7 @@
-"""The one error that reading IMAP raises."""
+"""The error that all IMAP parsers raise."""
 
 from __future__ import annotations
 
 
 class ImapParseError(ValueError):
-    """What was read is not IMAP; the message says what was expected and what was there, and holds no secret."""
+    """The text does not follow the IMAP grammar; the message says what was expected, and has no secret."""

@@ -1,4 +1,4 @@
-"""Tokens of a logical line: a strict cursor for commands, and a generous value tree for responses (RFC 3501 9)."""
+"""Reads the tokens of a logical line (RFC 3501 section 9): strictly for commands, tolerantly for responses."""
 
 from __future__ import annotations
 
@@ -6,36 +6,56 @@ import re
 from dataclasses import dataclass
 
 from lemonade_wire.imap.errors import ImapParseError
-from lemonade_wire.imap.framing import Literal, LogicalLine, Part
-from lemonade_wire.imap.section import FetchItem, Section
+from lemonade_wire.imap.framing import ImapLiteral, LogicalLine, Part
+from lemonade_wire.imap.section import FetchItem, MessageSection
 
 MAX_DEPTH = 60
 
+# RFC 3501 section 9:
+#   atom            =  1*ATOM-CHAR  ; one or more characters
+#   ATOM-CHAR       =  <any CHAR except atom-specials>
+#   atom-specials   =  "(" / ")" / "{" / SP / CTL / "%" / "*" / DQUOTE / "\" / "]"
+#   astring         =  1*( ATOM-CHAR / "]" ) / string  ; "]" is allowed here
+#   string          =  quoted / literal  ; two forms
+#   quoted          =  DQUOTE *QUOTED-CHAR DQUOTE
+#   nstring         =  string / nil  ; NIL is no value
+#   tag             =  1*<any ASTRING-CHAR except "+">
+#   list-mailbox    =  1*( ATOM-CHAR / "%" / "*" / "]" ) / string
+#   flag            =  [ "\" ] atom
+#   sequence-set    =  ( seq-number / seq-range ) *( "," sequence-set )
+#   seq-range       =  seq-number ":" seq-number
+#   seq-number      =  nz-number / "*"
 _ATOM = re.compile(rb'[^\x00-\x20(){%*"\\\]\x7f-\xff]+')
 _ASTRING = re.compile(rb'[^\x00-\x20(){%*"\\\x7f-\xff]+')
 _LIST_MAILBOX = re.compile(rb'[^\x00-\x20(){"\\\x7f-\xff]+')
 _TAG = re.compile(rb'[^\x00-\x20(){%*"\\+\x7f-\xff]+')
 _FLAG = re.compile(rb'\\?[^\x00-\x20(){%*"\\\]\x7f-\xff]+')
-_NUMBER = re.compile(rb"[0-9]{1,18}(?![0-9])")  # fits 63 bits: what stores numbers need not look again
+_NUMBER = re.compile(rb"[0-9]{1,18}(?![0-9])")  # fits into 63 bits, so that a number can be stored without a check
 _SEQUENCE = rb"(?:[0-9]{1,10}|\*)(?::(?:[0-9]{1,10}|\*))?"
 _SEQUENCE_SET = re.compile(_SEQUENCE + rb"(?:," + _SEQUENCE + rb")*(?![0-9*:,])")
-_QUOTED = re.compile(rb'"((?:[^"\\\r\n\x00]|\\["\\])*)"')
+_QUOTED = re.compile(rb'"([^"\\\r\n\x00]*+(?:\\["\\][^"\\\r\n\x00]*+)*+)"')
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 _ITEM_NAME = re.compile(rb"[A-Za-z0-9.]+")
 _SECTION_TEXT = re.compile(rb"[A-Za-z0-9.]*")
 _PARTIAL = re.compile(rb"<([0-9]{1,18})(?:\.([0-9]{1,18}))?>")
-# In responses an atom is whatever is neither blank nor bracket: flags, sequence sets, Dovecot's unquoted URLs.
-# A section is taken whole: the names in it may be strings, and have blanks, parentheses and brackets in them.
-_LOOSE_ATOM = re.compile(
-    rb'(?:BODY|BINARY)(?:\.[A-Z]+)?\[(?:"(?:[^"\\]|\\.)*"|[^\]"\r\n])*+\](?:<[0-9.]+>)?|[^\x00-\x20()"]+', re.IGNORECASE
+# In responses an atom is any text without blanks, parentheses and quotes: flags, sequence sets, Dovecot's unquoted
+# URLs. A fetch item with its section is one atom: field names in it may be strings with blanks, parentheses and
+# brackets.
+_SECTION_ATOM = re.compile(
+    rb'(?:BODY|BINARY)(?:\.[A-Z]+)?\[(?:"(?:[^"\\]|\\.)*+"|[^\]"\r\n])*+\](?:<[0-9.]+>)?', re.IGNORECASE
 )
+_SECTION_START = re.compile(rb"(?:BODY|BINARY)(?:\.[A-Z]+)?\[", re.IGNORECASE)
+_LOOSE_ATOM = re.compile(rb'[^\x00-\x20()"]+')
+# What is most often next in a response, in one step: a parenthesis, a quoted string without escapes, or a loose atom
+# without a section.
+_NEXT = re.compile(rb' *+(?:([()])|"([^"\\\r\n\x00]*+)"|([^\x00-\x20()"\[]++)(?![\[]))')
 _SPACES = re.compile(rb" +")
 _PLAIN = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-\x7f]*")
 
 
 @dataclass(frozen=True)
 class Atom:
-    """An atom, NIL and numbers included; octets above 127 as Latin-1."""
+    """An atom, which may be NIL or a number; octets above 127 are decoded as Latin-1."""
 
     text: str
 
@@ -59,21 +79,26 @@ class ListValue:
     items: tuple[Value, ...]
 
 
-Value = Atom | Quoted | Literal | ListValue
+Value = Atom | Quoted | ImapLiteral | ListValue
 
 
 class Lexer:
-    """A cursor over one logical line. Every method raises ImapParseError where the grammar is not met."""
+    """A cursor over one logical line. Every method raises ImapParseError if the text does not follow the grammar."""
 
     def __init__(self, line: LogicalLine) -> None:
         self._parts: list[Part] = list(line.parts)
         self._index = 0
         self._at = 0
+        self._unclosed: Part | None = None  # a text in which a section was looked for that does not end there
+
+    def go_on(self, line: LogicalLine) -> None:
+        """Continue at the same place in a longer line, of which the line so far is the beginning."""
+        self._parts = list(line.parts)
 
     def _here(self) -> Part | None:
         while self._index < len(self._parts):
             part = self._parts[self._index]
-            if isinstance(part, Literal) or self._at < len(part):
+            if isinstance(part, ImapLiteral) or self._at < len(part):
                 return part
             self._index, self._at = self._index + 1, 0
         return None
@@ -92,41 +117,41 @@ class Lexer:
         return found
 
     def _place(self) -> str:
-        """Say where the cursor stands without quoting what is there: it may be a secret."""
+        """Return the position of the cursor for an error; the text there is not quoted, because it may be a secret."""
         part = self._here()
         if part is None:
             return "at the end"
-        octets = sum(p.size if isinstance(p, Literal) else len(p) for p in self._parts[: self._index]) + self._at
-        return f"at octet {octets}" + (" (a literal)" if isinstance(part, Literal) else "")
+        octets = sum(p.size if isinstance(p, ImapLiteral) else len(p) for p in self._parts[: self._index]) + self._at
+        return f"at octet {octets}" + (" (a literal)" if isinstance(part, ImapLiteral) else "")
 
     @property
     def at_end(self) -> bool:
-        """Whether nothing is left."""
+        """Whether the cursor is at the end of the line."""
         return self._here() is None
 
     def peek(self) -> str:
-        """Return the next character: '' at the end, '{' for a literal."""
+        """Return the next character without reading it: '' at the end, '{' for a literal."""
         part = self._here()
         if part is None:
             return ""
-        return "{" if isinstance(part, Literal) else chr(part[self._at])
+        return "{" if isinstance(part, ImapLiteral) else chr(part[self._at])
 
     def end(self) -> None:
-        """Require the end of the line; trailing blanks are let pass."""
+        """Require the end of the line; trailing blanks are accepted."""
         self.skip_spaces()
         if not self.at_end:
             raise ImapParseError(f"the end of the line is expected {self._place()}")
 
     def space(self) -> None:
-        """Require blank space; more than one blank is let pass."""
+        """Require a space; several are accepted."""
         self._need(_SPACES, "a space")
 
     def skip_spaces(self) -> bool:
-        """Pass blanks, if any (E-31: just inside parentheses)."""
+        """Skip blanks, which may be inside parentheses (E-31); returns whether there were any."""
         return self._match(_SPACES) is not None
 
     def take(self, char: str) -> bool:
-        """Pass `char` if it is next."""
+        """Read `char` if it is next; returns whether it was."""
         if self.peek() != char or char == "{":
             return False
         self._at += 1
@@ -146,7 +171,7 @@ class Lexer:
         return self._need(_ATOM, "an atom")[0].decode("ascii")
 
     def take_word(self, word: str) -> bool:
-        """Pass this atom, in any case, if it is next; an atom that goes on behind it is another."""
+        """Read the atom `word` if it is next; returns whether it was. Case is ignored; the whole atom must match."""
         part, at = self._here(), self._at
         found = _ATOM.match(part, at) if isinstance(part, bytes) else None
         if found is None or found[0].upper() != word.encode("ascii"):
@@ -167,33 +192,38 @@ class Lexer:
         return self._need(_SEQUENCE_SET, "a sequence set")[0].decode("ascii")
 
     def string(self) -> bytes:
-        """Read a quoted string or literal (literal8 too)."""
+        """Read a quoted string, a literal or a literal8."""
         part = self._here()
-        if isinstance(part, Literal):
+        if isinstance(part, ImapLiteral):
             self._index, self._at = self._index + 1, 0
             return part.data
         return unescape(self._need(_QUOTED, "a string")[1])
 
-    def literal(self) -> Literal:
-        """Read a literal as it is: one that was streamed past has its size alone."""
+    def peek_literal(self) -> ImapLiteral:
+        """Return the literal at the cursor without reading it."""
         part = self._here()
-        if not isinstance(part, Literal):
+        if not isinstance(part, ImapLiteral):
             raise ImapParseError(f"a literal is expected {self._place()}")
+        return part
+
+    def literal(self) -> ImapLiteral:
+        """Read a literal as an object; a literal that was streamed has only its size."""
+        part = self.peek_literal()
         self._index, self._at = self._index + 1, 0
         return part
 
     def astring(self) -> bytes:
-        """Read an astring: an atom (`]` allowed) or a string."""
+        """Read an astring: an atom, in which `]` is allowed, or a string."""
         part = self._here()
-        if isinstance(part, Literal) and (part.binary or b"\0" in part.data):
-            # RFC 3501, 9: CHAR8 has no NUL; RFC 4466, 2: a literal8 only where the grammar names it
+        if isinstance(part, ImapLiteral) and (part.binary or b"\0" in part.data):
+            # RFC 3501 section 9: CHAR8 excludes NUL. RFC 4466 section 2: literal8 only where the grammar names it.
             raise ImapParseError(f"a string without NUL, and no literal8, is expected {self._place()}")
         if self.peek() in {'"', "{"}:
             return self.string()
         return self._need(_ASTRING, "an astring")[0]
 
     def nstring(self) -> bytes | None:
-        """Read a string (literal8 too), or NIL as None."""
+        """Read a string or a literal8; NIL is returned as None."""
         if self.peek() in {'"', "{"}:
             return self.string()
         word = self.atom()
@@ -202,13 +232,13 @@ class Lexer:
         return None
 
     def list_mailbox(self) -> bytes:
-        """Read LIST's pattern: as an astring, with `%` and `*`."""
+        """Read the mailbox pattern of LIST: an astring in which `%` and `*` are allowed."""
         if self.peek() in {'"', "{"}:
             return self.string()
         return self._need(_LIST_MAILBOX, "a mailbox pattern")[0]
 
     def text(self) -> str:
-        """Read an astring that is UTF-8 text without control characters NUL, CR and LF."""
+        """Read an astring that is UTF-8 text without NUL, CR and LF."""
         data = self.astring()
         try:
             decoded = data.decode("utf-8")
@@ -218,8 +248,12 @@ class Lexer:
             raise ImapParseError("text without NUL, CR and LF is expected")
         return decoded
 
+    # RFC 3501 section 9, shortened; RFC 3516 adds BINARY, BINARY.PEEK and BINARY.SIZE:
+    #   fetch-att    =  "FLAGS" / "UID" / ... / "BODY" [".PEEK"] section ["<" number "." nz-number ">"]
+    #   section      =  "[" [section-spec] "]"
+    #   header-list  =  "(" header-fld-name *(SP header-fld-name) ")"
     def fetch_item(self) -> FetchItem:
-        """Read `FLAGS`, `BODY.PEEK[1.2.MIME]<0.20>` and their like; field names may be strings and literals."""
+        """Read a fetch item such as `FLAGS` or `BODY.PEEK[1.2.MIME]<0.20>`; field names may be strings or literals."""
         name = self._need(_ITEM_NAME, "a fetch item")[0].decode("ascii").upper()
         if not self.take("["):
             return FetchItem(name)
@@ -235,34 +269,68 @@ class Lexer:
         self.expect("]")
         partial = self._match(_PARTIAL)
         offset, length = (None if partial is None or not partial[key] else int(partial[key]) for key in (1, 2))
-        return FetchItem(name, Section.of(text, tuple(fields)), offset, length)
+        return FetchItem(name, MessageSection.of(text, tuple(fields)), offset, length)
 
     def rest(self) -> bytes:
-        """Take what is left; a literal is left out of it."""
+        """Read the rest of the line and return it without its literals."""
         left = b""
         while (part := self._here()) is not None:
-            left += b"" if isinstance(part, Literal) else part[self._at :]
+            left += b"" if isinstance(part, ImapLiteral) else part[self._at :]
             self._index, self._at = self._index + 1, 0
         return left
 
     def value(self, depth: int = 0) -> Value:
-        """Read any one value, generously: for responses. An unclosed list ends with the line (peers leave `)` out)."""
+        """Read one value of a response: an atom, a string, a literal or a list.
+
+        A list that is not closed ends with the line, because some servers omit the `)`.
+        """
         part = self._here()
-        if isinstance(part, Literal):
+        if isinstance(part, ImapLiteral):
             self._index, self._at = self._index + 1, 0
             return part
         if self.take("("):
-            if depth >= MAX_DEPTH:
-                raise ImapParseError(f"lists are nested more than {MAX_DEPTH} deep")
-            return ListValue(tuple(self.values(depth + 1)))
+            return self._list(depth)
         if self.peek() == '"':
             return Quoted(self.string())
-        return Atom(self._need(_LOOSE_ATOM, "a value")[0].decode("latin-1"))
+        return Atom((self._section() or self._need(_LOOSE_ATOM, "a value"))[0].decode("latin-1"))
+
+    def _list(self, depth: int) -> ListValue:
+        if depth >= MAX_DEPTH:
+            raise ImapParseError(f"lists are nested more than {MAX_DEPTH} deep")
+        return ListValue(tuple(self.values(depth + 1)))
+
+    def _section(self) -> re.Match[bytes] | None:
+        """Read a fetch item with its section if one is next.
+
+        After a section that does not end, no other is looked for in the same text: each search would read all of it.
+        """
+        part = self._here()
+        if part is self._unclosed or not isinstance(part, bytes) or not _SECTION_START.match(part, self._at):
+            return None
+        found = self._match(_SECTION_ATOM)
+        if found is None:
+            self._unclosed = part
+        return found
 
     def values(self, depth: int = 0) -> list[Value]:
-        """Read values up to the closing parenthesis, which is taken, or to the end of the line."""
+        """Read values up to the closing parenthesis, which is read too, or to the end of the line."""
         found: list[Value] = []
         while True:
+            part = self._here()
+            simple = _NEXT.match(part, self._at) if isinstance(part, bytes) else None
+            if simple is not None:
+                self._at = simple.end()
+                if simple[3] is not None:
+                    found.append(Atom(simple[3].decode("latin-1")))
+                elif simple[2] is not None:
+                    found.append(Quoted(simple[2]))
+                elif simple[1] == b"(":
+                    found.append(self._list(depth))
+                elif depth:
+                    return found
+                else:
+                    raise ImapParseError(f"a value is expected {self._place()}")
+                continue
             self.skip_spaces()
             if self.at_end or (depth and self.take(")")):
                 return found
@@ -270,21 +338,21 @@ class Lexer:
 
 
 def unescape(quoted: bytes) -> bytes:
-    """Undo the escapes of a quoted string's inside."""
+    """Return the content of a quoted string without the backslashes of its escapes."""
     return _ESCAPE.sub(rb"\1", quoted)
 
 
 def quote(data: bytes) -> Part:
-    """Write a string: quoted where it may be, else as a literal."""
+    """Write a string: quoted if it is ASCII without line breaks and has at most 8,000 octets, else as a literal."""
     if _PLAIN.fullmatch(data) and len(data) <= 8000:
         return b'"' + re.sub(rb'(["\\])', rb"\\\1", data) + b'"'
-    return Literal.of(data, binary=b"\0" in data)
+    return ImapLiteral.of(data, binary=b"\0" in data)
 
 
 def as_octets(value: Value) -> bytes:
     """Return the octets of a string or atom; raises ImapParseError for a list."""
     match value:
-        case Quoted(data) | Literal(data):
+        case Quoted(data) | ImapLiteral(data):
             return data
         case Atom(text):
             return text.encode("latin-1")
@@ -293,18 +361,20 @@ def as_octets(value: Value) -> bytes:
 
 
 def as_nstring(value: Value) -> bytes | None:
-    """Return the octets, or None for NIL."""
+    """Return the octets of a string or atom, None for NIL; raises ImapParseError for a list."""
     return None if isinstance(value, Atom) and value.is_nil else as_octets(value)
 
 
 def as_text(value: Value) -> str:
-    """Return the value as text: UTF-8 where it is that, else Latin-1."""
+    """Return a string or atom as text, decoded as `decode_text` does; raises ImapParseError for a list."""
     return decode_text(as_octets(value))
 
 
 def as_number(value: Value) -> int:
-    """Return a number; raises ImapParseError where it is none."""
-    if isinstance(value, Atom | Quoted):
+    """Return the number in an atom or a quoted string; raises ImapParseError for anything else."""
+    if isinstance(value, Atom) and value.text.isascii() and value.text.isdigit() and len(value.text) <= 18:
+        return int(value.text)
+    if isinstance(value, Quoted):
         octets = as_octets(value)
         if _NUMBER.fullmatch(octets):
             return int(octets)
@@ -312,7 +382,7 @@ def as_number(value: Value) -> int:
 
 
 def decode_text(octets: bytes) -> str:
-    """Decode UTF-8 where it is that, else Latin-1: nothing is lost and nothing raises."""
+    """Decode octets as UTF-8, or as Latin-1 if they are not UTF-8; never raises."""
     try:
         return octets.decode("utf-8")
     except UnicodeDecodeError:

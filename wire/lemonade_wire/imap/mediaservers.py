@@ -1,4 +1,4 @@
-"""The value of the media servers' entry: where streaming may be asked for (draft section 7, errata E-2 to E-5)."""
+"""The value of the METADATA entry /shared/mediaServers: the list of media servers (draft section 7, E-2 to E-5)."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ _USER = re.compile(r"sips?:([^@;?:]*)(?::[^@]*)?@", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class MediaServer:
-    """One tuple: a URI, and the token behind it as written, None where there is none."""
+class MediaServerEntry:
+    """One tuple of the entry: a URI, and the token behind it as written (None if there is none)."""
 
     uri: str
     token: str | None = None
 
     @property
     def authorised(self) -> bool:
-        """Whether the token says that this server may use protected tickets; unknown tokens do not (E-2)."""
+        """Whether the token says that this server may use protected tickets; an unknown token does not (E-2)."""
         return self.token is not None and self.token.lower() in AUTHORISED_TOKENS
 
     @property
     def is_sip(self) -> bool:
-        """Whether the scheme is `sip` or `sips`, the only ones whose use is defined (LS-2.2-9)."""
+        """Whether the scheme is `sip` or `sips`; the draft defines the use of no other (LS-2.2-9)."""
         return self.uri.partition(":")[0].lower() in {"sip", "sips"}
 
     @property
     def service(self) -> str | None:
-        """The service indicator of a SIP URI (`annc`, `ivr`), None where the URI has none (LS-2.2-10)."""
+        """The service indicator of a SIP URI (`annc`, `ivr`): its user part; None if there is none (LS-2.2-10)."""
         found = _USER.match(self.uri)
         return found[1] or None if found else None
 
@@ -45,16 +45,18 @@ class MediaServer:
 
 @dataclass(frozen=True)
 class MediaServers:
-    """The tuples in the server's order of preference."""
+    """The tuples of the entry, in the server's order of preference."""
 
-    servers: tuple[MediaServer, ...] = ()
+    servers: tuple[MediaServerEntry, ...] = ()
 
+    # Draft section 7, with the angle brackets literal (E-3). The value is a list of tuples separated by ";":
+    #   ms-tuple = "<" absolute-URI ">" [":" token]
     @classmethod
     def parse(cls, value: str | bytes) -> MediaServers:
-        """Read the entry's value; raises ImapParseError.
+        """Parse the entry's value; raises ImapParseError.
 
-        Blanks and line breaks are dropped wherever they are (E-3: one example breaks inside a URI); URIs may stand
-        without brackets where that is unambiguous; empty tuples are skipped.
+        Blanks and line breaks are removed everywhere (E-3: one example breaks the line inside a URI). A URI without
+        brackets is accepted if it is unambiguous. Empty tuples are skipped.
         """
         if isinstance(value, bytes):
             try:
@@ -62,7 +64,7 @@ class MediaServers:
             except UnicodeDecodeError:
                 raise ImapParseError("the media servers' entry is UTF-8 text") from None
         text = re.sub(r"[ \t\r\n]+", "", value)
-        servers: list[MediaServer] = []
+        servers: list[MediaServerEntry] = []
         at = 0
         while at < len(text):
             if text[at] == ";":
@@ -76,24 +78,24 @@ class MediaServers:
         return cls(tuple(servers))
 
     @property
-    def sip(self) -> tuple[MediaServer, ...]:
-        """The tuples a client can use."""
+    def sip(self) -> tuple[MediaServerEntry, ...]:
+        """The tuples that a client can use: those with a SIP URI."""
         return tuple(server for server in self.servers if server.is_sip)
 
     def __str__(self) -> str:
         return ";".join(map(str, self.servers))
 
 
-def _checked(uri: str, token: str | None) -> MediaServer:
+def _checked(uri: str, token: str | None) -> MediaServerEntry:
     if not _SCHEME.fullmatch(uri):
         raise ImapParseError("an absolute URI is expected for each media server")
-    return MediaServer(uri, token or None)
+    return MediaServerEntry(uri, token or None)
 
 
-def _bracketed(found: re.Match[str]) -> MediaServer:
+def _bracketed(found: re.Match[str]) -> MediaServerEntry:
     return _checked(found[1], found[2])
 
 
-def _bare(text: str) -> MediaServer:
+def _bare(text: str) -> MediaServerEntry:
     found = _BARE_TOKEN.fullmatch(text)
     return _checked(found[1], found[2]) if found else _checked(text, None)

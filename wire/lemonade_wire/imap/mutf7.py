@@ -1,4 +1,8 @@
-"""Modified UTF-7, the writing of mailbox names on the wire (RFC 3501 5.1.3)."""
+"""Modified UTF-7, the encoding of mailbox names in IMAP (RFC 3501 section 5.1.3).
+
+Printable ASCII stands for itself, except `&`, which is `&-`. Other characters are `&`, base64 of their UTF-16BE octets
+(without padding, with `,` instead of `/`), and `-`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ _SHIFT = re.compile(rb"&([A-Za-z0-9+,]*)-")
 
 
 def encode(name: str) -> bytes:
-    """Write a name; INBOX in any case becomes `INBOX`."""
+    """Encode a mailbox name; INBOX in any case becomes `INBOX`."""
     if name.upper() == "INBOX":
         return b"INBOX"
     return _RUN.sub(_encode_run, name).encode("ascii")
@@ -27,7 +31,7 @@ def _encode_run(match: re.Match[str]) -> str:
 
 
 def decode(octets: bytes) -> str:
-    """Read a name; raises ImapParseError. Raw UTF-8 is let pass, since servers send it."""
+    """Decode a mailbox name; raises ImapParseError. Raw UTF-8 is accepted, because servers send it."""
     name = ""
     at = 0
     for found in _SHIFT.finditer(octets):

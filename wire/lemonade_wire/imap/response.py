@@ -1,4 +1,7 @@
-"""A server's responses, typed (RFC 3501 7, 4467 7, 5524 3, 5464 4.4). What is not known comes as Other."""
+"""Parses the responses of an IMAP server into typed values (RFC 3501 section 7, RFC 4467, RFC 5524, RFC 5464).
+
+A response of an unknown type becomes `Other`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from dataclasses import dataclass, field
 from lemonade_wire.imap import mutf7
 from lemonade_wire.imap.bodystructure import BodyStructure
 from lemonade_wire.imap.errors import ImapParseError
-from lemonade_wire.imap.framing import Literal, LogicalLine
+from lemonade_wire.imap.framing import ImapLiteral, LogicalLine
 from lemonade_wire.imap.lexer import (
     Atom,
     Lexer,
@@ -29,8 +32,8 @@ _STATUS = re.compile(
 
 
 @dataclass(frozen=True)
-class Status:
-    """OK, NO, BAD, BYE or PREAUTH. `tag` is None where untagged; `code` is what stood in brackets, as written."""
+class StatusResponse:
+    """OK, NO, BAD, BYE or PREAUTH. `tag` is None if untagged; `code` is the text in brackets, as written."""
 
     tag: str | None
     result: str
@@ -44,19 +47,19 @@ class Status:
 
     @property
     def code_arguments(self) -> str:
-        """What follows the code's first word."""
+        """The text after the code's first word, or ''."""
         return self.code.partition(" ")[2] if self.code else ""
 
 
 @dataclass(frozen=True)
 class Continuation:
-    """The server's `+`, with its text."""
+    """A continuation request, `+`, with its text."""
 
     text: str
 
 
 @dataclass(frozen=True)
-class Capability:
+class CapabilityResponse:
     """The server's capabilities, in capitals."""
 
     names: frozenset[str]
@@ -70,15 +73,15 @@ class Exists:
 
 
 @dataclass(frozen=True)
-class Search:
-    """Numbers that a search found."""
+class SearchResponse:
+    """The message numbers or UIDs that a search found."""
 
     numbers: tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Fetch:
-    """Data of one message: `number` in the mailbox, UID and structure where they came, all items by name."""
+class FetchResponse:
+    """The data of one message: its sequence number, UID and structure if present, and all items by name."""
 
     number: int
     uid: int | None = None
@@ -87,19 +90,20 @@ class Fetch:
 
 
 @dataclass(frozen=True)
-class GenUrlAuth:
-    """Authorised URLs, exactly as the server wrote them."""
+class GenUrlAuthResponse:
+    """The authorised URLs, exactly as the server wrote them."""
 
     urls: tuple[str, ...] = field(repr=False)
 
 
 @dataclass(frozen=True)
 class FetchedUrl:
-    """What one URL gave. `refused` is NIL for the URL itself; an element is None where it is NIL or did not come,
-    and `structure` where it cannot be read.
+    """The result of URLFETCH for one URL.
 
-    `body`: a plain URLFETCH's octets, or those of BODY. `binary`: the decoded octets. `binary_came` and
-    `body_came` tell NIL from absence. `too_large`: the literal passed this client's cap and was skipped.
+    `refused`: the server returned NIL for the URL itself. `body`: the octets of a plain URLFETCH, or of BODY; `binary`:
+    the octets without transfer encoding. Both are None if the element is NIL or absent; `body_came` and `binary_came`
+    are true if it was present. `structure` is None if BODYPARTSTRUCTURE is NIL, absent or malformed. `too_large`: the
+    literal was longer than the client accepts and was skipped.
     """
 
     url: str = field(repr=False)
@@ -113,17 +117,17 @@ class FetchedUrl:
 
 
 @dataclass(frozen=True)
-class UrlFetch:
-    """The URLs of one URLFETCH response: match them by their text, not by their order."""
+class UrlFetchResponse:
+    """The results of one URLFETCH response; they are matched with requests by the URL's text, not by their order."""
 
     fetched: tuple[FetchedUrl, ...]
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """Annotations of a mailbox, or of the server where that is ''. Keys in lower case; None is NIL.
+    """Annotations of a mailbox, or of the server if `mailbox` is '' (RFC 5464). Keys in lower case; None is NIL.
 
-    A response that lists names alone (unsolicited) has them in `changed`.
+    An unsolicited response has only names of entries; they are in `changed`.
     """
 
     mailbox: str
@@ -133,7 +137,7 @@ class Metadata:
 
 @dataclass(frozen=True)
 class Listed:
-    """A mailbox of LIST or LSUB."""
+    """A mailbox in a LIST or LSUB response."""
 
     mailbox: str
     delimiter: str | None
@@ -142,7 +146,7 @@ class Listed:
 
 @dataclass(frozen=True)
 class Other:
-    """Any other untagged response: its name in capitals (`FLAGS`, `RECENT`, `EXPUNGE`), number if any, values."""
+    """Any other untagged response: its name in capitals (`FLAGS`, `RECENT`), its number if it has one, its values."""
 
     name: str
     number: int | None
@@ -150,12 +154,38 @@ class Other:
 
 
 Response = (
-    Status | Continuation | Capability | Exists | Search | Fetch | GenUrlAuth | UrlFetch | Metadata | Listed | Other
+    StatusResponse
+    | Continuation
+    | CapabilityResponse
+    | Exists
+    | SearchResponse
+    | FetchResponse
+    | GenUrlAuthResponse
+    | UrlFetchResponse
+    | Metadata
+    | Listed
+    | Other
 )
 
 
+# RFC 3501 section 9, shortened; GENURLAUTH is RFC 4467, URLFETCH RFC 4467 and 5524, METADATA RFC 5464:
+#   continue-req     =  "+" SP ( resp-text / base64 ) CRLF
+#   response-tagged  =  tag SP ( "OK" / "NO" / "BAD" ) SP resp-text CRLF
+#   response-data    =  "*" SP ( status / numbered / plain ) CRLF
+#   status           =  ( "OK" / "NO" / "BAD" / "BYE" / "PREAUTH" ) SP resp-text
+#   resp-text        =  ["[" resp-text-code "]" SP] text
+#   numbered         =  number SP ( "EXISTS" / "RECENT" / "EXPUNGE" / "FETCH" SP msg-att )
+#   msg-att          =  "(" name SP value *( SP name SP value ) ")"
+#   plain            =  "CAPABILITY" 1*( SP capability ) / "SEARCH" *( SP nz-number )
+#                       / ( "LIST" / "LSUB" ) SP "(" [flags] ")" SP ( quoted / nil ) SP mailbox
+#                       / "GENURLAUTH" 1*( SP url-full )
+#                       / "URLFETCH" 1*( SP url-full ( SP nstring / url-metadata ) )
+#                       / "METADATA" SP mailbox SP ( entry-values / entry *( SP entry ) )
+#   url-metadata     =  1*( SP "(" element ")" )
+#   element          =  "BODYPARTSTRUCTURE" SP body / "BODY" SP nstring / "BINARY" SP ( nstring / literal8 )
+#   entry-values     =  "(" entry SP value *( SP entry SP value ) ")"
 def parse_response(line: LogicalLine) -> Response:
-    """Read one response; raises ImapParseError."""
+    """Parse one response; raises ImapParseError."""
     first = line.parts[0] if line.parts else b""
     text = decode_text(first) if isinstance(first, bytes) else ""
     if text.startswith("+"):
@@ -163,7 +193,7 @@ def parse_response(line: LogicalLine) -> Response:
     status = _STATUS.match(text)
     if status is not None:
         tag = None if status["tag"] == "*" else status["tag"]
-        return Status(tag, status["result"].upper(), status["code"], status["text"] or "")
+        return StatusResponse(tag, status["result"].upper(), status["code"], status["text"] or "")
     lexer = Lexer(line)
     if not lexer.take("*"):
         raise ImapParseError("a response begins with *, + or a tag and its result")
@@ -183,12 +213,12 @@ def parse_response(line: LogicalLine) -> Response:
 
 
 def capability_names(text: str) -> frozenset[str]:
-    """Read a list of capabilities."""
+    """Return the names in a list of capabilities, in capitals."""
     return frozenset(text.upper().split())
 
 
 def _capability(values: list[Value]) -> Response:
-    return Capability(capability_names(" ".join(as_text(value) for value in values)))
+    return CapabilityResponse(capability_names(" ".join(as_text(value) for value in values)))
 
 
 def _exists(number: int, values: list[Value]) -> Response:
@@ -198,8 +228,8 @@ def _exists(number: int, values: list[Value]) -> Response:
 
 
 def _search(values: list[Value]) -> Response:
-    # CONDSTORE adds (MODSEQ n) at the end.
-    return Search(tuple(as_number(value) for value in values if not isinstance(value, ListValue)))
+    # CONDSTORE (RFC 7162) adds the list (MODSEQ n) at the end; it is ignored.
+    return SearchResponse(tuple(as_number(value) for value in values if not isinstance(value, ListValue)))
 
 
 def _fetch(number: int, values: list[Value]) -> Response:
@@ -209,11 +239,11 @@ def _fetch(number: int, values: list[Value]) -> Response:
     items = {as_text(key).upper(): value for key, value in zip(pairs[::2], pairs[1::2], strict=False)}
     written = items.get("BODYSTRUCTURE", items.get("BODY"))
     structure = None if written is None else BodyStructure.from_value(written)
-    return Fetch(number, as_number(items["UID"]) if "UID" in items else None, structure, items)
+    return FetchResponse(number, as_number(items["UID"]) if "UID" in items else None, structure, items)
 
 
 def _genurlauth(values: list[Value]) -> Response:
-    return GenUrlAuth(tuple(as_text(value) for value in values))
+    return GenUrlAuthResponse(tuple(as_text(value) for value in values))
 
 
 def _urlfetch(values: list[Value]) -> Response:
@@ -224,7 +254,7 @@ def _urlfetch(values: list[Value]) -> Response:
         at += 1
         elements: list[Value] = []
         while at < len(values) and isinstance(element := values[at], ListValue):
-            # Dovecot 2.3 merges the elements into one list; RFC 5524 gives each its own: both are pairs in a row.
+            # RFC 5524 has one list per element; Dovecot 2.3 has one list for all. Both are names and values in turn.
             elements += element.items
             at += 1
         if elements:
@@ -236,7 +266,7 @@ def _urlfetch(values: list[Value]) -> Response:
             fetched.append(FetchedUrl(url, octets is None and not too_large, octets, True, too_large=too_large))
         else:
             raise ImapParseError("URLFETCH data has a URL without its value")
-    return UrlFetch(tuple(fetched))
+    return UrlFetchResponse(tuple(fetched))
 
 
 def _elements(url: str, elements: list[Value]) -> FetchedUrl:
@@ -253,7 +283,7 @@ def _elements(url: str, elements: list[Value]) -> FetchedUrl:
 
 
 def _described(written: Value) -> BodyStructure | None:
-    """Return what describes the content; it may be written as nobody can read it, and the content is as good."""
+    """Return the BODYPARTSTRUCTURE; None if it is malformed, because the content is usable without it."""
     try:
         return BodyStructure.from_value(written)
     except ImapParseError:
@@ -261,8 +291,8 @@ def _described(written: Value) -> BodyStructure | None:
 
 
 def _content(value: Value) -> tuple[bytes | None, bool]:
-    """Return the octets, and whether the literal was skipped as too large."""
-    if isinstance(value, Literal) and not value.kept:
+    """Return the octets (None for NIL), and whether the literal was too large and was skipped."""
+    if isinstance(value, ImapLiteral) and not value.kept:
         return None, True
     return as_nstring(value), False
 

@@ -1,4 +1,4 @@
-"""Sections of a message and the items of FETCH that name them (RFC 3501 6.4.5, RFC 3516)."""
+"""Message sections, and the FETCH items that name them (RFC 3501 section 6.4.5, RFC 3516)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ from dataclasses import dataclass
 
 from lemonade_wire.imap.errors import ImapParseError
 
+# RFC 3501 section 9:
+#   section-spec     =  section-msgtext / ( section-part ["." section-text] )
+#   section-part     =  nz-number *( "." nz-number )
+#   section-msgtext  =  "HEADER" / "HEADER.FIELDS" [".NOT"] SP header-list / "TEXT"
+#   section-text     =  section-msgtext / "MIME"
+#   header-list      =  "(" header-fld-name *( SP header-fld-name ) ")"
 _SECTION = re.compile(
     r"(?P<numbers>[1-9][0-9]{0,9}(?:\.[1-9][0-9]{0,9})*)?"
     r"(?:(?P<dot>\.)?(?P<text>HEADER\.FIELDS\.NOT|HEADER\.FIELDS|HEADER|TEXT|MIME))?",
@@ -14,7 +20,7 @@ _SECTION = re.compile(
 )
 _FIELD = r'"(?:[^"\\]|\\["\\])*"|[^\x00-\x20(){%*"\\\x7f]+'
 _FIELDS = re.compile(rf"(?P<before>[^(]*?) *\( *(?P<fields>(?:{_FIELD})(?: +(?:{_FIELD}))*) *\)", re.DOTALL)
-_NAME = re.compile(r"[!-9;-~]+")  # RFC 5322, 2.2: printable ASCII without the colon
+_NAME = re.compile(r"[!-9;-~]+")  # RFC 5322 section 2.2: printable ASCII without the colon
 _BARE = re.compile(r'[^(){%*"\\\]]+')
 _ITEM = re.compile(
     r'(?P<name>[A-Za-z0-9.]+)(?:\[(?P<section>(?:[^\]"]|"(?:[^"\\]|\\.)*")*)\]'
@@ -23,24 +29,24 @@ _ITEM = re.compile(
 
 
 @dataclass(frozen=True)
-class Section:
-    """A section: part numbers, and what of that part (`HEADER`, `TEXT`, `MIME`, ...; '' for its whole content)."""
+class MessageSection:
+    """A section: the part numbers, and the `text` of that part (`HEADER`, `TEXT`, `MIME`, ...; '' for all of it)."""
 
     numbers: tuple[int, ...] = ()
     text: str = ""
     fields: tuple[str, ...] = ()
 
     @classmethod
-    def parse(cls, text: str) -> Section:
-        """Read what stands between the brackets, or in a URL after `;SECTION=`; raises ImapParseError."""
+    def parse(cls, text: str) -> MessageSection:
+        """Parse a section, as it is between the brackets or in a URL after `;SECTION=`; raises ImapParseError."""
         listed = _FIELDS.fullmatch(text)
         if listed is None:
             return cls.of(text)
         return cls.of(listed["before"], tuple(_unquoted(field) for field in re.findall(_FIELD, listed["fields"])))
 
     @classmethod
-    def of(cls, text: str, fields: tuple[str, ...] = ()) -> Section:
-        """Make a section of what stands before a list of field names, and that list; raises ImapParseError."""
+    def of(cls, text: str, fields: tuple[str, ...] = ()) -> MessageSection:
+        """Make a section from the text before a list of field names, and that list; raises ImapParseError."""
         found = _SECTION.fullmatch(text)
         if found is None or bool(found["dot"]) != bool(found["numbers"] and found["text"]):
             raise ImapParseError("a section such as 1.2, 2.MIME, HEADER or TEXT is expected")
@@ -60,7 +66,7 @@ class Section:
 
 
 def _quoted(field: str) -> str:
-    """Write a field name: an atom where it is one."""
+    """Write a field name: as an atom if it is one, else as a quoted string."""
     return field if _BARE.fullmatch(field) else '"' + re.sub(r'(["\\])', r"\\\1", field) + '"'
 
 
@@ -70,20 +76,21 @@ def _unquoted(field: str) -> str:
 
 @dataclass(frozen=True)
 class FetchItem:
-    """An item of FETCH: its name in capitals; section and partial where it has brackets."""
+    """An item of FETCH: its name in capitals, its section if it has brackets, and its partial range in octets."""
 
     name: str
-    section: Section | None = None
+    section: MessageSection | None = None
     offset: int | None = None
     length: int | None = None
 
+    # RFC 3501 section 9, shortened: "BODY" [".PEEK"] "[" [section-spec] "]" ["<" number "." nz-number ">"]
     @classmethod
     def parse(cls, text: str) -> FetchItem:
-        """Read `UID`, `BODY[]`, `BINARY.PEEK[2]<0.100>` and their like; raises ImapParseError."""
+        """Parse a fetch item such as `UID`, `BODY[]` or `BINARY.PEEK[2]<0.100>`; raises ImapParseError."""
         found = _ITEM.fullmatch(text)
         if found is None:
             raise ImapParseError("a fetch item such as UID or BODY.PEEK[1.MIME]<0.20> is expected")
-        section = None if found["section"] is None else Section.parse(found["section"])
+        section = None if found["section"] is None else MessageSection.parse(found["section"])
         offset, length = (None if found[key] is None else int(found[key]) for key in ("offset", "length"))
         return cls(found["name"].upper(), section, offset, length)
 

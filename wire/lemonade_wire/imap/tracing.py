@@ -1,4 +1,4 @@
-"""How a command or response stands in a trace: its text without secrets, and a digest of every literal."""
+"""The form of IMAP commands and responses in a trace: the text without secrets, and a digest of each literal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from lemonade_wire.imap.framing import Literal, LogicalLine
+from lemonade_wire.imap.framing import ImapLiteral, LogicalLine
 from lemonade_wire.trace import Json
 
 SHORT = 512
@@ -24,21 +24,21 @@ ImapTracer = Callable[[str, str, list[Json]], None]
 
 @dataclass
 class LiteralTally:
-    """The trace form of a literal that passes by in pieces."""
+    """Computes the trace form of a literal that is received in chunks."""
 
     size: int = 0
     _digest: hashlib._Hash = field(default_factory=hashlib.sha256)
     _start: bytes = b""
 
     def update(self, data: bytes) -> None:
-        """Count some octets of it."""
+        """Add octets of the literal."""
         self.size += len(data)
         self._digest.update(data)
         if len(self._start) <= SHORT:
             self._start += data[: SHORT + 1]
 
     def form(self) -> Json:
-        """Return `size`, `sha256`, and `text` where it is short and text."""
+        """Return `size` in octets, `sha256`, and `text` if the literal is UTF-8 of at most 512 octets without NUL."""
         form: dict[str, Json] = {"size": self.size, "sha256": self._digest.hexdigest()}
         if self.size <= SHORT and b"\0" not in self._start:
             try:
@@ -48,8 +48,8 @@ class LiteralTally:
         return form
 
 
-def literal_form(literal: Literal) -> Json:
-    """Return a literal's trace form; one that was streamed past or skipped has its size alone."""
+def literal_form(literal: ImapLiteral) -> Json:
+    """Return the trace form of a literal; a literal that was not kept has only its size."""
     if not literal.kept:
         return {"size": literal.size}
     tally = LiteralTally()
@@ -58,11 +58,11 @@ def literal_form(literal: Literal) -> Json:
 
 
 def trace_form(line: LogicalLine) -> tuple[str, list[Json]]:
-    """Return the text and the literals of a command or response, as a trace holds them.
+    """Return the text and the literals of a command or response for a trace.
 
-    LOGIN's password (unless it is nobody's: that of `anonymous`) and AUTHENTICATE's initial response become `***`, and
-    no literal of the two is shown. What a client sends upon AUTHENTICATE's `+` looks like any line: who traces must
-    leave it out. Tickets are the Trace's to redact.
+    The password of LOGIN and the initial response of AUTHENTICATE become `***`, and the literals of both commands are
+    left out; the password of the user `anonymous` is kept, because it is no secret. The caller must not trace the
+    client's answers to the `+` of AUTHENTICATE: they cannot be recognised here. `Trace` redacts the tickets.
     """
     text = line.text.decode("utf-8", "backslashreplace")
     if _SECRET.match(text):
@@ -71,7 +71,7 @@ def trace_form(line: LogicalLine) -> tuple[str, list[Json]]:
 
 
 def _without_secret(text: str) -> str:
-    if _NOBODY.match(text) is not None:  # RFC 5092, 3.2: what stands there is an address to write to
+    if _NOBODY.match(text) is not None:  # RFC 5092 section 3.2: the password of `anonymous` is a mail address
         return text
     if (login := _LOGIN.match(text)) is not None:
         return f"{login[1]} {STARS}"

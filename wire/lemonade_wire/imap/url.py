@@ -1,4 +1,4 @@
-"""IMAP URLs of messages and their parts, with or without a ticket (RFC 5092 as extended by RFC 4467 and 5593)."""
+"""IMAP URLs of messages and their parts, with or without a URLAUTH token (RFC 5092, RFC 4467 and RFC 5593)."""
 
 from __future__ import annotations
 
@@ -6,15 +6,27 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from lemonade_wire.imap.access import Access
 from lemonade_wire.imap.errors import ImapParseError
-from lemonade_wire.imap.hosts import host_key
-from lemonade_wire.imap.percent import ACHAR, BCHAR, percent_decode, percent_encode
-from lemonade_wire.imap.section import Section
+from lemonade_wire.imap.section import MessageSection
+from lemonade_wire.imap.url_parts import ACHAR, BCHAR, Access, host_key, percent_decode, percent_encode
 
 DEFAULT_PORT = 143
 MIN_TOKEN_DIGITS = 32
 
+# RFC 5092 section 11 with RFC 4467, condensed; `achar` and `bchar` are in `percent`, `access` is in `access`:
+#   authimapurlfull  =  authimapurl iurlauth       ; GENURLAUTH returns it, URLFETCH takes it
+#   authimapurlrump  =  authimapurl iurlauth-rump  ; GENURLAUTH takes it
+#   authimapurl      =  "imap://" iserver "/" enc-mailbox [";UIDVALIDITY=" nz-number] "/;UID=" nz-number
+#                       ["/;SECTION=" enc-section] ["/;PARTIAL=" number ["." nz-number]]
+#   iserver          =  [iuserinfo "@"] host [":" port]
+#   iuserinfo        =  enc-user [iauth] / [enc-user] iauth
+#   iauth            =  ";AUTH=" ( "*" / enc-auth-type )  ; "*" means any mechanism
+#   iurlauth-rump    =  [";EXPIRE=" date-time] ";URLAUTH=" access
+#   iurlauth         =  iurlauth-rump ":" uauth-mechanism ":" enc-urlauth
+#   uauth-mechanism  =  "INTERNAL" / 1*(ALPHA / DIGIT / "-" / ".")  ; any case
+#   enc-urlauth      =  32*HEXDIG
+#   enc-user, enc-auth-type  =  1*achar
+#   enc-mailbox, enc-section  =  1*bchar
 _SCHEME = re.compile(r"imap://", re.IGNORECASE)
 _AUTHORITY = re.compile(
     rf"(?:(?P<user>{ACHAR}+)?(?P<auth>;AUTH=(?:\*|{ACHAR}+))?@)?"
@@ -31,24 +43,28 @@ _PATH = re.compile(
 _URLAUTH = re.compile(r"(?:;EXPIRE=(?P<expire>[^;]*))?;URLAUTH=(?P<access>[^:;]*)", re.IGNORECASE)
 _TICKET = re.compile(r":(?P<mechanism>[A-Za-z0-9.\-]+):(?P<token>[0-9A-Fa-f]+)")
 _OPAQUE_TICKET = re.compile(r":(?P<mechanism>[A-Za-z0-9.\-]+):(?P<token>[^:\x00-\x20\x7f]+)")
+# RFC 3339 section 5.6: date "T" hour ":" minute ":" second ["." fraction] ( "Z" / ("+" / "-") hour ":" minute )
 _DATE_TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d):(\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True)
 class Expire:
-    """An expiry: its text as it stands in the URL, and the instant (aware)."""
+    """The time at which a ticket expires: its text as written in the URL, and the time as an aware datetime."""
 
     text: str
     at: datetime
 
     @classmethod
     def parse(cls, text: str) -> Expire:
-        """Read an RFC 3339 date-time (`T` and `Z` in either case, a fraction, a leap second); raises ImapParseError."""
+        """Parse an RFC 3339 date-time; raises ImapParseError.
+
+        `T` and `Z` may be in lower case; a fraction and a leap second are allowed.
+        """
         found = _DATE_TIME.fullmatch(text)
         if found is None:
             raise ImapParseError("EXPIRE wants a date-time such as 2026-11-22T10:00:00Z")
         day, minute, second, fraction, zone = found.groups()
-        # Second 60 is a leap second; Python has none, and the second before it is the strict reading.
+        # Second 60 is a leap second, which Python does not have. Second 59 is used: the ticket must not live longer.
         digits = f"{day}T{minute}:{min(second, '59')}{(fraction or '')[:7]}{zone.upper()}"
         try:
             at = datetime.fromisoformat(digits)
@@ -60,14 +76,14 @@ class Expire:
 
     @classmethod
     def of(cls, at: datetime) -> Expire:
-        """Write the aware instant `at` in UTC, to the second."""
+        """Make an expiry from the aware datetime `at`, written in UTC and cut to the second."""
         whole = at.astimezone(UTC).replace(microsecond=0)
         return cls(whole.strftime("%Y-%m-%dT%H:%M:%SZ"), whole)
 
 
 @dataclass(frozen=True)
 class Partial:
-    """A range of octets: `offset`, and `length` or None for the rest."""
+    """A range of octets: `offset`, and `length` (None: up to the end)."""
 
     offset: int
     length: int | None = None
@@ -78,10 +94,11 @@ class Partial:
 
 @dataclass(frozen=True)
 class ImapUrl:
-    """A URL of a message or part. `text` is the URL as it was read or built; nothing ever normalises it.
+    """A URL of a message or part. `text` is the URL as read or built; it is never normalised.
 
-    `user`, `mailbox` and `section` are decoded. `rump` is `text` up to, not including, `:<mech>:<token>`. A URL
-    without `access` is a plain one; one with `access` and no `token` is what GENURLAUTH takes.
+    `user`, `mailbox` and `section` are percent-decoded. `rump` is `text` without `:<mech>:<token>`; the token is valid
+    for exactly these octets. A URL without `access` is a plain one; a URL with `access` and without `token` is the
+    argument of GENURLAUTH.
     """
 
     text: str = field(repr=False)
@@ -102,9 +119,10 @@ class ImapUrl:
 
     @classmethod
     def parse(cls, text: str | bytes, *, opaque_token: bool = False) -> ImapUrl:
-        """Read an absolute URL that names a message or part; raises ImapParseError, which never quotes the token.
+        """Parse an absolute URL of a message or part; raises ImapParseError, whose text never has the token.
 
-        `opaque_token`: take any token that has no colon or blank (a client judges none; the draft's own are not legal).
+        With `opaque_token` any token without a colon or blank is accepted: a client does not check tokens, and those in
+        the draft's examples do not follow the grammar.
         """
         if isinstance(text, bytes):
             try:
@@ -120,7 +138,7 @@ class ImapUrl:
             raise ImapParseError("[user@]host[:port] is expected behind imap://")
         if not slash:
             raise ImapParseError("the URL names a server alone: a message is expected")
-        host_key(authority["host"])  # a host that is none is refused here, not where it is looked up
+        host_key(authority["host"])  # an invalid host is refused here, not when it is resolved
         port = int(authority["port"]) if authority["port"] else None
         if port is not None and port > 65535:
             raise ImapParseError("the URL's port is above 65535")
@@ -132,7 +150,7 @@ class ImapUrl:
         ticket_size = len(rights.ticket)
         section = None if path["section"] is None else percent_decode(path["section"])
         if section is not None:
-            Section.parse(section)
+            MessageSection.parse(section)
         return cls(
             text=text,
             rump=text[: len(text) - ticket_size],
@@ -164,9 +182,9 @@ class ImapUrl:
         section: str | None = None,
         partial: Partial | None = None,
     ) -> ImapUrl:
-        """Write a plain URL: no default port, no escape that is not needed; raises ImapParseError for bad parts."""
+        """Make a plain URL, without the default port and without needless escapes; raises ImapParseError."""
         box = percent_encode(mailbox, "&=:@/")
-        # Dot segments and empty ones would be lost to a reader that resolves the path (RFC 3986 5.2.4).
+        # A parser that resolves the path would remove dot segments and empty segments (RFC 3986 section 5.2.4).
         box = "/".join(name.replace(".", "%2E") if name in {".", ".."} else name for name in box.split("/"))
         if box.startswith("/"):
             box = "%2F" + box[1:]
@@ -178,26 +196,29 @@ class ImapUrl:
         return cls.parse(text)
 
     def with_access(self, access: Access, expire: datetime | None = None) -> ImapUrl:
-        """Append `;EXPIRE=` (where given) and `;URLAUTH=`, in that order (LS-2.3-3)."""
+        """Return the URL with `;EXPIRE=` (if given) and `;URLAUTH=` appended, in that order (LS-2.3-3).
+
+        Raises ImapParseError if it has a URLAUTH already.
+        """
         if self.access is not None:
             raise ImapParseError("the URL has its URLAUTH already")
         until = f";EXPIRE={Expire.of(expire).text}" if expire is not None else ""
         return ImapUrl.parse(f"{self.text}{until};URLAUTH={access}")
 
     def with_token(self, token: str, mechanism: str = "INTERNAL") -> ImapUrl:
-        """Append `:<mech>:<token>` to a rump, as GENURLAUTH does."""
+        """Return the URL with `:<mech>:<token>` appended; raises ImapParseError unless it is a rump."""
         if self.access is None or self.token is not None:
             raise ImapParseError("a URL with an access identifier and without a token is expected")
         return ImapUrl.parse(f"{self.text}:{mechanism}:{token}")
 
     @property
     def redacted(self) -> str:
-        """The URL for people and logs, with `***` for the token (LS-3-11)."""
+        """The URL for logs and messages, with `***` instead of the token (LS-3-11)."""
         return self.text if self.token is None else f"{self.rump}:{self.mechanism}:***"
 
     @property
     def effective_port(self) -> int:
-        """The port to connect to: 143 where the URL names none."""
+        """The port to connect to: 143 if the URL has none."""
         return DEFAULT_PORT if self.port is None else self.port
 
     def __str__(self) -> str:
@@ -205,7 +226,7 @@ class ImapUrl:
 
 
 def is_ticket_for(rump: str, answer: str, mechanism: str = "INTERNAL") -> bool:
-    """Tell whether GENURLAUTH's answer is the rump that was sent, `:<mech>:` and a token, and nothing else (E-11)."""
+    """Return whether GENURLAUTH's answer is exactly the rump that was sent, `:<mech>:` and a token (E-11)."""
     rest = answer[len(rump) :]
     found = _OPAQUE_TICKET.fullmatch(rest) if answer.startswith(rump) else None
     return found is not None and found["mechanism"].upper() == mechanism.upper()
@@ -213,7 +234,7 @@ def is_ticket_for(rump: str, answer: str, mechanism: str = "INTERNAL") -> bool:
 
 @dataclass(frozen=True)
 class _Rights:
-    """What stands behind the path; `ticket` is `:<mech>:<token>` as written."""
+    """The values behind the path of a URL; `ticket` is `:<mech>:<token>` as written."""
 
     expire: Expire | None = None
     access: Access | None = None
@@ -223,7 +244,7 @@ class _Rights:
 
 
 def _end_of_path(text: str) -> int:
-    """Return where `;EXPIRE=` or `;URLAUTH=` begins; neither can occur in the path, which has no raw `;` like that."""
+    """Return the index of `;EXPIRE=` or `;URLAUTH=`; the path cannot contain them, as its own `;` are escaped."""
     found = re.search(r";(?:EXPIRE|URLAUTH)=", text, re.IGNORECASE)
     return found.start() if found else len(text)
 

@@ -1,4 +1,4 @@
-"""The Media Server Control Markup Language (RFC 5022): requests, responses, notifications, and what is kept secret.
+"""The Media Server Control Markup Language (RFC 5022): requests, responses and notifications, read and written.
 
-All of the IVR service is here; of conferences and fax, the names of their requests.
+The IVR service is complete; of the requests for conferences and fax only the names are known.
 """

@@ -1,14 +1,14 @@
-"""The attribute types of MSCML (RFC 5022 section 4.2): each reader gives the value or raises ValueError.
+"""Readers for the attribute types of MSCML (RFC 5022 section 4.2); each returns the value or raises ValueError.
 
-Defaults belong to the protocol and not to the XML parser: a reader is told what an absent attribute means.
+The caller gives the default for an absent attribute, because the XML parser does not know the schema's defaults.
 """
 
 from __future__ import annotations
 
 import re
 
-from lemonade_wire.mscml.request import KEYS
-from lemonade_wire.mscml.timevalue import parse_time
+from lemonade_wire.mscml.grammar import parse_time
+from lemonade_wire.mscml.messages import KEYS
 
 Attributes = dict[str, str]
 
@@ -19,7 +19,7 @@ _SIGNED = re.compile(r"[+-]?[0-9]{1,6}(?:\.[0-9]{1,6})?")
 
 
 def yes_no(found: Attributes, name: str, default: bool) -> bool:
-    """Return a yesnoType: yes, no, true, false, 1, 0."""
+    """Return the value of a yesnoType: yes, true and 1, or no, false and 0."""
     if name not in found:
         return default
     if found[name] not in _YES_NO:
@@ -28,7 +28,7 @@ def yes_no(found: Attributes, name: str, default: bool) -> bool:
 
 
 def key(found: Attributes, name: str) -> str | None:
-    """Return a key in upper case; None where the attribute is absent."""
+    """Return a key in upper case; None if the attribute is absent."""
     if name not in found:
         return None
     if not _KEY.fullmatch(found[name]):
@@ -37,7 +37,7 @@ def key(found: Attributes, name: str) -> str | None:
 
 
 def keys(found: Attributes, name: str, default: str) -> str:
-    """Return a list of keys, each once, in the order of KEYS."""
+    """Return the keys of a list, each once, in the order of KEYS."""
     text = found.get(name, default).upper()
     if not set(text) <= set(KEYS):
         raise ValueError(f"{name}={found[name]!r} is no list of keys")
@@ -45,7 +45,7 @@ def keys(found: Attributes, name: str, default: str) -> str:
 
 
 def milliseconds(found: Attributes, name: str, default: float, *, infinite: bool = False) -> float:
-    """Return a time value in milliseconds."""
+    """Return a time value in milliseconds; `infinite` says whether the word `infinite` is allowed."""
     return parse_time(found[name], infinite=infinite) if name in found else default
 
 
@@ -57,7 +57,7 @@ def number(text: str, name: str) -> int:
 
 
 def word(found: Attributes, name: str, allowed: tuple[str, ...], default: str | None = None) -> str:
-    """Return one of the allowed words; without a default the attribute must be there."""
+    """Return one of the allowed words; without a default the attribute is required."""
     text = found.get(name, default)
     if text not in allowed:
         raise ValueError(f"{name}={text!r} is none of {', '.join(allowed)}")
@@ -65,9 +65,9 @@ def word(found: Attributes, name: str, allowed: tuple[str, ...], default: str | 
 
 
 def one_of_two(found: Attributes, first: str, second: str) -> float:
-    """Return the number of one of two attributes that exclude each other: gain and gaindelta, rate and ratedelta.
+    """Return the number of one of two attributes that exclude each other: gain and gaindelta, or rate and ratedelta.
 
-    0 where neither is there. A unit (dB, %) may stand behind it.
+    0 if both are absent. The number may have a unit (dB, %).
     """
     given = [name for name in (first, second) if name in found]
     if len(given) > 1:

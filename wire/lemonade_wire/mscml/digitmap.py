@@ -1,14 +1,21 @@
 """Digit maps of MGCP (RFC 3435 section 2.1.5) and of H.248.1 (section 7.1.14), matched key by key.
 
-Both are lists of strings like `(0|[1-7]xxx|9011x.)`: keys, `x` (a digit), `[1-39]`, and `.` behind one of them for any
-number of it, none too. They differ in what they do with time:
+Both are lists of strings such as `(0|[1-7]xxx|9011x.)`. A string has keys, `x` (any digit) and sets (`[1-39]`); a `.`
+after one of them means any number of it, including none. The differences:
 
 | | MGCP | H.248.1 |
 |---|---|---|
-| which match | the shortest: the first is told at once | the longest: while one can grow, keys are waited for |
-| timers | `T`, last in a string: the string wants that no key came in time | `S`, `L`: how long to wait at this place |
-| long keys | none | `Z` before a key: it is held |
+| match | the shortest: the first match ends the collection | the longest: a longer match is awaited while possible |
+| timers | `T` at the end of a string matches the end of the timer | `S`, `L`: short or long timer before the next key |
+| long keys | none | `Z` before a key: the key is held |
 | star, hash | `*`, `#` | `E`, `F` |
+
+The accepted grammar, in any case, with blanks around `(`, `)`, `|`, `[` and `]`:
+
+    digit map  =  string / "(" string *( "|" string ) ")"
+    string     =  1*( place ["."] )       ; MGCP: "T" only at the end; H.248.1: also "S" and "L"
+    place      =  ["Z"] ( key / "x" / "[" 1*( key / digit "-" digit ) "]" )   ; "Z" in H.248.1 only
+    H.248.1    =  ["T:" seconds ","] ["S:" seconds ","] ["L:" seconds ","] digit map
 """
 
 from __future__ import annotations
@@ -27,12 +34,12 @@ _HEAD = re.compile(r"(?:T:[0-9]{1,2},)?(?:S:[0-9]{1,2},)?(?:L:[0-9]{1,2},)?", re
 _TIMERS = re.compile(r"(?P<name>[TSL]):(?P<seconds>[0-9]+)", re.IGNORECASE)
 _DIGITS = "0123456789"
 _TIMER = "timer"
-"""The event that is no key: no key came in time."""
+"""The event for the end of the timer without a key."""
 
 
 @dataclass(frozen=True)
 class _Place:
-    """A place in a string: the events that fill it, `wait` (S or L) where it only says how long to wait."""
+    """A place in a string: the events that match it; `wait` is S or L if it only selects the timer for the next key."""
 
     events: frozenset[str] = frozenset()
     repeated: bool = False
@@ -45,12 +52,12 @@ class _Place:
 
 _String = tuple[_Place, ...]
 State = tuple[int, int]
-"""A string, and the place in it that is to be filled next."""
+"""The index of a string, and the index of the place in it that the next key must match."""
 
 
 @dataclass(frozen=True)
 class DigitMap:
-    """A digit map; `walk` matches with it."""
+    """A parsed digit map; `walk` begins a match."""
 
     text: str
     strings: tuple[_String, ...]
@@ -60,7 +67,7 @@ class DigitMap:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a map, of any case; raises ValueError where it is none, or longer than 2048 characters."""
+        """Parse a digit map, in upper or lower case; raises ValueError if it is malformed or above 2048 characters."""
         if len(text) > MAX_LENGTH:
             raise ValueError(f"a digit map of more than {MAX_LENGTH} characters")
         found = _MAP.fullmatch(_BLANKS.sub(r"\1", cls._own_text(text).upper()))
@@ -76,12 +83,12 @@ class DigitMap:
         return self.text
 
     def walk(self) -> MapWalk:
-        """Return a walk through it."""
+        """Begin a match: return its state before any key."""
         return MapWalk(self)
 
     @classmethod
     def _own_text(cls, text: str) -> str:
-        """Return the map without what may stand before it."""
+        """Return the map without the timers before it."""
         return text
 
     @classmethod
@@ -126,7 +133,7 @@ class DigitMap:
 
 
 class MgcpDigitMap(DigitMap):
-    """A digit map of MGCP. Of its letters those that every gateway knows; extensions are errors."""
+    """A digit map of MGCP, with the letters that every gateway must support; extension letters are errors."""
 
     shortest = True
     _place = re.compile(r"(?:(?P<key>[0-9A-DT#*])|X|\[(?P<set>[^\[\]]+)\])(?P<dot>\.)?")
@@ -135,7 +142,7 @@ class MgcpDigitMap(DigitMap):
 
 @dataclass(frozen=True)
 class MapTimers:
-    """What a map of H.248.1 says of timers, in milliseconds; None: nothing."""
+    """The timers T, S and L of a digit map of H.248.1, in milliseconds; None if the map does not set one."""
 
     first_ms: float | None = None
     short_ms: float | None = None
@@ -143,9 +150,9 @@ class MapTimers:
 
 
 class MegacoDigitMap(DigitMap):
-    """A digit map of H.248.1, before which `T:16,S:5,L:16,` may stand (`timers`, in seconds there).
+    """A digit map of H.248.1; it may begin with timers in seconds, such as `T:16,S:5,L:16,` (see `timers`).
 
-    The letters G to K are of no key of a telephone; a place that wants one is never filled.
+    The letters G to K are accepted, but a telephone has no such keys, so that their places never match.
     """
 
     shortest = False
@@ -154,7 +161,7 @@ class MegacoDigitMap(DigitMap):
 
     @property
     def timers(self) -> MapTimers:
-        """The timers that stand before the map; a first timer of 0 is none: it is waited for ever."""
+        """The timers before the map, in milliseconds; a T of 0 means no limit (`math.inf`)."""
         found = {one["name"].upper(): int(one["seconds"]) * 1000.0 for one in _TIMERS.finditer(self._head(self.text))}
         return MapTimers(found.get("T") or (math.inf if "T" in found else None), found.get("S"), found.get("L"))
 
@@ -169,7 +176,7 @@ class MegacoDigitMap(DigitMap):
 
 
 class MapWalk:
-    """How far presses have come in a digit map: `grammar.Walk`."""
+    """The state of a match with a digit map; see `grammar.Walk`."""
 
     def __init__(self, digit_map: DigitMap) -> None:
         self._map = digit_map
@@ -177,40 +184,40 @@ class MapWalk:
         self._before = self._states
 
     def press(self, key: str, *, long: bool = False, double: bool = False) -> None:
-        """Take a key; that it is pressed for the second time means nothing to a digit map."""
+        """Add a key; `double` is ignored, because digit maps do not have it."""
         self._before, self._states = self._states, self._step(self._states, key, long=long)
 
     def lengthen(self, key: str) -> None:
-        """Take note that the last key, which this was, is held."""
+        """Change the last key, which was `key`, to one that was held."""
         self._states = self._step(self._before, key, long=True)
 
     def expire(self) -> None:
-        """Take note that no key came in time."""
+        """Report that no key was pressed before the timer ended: an event of MGCP's digit maps only."""
         if self._map.shortest:
             self._states = self._step(self._states, _TIMER, long=False)
 
     @property
     def matches(self) -> bool:
-        """Whether what was pressed is one of the strings."""
+        """Whether the keys match one of the strings completely."""
         return any(index == len(self._map.strings[number]) for number, index in self._states)
 
     @property
     def can_go_on(self) -> bool:
-        """Whether it is worth waiting."""
+        """Whether a further key or the end of the timer could make a match; with MGCP not after the first match."""
         return bool(self._places()) and not (self._map.shortest and self.matches)
 
     @property
     def critical(self) -> bool:
-        """Whether to wait for as long as behind a match, and not as long as for a key that is missing."""
+        """Whether the next timer is the short one, as after a match; see `grammar.Walk`."""
         waits = {place.wait for place in self._places()} - {""}
         if waits:
-            return "L" not in waits  # where strings differ, the longer one
+            return "L" not in waits  # if the strings differ, the longer timer is used
         if self._map.shortest:
             return any(_TIMER in place.events for place in self._places())
         return self.matches
 
     def _places(self) -> list[_Place]:
-        """Return the places that are to be filled next, one in each string that is left."""
+        """Return the places that the next key can match, in the strings that match up to now."""
         strings = self._map.strings
         return [strings[number][index] for number, index in self._states if index < len(strings[number])]
 
@@ -220,12 +227,12 @@ class MapWalk:
             string = self._map.strings[number]
             if index < len(string) and string[index].takes(event, long=long):
                 taken.add(((number, index if string[index].repeated else index + 1), string[index].long))
-        # Who waits for a key that is held, and gets it, leaves behind who would have taken any (step 4 of 7.1.14.6).
+        # H.248.1 section 7.1.14.6 step 4: if a held key matches a place with `Z`, the places without `Z` are dropped.
         held = {state for state, was_long in taken if was_long}
         return self._reached(held or {state for state, _ in taken})
 
     def _reached(self, states: Iterable[State]) -> set[State]:
-        """Add what is reached without a key."""
+        """Return the states with those that follow without a key: after a repeated place, S or L."""
         reached: set[State] = set()
         waiting = list(states)
         while waiting:

@@ -1,31 +1,29 @@
-"""MSCML documents: read into requests, responses and notifications, and written (RFC 5022 sections 4 and 11)."""
+"""Reads and writes MSCML documents: requests, responses and notifications (RFC 5022 sections 4 and 11)."""
 
 from __future__ import annotations
 
 import re
 
+from lemonade_wire.mscml.messages import Keypress, MscmlResponse, Request
 from lemonade_wire.mscml.prompts import Tolerance
 from lemonade_wire.mscml.reading import read_notification, read_request, read_response
-from lemonade_wire.mscml.request import Request
-from lemonade_wire.mscml.response import Keypress, Response
-from lemonade_wire.mscml.structure import REQUESTS, check_request
+from lemonade_wire.mscml.structure import REQUESTS, Element, XmlError, check_request, parse_xml
 from lemonade_wire.mscml.writing import keypress_element, request_element, response_element
-from lemonade_wire.mscml.xmltree import Element, XmlError, parse_xml
 
 __all__ = ["CONTENT_TYPE", "Document", "MscmlError", "Tolerance", "parse_document", "write_document"]
 
 CONTENT_TYPE = "application/mediaservercontrol+xml"
-Document = Request | Response | Keypress
-"""What a body holds: one request, one response or one notification of a key press."""
+Document = Request | MscmlResponse | Keypress
+"""The content of a body: one request, one response or one notification of a key press."""
 _MAX_TEXT = 200
 _OPEN_AUDIO = re.compile(rb"(<audio\s[^<>]*[^/<>])>(\s*</prompt>)")
 
 
 class MscmlError(ValueError):
-    """A document that is not to be carried out.
+    """An MSCML document is malformed or not valid, and must not be carried out.
 
-    `request` and `id` are those of the request where they could be read: then `response()` is what to answer in an
-    INFO of its own; without them the SIP request itself gets 400.
+    `request` and `id` are the name and the id of the request, if they could be read: then `response()` is sent in an
+    INFO of its own. Without them the SIP request is answered 400.
     """
 
     def __init__(self, why: str, request: str | None = None, id: str | None = None) -> None:  # noqa: A002  MSCML's word
@@ -33,17 +31,21 @@ class MscmlError(ValueError):
         self.request = request
         self.id = id
 
-    def response(self) -> Response | None:
-        """Return the 400 response, which says what is wrong, or None where the request could not be read."""
+    def response(self) -> MscmlResponse | None:
+        """Return the MSCML response 400 with the error as its text, or None if the request could not be read."""
         if self.request is None:
             return None
-        # Section 8 has words of its own for <managecontent>.
+        # RFC 5022 section 8 defines the exact text for <managecontent>.
         text = "Bad Request" if self.request == "managecontent" else f"Bad Request: {str(self)[:_MAX_TEXT]}"
-        return Response(self.request, 400, text, self.id)
+        return MscmlResponse(self.request, 400, text, self.id)
 
 
+# RFC 5022 section 4.1: <MediaServerControl version="1.0"> with one child:
+#   <request>       one request element, for example <playcollect>
+#   <response>      the result of a request
+#   <notification>  here only <keypress>
 def parse_document(octets: bytes, *, tolerance: Tolerance | None = None, charset: str | None = None) -> Document:
-    """Read a document; `charset` is the parameter of the content type. Raises MscmlError and nothing else."""
+    """Parse a document; `charset` is the parameter of the Content-Type. Raises MscmlError and no other exception."""
     tolerance = tolerance or Tolerance()
     try:
         root = parse_xml(octets, charset)
@@ -62,9 +64,9 @@ def parse_document(octets: bytes, *, tolerance: Tolerance | None = None, charset
 
 
 def write_document(content: Document) -> bytes:
-    """Write a schema-valid document: UTF-8, no line breaks, what equals its default left out."""
+    """Return a valid document in UTF-8 without line breaks; attributes that equal their default are left out."""
     match content:
-        case Response():
+        case MscmlResponse():
             body = response_element(content)
         case Keypress():
             body = Element("notification", {}, [keypress_element(content)])
@@ -88,7 +90,7 @@ def _read(root: Element, tolerance: Tolerance) -> Document:
 
 
 def _error(why: str, root: Element | None) -> MscmlError:
-    """Make the error with what could be read of the request."""
+    """Make the error, with the name and the id of the request if they could be read."""
     bodies = root.children[:1] if root is not None and root.name == "MediaServerControl" else []
     requests = [child for body in bodies if body.name == "request" for child in body.children[:1]]
     if requests and requests[0].name in REQUESTS:

@@ -1,4 +1,12 @@
-"""DRegex, the digit patterns of MSCML (RFC 5022 appendix A), matched key by key and without backtracking."""
+"""DRegex, the digit patterns of MSCML (RFC 5022 appendix A), matched key by key and without backtracking.
+
+The accepted grammar; `L` means a long press:
+
+    pattern   =  1*( ["L"] ( key / "x" / "." / "[" 1*( key ["-" key] ) "]" ) [ interval ] )
+    key       =  "0" to "9" / "A" to "D" / "#" / "*"
+    "x"       is any digit, "." is any key
+    interval  =  "{" ( m / m "," / "," n / m "," n ) "}"    ; m and n of up to three digits
+"""
 
 from __future__ import annotations
 
@@ -15,7 +23,7 @@ _RANGE = re.compile(r"(?P<first>[0-9A-D#*])(?:-(?P<last>[0-9A-D#*]))?")
 _INTERVAL = re.compile(r"(?P<exact>[0-9]{1,3})|(?P<low>[0-9]{1,3})?,(?P<high>[0-9]{1,3})?")
 
 State = tuple[int, int]
-"""The item being matched, and how often it was matched already."""
+"""The index of the item that is being matched, and the number of keys that have matched it."""
 
 
 @dataclass(frozen=True)
@@ -31,14 +39,14 @@ class _Item:
 
 @dataclass(frozen=True)
 class DRegex:
-    """A pattern; `walk` matches with it. `L` before an item asks for a long press of it."""
+    """A parsed pattern; `walk` begins a match."""
 
     text: str
     items: tuple[_Item, ...]
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a pattern; raises ValueError where it is none, or longer than 256 characters."""
+        """Parse a pattern; raises ValueError if it is malformed or longer than 256 characters."""
         if len(text) > MAX_LENGTH:
             raise ValueError(f"a pattern of more than {MAX_LENGTH} characters")
         found = list(_ITEM.finditer(text))
@@ -53,12 +61,12 @@ class DRegex:
         return self.text
 
     def walk(self) -> RegexWalk:
-        """Return a walk through it."""
+        """Begin a match: return its state before any key."""
         return RegexWalk(self)
 
 
 class RegexWalk:
-    """How far presses have come in a pattern: `grammar.Walk`."""
+    """The state of a match with a pattern; see `grammar.Walk`."""
 
     def __init__(self, pattern: DRegex) -> None:
         self._items = pattern.items
@@ -66,32 +74,32 @@ class RegexWalk:
         self._before = self._states
 
     def press(self, key: str, *, long: bool = False, double: bool = False) -> None:
-        """Take a key. `double`: the same key was pressed just before, so that both may be one long press of it."""
+        """Add a key. `double`: the same key was pressed just before it, so that both may count as one long press."""
         taken = self._step(self._states, key, long=long)
         if double:
             taken |= self._step(self._before, key, long=True)
         self._before, self._states = self._states, taken
 
     def lengthen(self, key: str) -> None:
-        """Take note that the last key, which this was, turns out to be held: so it may be a long one."""
+        """Report that the last key, which was `key`, was held, so that it may also match an item with `L`."""
         self._states |= self._step(self._before, key, long=True)
 
     def expire(self) -> None:
-        """Take note that no key came in time, which means nothing to a pattern."""
+        """Do nothing: a pattern has no event for the end of a timer."""
 
     @property
     def matches(self) -> bool:
-        """Whether what was pressed is the whole pattern."""
+        """Whether the keys match the complete pattern."""
         return (len(self._items), 0) in self._states
 
     @property
     def can_go_on(self) -> bool:
-        """Whether a further key could make a (longer) match."""
+        """Whether a further key could make a match, or a longer one."""
         return any(index < len(self._items) for index, _ in self._states)
 
     @property
     def critical(self) -> bool:
-        """Whether to wait as long as behind a match (RFC 5022 section 6.4.3), and not as long as for a missing key."""
+        """Whether the next timer is `interdigitcriticaltimer`, as after a match (RFC 5022 section 6.4.3)."""
         return self.matches
 
     def _step(self, states: set[State], key: str, *, long: bool) -> set[State]:
@@ -99,12 +107,12 @@ class RegexWalk:
         for index, count in states:
             if index < len(self._items) and self._items[index].takes(key, long=long):
                 low = self._items[index].low
-                # Beyond the lowest count of an open interval all counts are one.
+                # In an open interval all counts from the lowest on are equivalent, so that they share one state.
                 taken.add((index, count + 1 if self._items[index].high is not None else min(count + 1, low)))
         return self._reached(taken)
 
     def _reached(self, states: set[State]) -> set[State]:
-        """Add what is reached without a key, and drop items that may not be repeated any more."""
+        """Return the states with those that follow without a key, and without items that cannot be repeated."""
         reached: set[State] = set()
         waiting = list(states)
         while waiting:

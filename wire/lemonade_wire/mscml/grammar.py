@@ -1,7 +1,9 @@
-"""DTMF grammars of `<pattern>` (RFC 5022 section 6.4.5): what its three kinds have in common."""
+"""Time values (RFC 5022 section 4.2.1) and the interface of the three kinds of DTMF grammars in `<pattern>` (6.4.5)."""
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,39 +12,39 @@ from lemonade_wire.mscml.dregex import DRegex
 
 
 class Walk(Protocol):
-    """How far presses have come in a grammar."""
+    """The state of the match between the keys pressed so far and a grammar."""
 
     def press(self, key: str, *, long: bool = False, double: bool = False) -> None:
-        """Take a key. `long`: it was held; `double`: the same key was pressed just before."""
+        """Add a key. `long`: it was held; `double`: the same key was pressed just before it."""
         ...
 
     def lengthen(self, key: str) -> None:
-        """Take note that the last key, which this was, turns out to be held."""
+        """Change the last key, which was `key`, to one that was held."""
         ...
 
     def expire(self) -> None:
-        """Take note that no key came in time."""
+        """Report that no key was pressed before the timer ended."""
         ...
 
     @property
     def matches(self) -> bool:
-        """Whether what was pressed is what the grammar wants."""
+        """Whether the keys match the grammar."""
         ...
 
     @property
     def can_go_on(self) -> bool:
-        """Whether it is worth waiting: for a key, for a longer match, or for the time to be over."""
+        """Whether a further key or the end of the timer could make a match, or a longer one."""
         ...
 
     @property
     def critical(self) -> bool:
-        """Whether to wait as long as behind a match (`interdigitcriticaltimer`), else as long as between digits."""
+        """Whether the next timer is `interdigitcriticaltimer`, as after a match; if false, it is `interdigittimer`."""
         ...
 
 
 @dataclass(frozen=True)
 class Grammar:
-    """A grammar and its name, which a response repeats."""
+    """A grammar with its name, which a response repeats (None if it has none)."""
 
     value: DRegex | MgcpDigitMap | MegacoDigitMap
     name: str | None = None
@@ -53,6 +55,32 @@ KINDS: dict[str, type[DRegex | MgcpDigitMap | MegacoDigitMap]] = {
     "mgcpdigitmap": MgcpDigitMap,
     "megacodigitmap": MegacoDigitMap,
 }
-"""The elements of `<pattern>`."""
+"""The class of each child element of `<pattern>`."""
 ELEMENTS = {kind: name for name, kind in KINDS.items()}
-"""What a grammar is written as."""
+"""The element name of each class of grammars."""
+
+
+# RFC 5022 section 4.2.1, with the decimals of CSS2:
+#   time value  =  number ["ms" / "s"] / "immediate" / "infinite"
+_TIME = re.compile(r"(?P<number>[0-9]{1,9}(\.[0-9]{1,9})?|\.[0-9]{1,9})(?P<unit>ms|s)?")
+
+
+def parse_time(text: str, *, infinite: bool = False) -> float:
+    """Parse a time value; returns milliseconds (`math.inf` for `infinite`, 0 for `immediate`, E-20).
+
+    A number without a unit is in milliseconds. The argument `infinite` says whether that word is allowed. Decimals are
+    allowed, because CSS2, to which RFC 5022 refers, allows them. Raises ValueError.
+    """
+    if text == "infinite" and infinite:
+        return math.inf
+    if text == "immediate":
+        return 0
+    match = _TIME.fullmatch(text)
+    if not match:
+        raise ValueError(f"{text!r} is no time value (5000, 5000ms and 5s are)")
+    return float(match["number"]) * (1000 if match["unit"] == "s" else 1)
+
+
+def write_time(ms: float) -> str:
+    """Return the text of a time, in whole milliseconds with the unit; `math.inf` is `infinite`."""
+    return "infinite" if math.isinf(ms) else f"{round(ms)}ms"

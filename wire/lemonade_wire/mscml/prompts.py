@@ -1,4 +1,4 @@
-"""From XML elements to prompts (RFC 5022 section 6.1)."""
+"""Reads the prompt of an MSCML request from its XML elements (RFC 5022 section 6.1)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 
 from lemonade_wire.mscml.attributes import Attributes, milliseconds, number, one_of_two, word, yes_no
-from lemonade_wire.mscml.request import Audio, Prompt, Variable
-from lemonade_wire.mscml.xmltree import Element
+from lemonade_wire.mscml.messages import Audio, Prompt, Variable
+from lemonade_wire.mscml.structure import Element
 
 MAX_ITEMS = 64
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
@@ -19,11 +19,11 @@ _VARIABLES = ("dat", "dig", "dur", "mth", "mny", "num", "sil", "str", "tme", "wk
 
 @dataclass(frozen=True)
 class Tolerance:
-    """What is taken in spite of RFC 5022, because the draft's example does it.
+    """The errors of the draft's example that are accepted in spite of RFC 5022.
 
-    `repeat_zero_is_one`: a playcollect of one imap URL with `repeat="0"` plays once (E-22). `close_audio`: an
-    `<audio ...>` without an end before `</prompt>` is closed (E-23). `strip_url_spaces`: line breaks within an imap URL
-    go (E-24); without it such a URL is refused.
+    `repeat_zero_is_one`: a playcollect of one imap URL with `repeat="0"` plays it once (E-22). `close_audio`: an
+    `<audio ...>` that is not closed before `</prompt>` counts as closed (E-23). `strip_url_spaces`: line breaks in an
+    imap URL are removed (E-24); without it such a URL is refused.
     """
 
     repeat_zero_is_one: bool = True
@@ -32,7 +32,10 @@ class Tolerance:
 
 
 def prompt_of(element: Element, tolerance: Tolerance) -> Prompt | None:
-    """Return the prompt of a request, from `<prompt>` or from the deprecated `prompturl`; raises ValueError."""
+    """Return the prompt of a request, from `<prompt>` or from the deprecated `prompturl`; raises ValueError.
+
+    None if the request has no prompt.
+    """
     found = element.attributes
     prompts, url = [child for child in element.children if child.name == "prompt"], found.get("prompturl")
     if len(prompts) + (url is not None) > 1:
@@ -46,7 +49,7 @@ def prompt_of(element: Element, tolerance: Tolerance) -> Prompt | None:
 def _prompt(element: Element, tolerance: Tolerance, *, collect: bool) -> Prompt:
     found = element.attributes
     gain_db = one_of_two(found, "gain", "gaindelta")
-    one_of_two(found, "rate", "ratedelta")  # a rate may be ignored, but not be nonsense
+    one_of_two(found, "rate", "ratedelta")  # the rate is ignored, but an invalid one is an error
     base = found.get("baseurl", "")
     if len(element.children) > MAX_ITEMS:
         raise ValueError(f"a <prompt> of more than {MAX_ITEMS} pieces")
@@ -73,7 +76,7 @@ def _item(element: Element, base: str, gain_db: float, tolerance: Tolerance) -> 
         return Variable(word(found, "type", _VARIABLES), subtype, found["value"])
     one_of_two(found, "rate", "ratedelta")
     own_db = one_of_two(found, "gain", "gaindelta")
-    # gain is absolute and replaces the prompt's, gaindelta adds to it.
+    # gain is absolute and replaces the gain of the prompt; gaindelta is added to it.
     sum_db = own_db if "gain" in found else gain_db + own_db
     return Audio(_url(found["url"], base, tolerance), _encoding(found, "encoding"), sum_db)
 
@@ -85,7 +88,7 @@ def _encoding(found: Attributes, name: str) -> str | None:
 def _url(text: str, base: str, tolerance: Tolerance) -> str:
     url = text if _SCHEME.match(text) else base + text
     if url.lower().startswith("imap:") and _SPACES.search(url):
-        # A line break in an attribute has become a space (XML 1.0 section 3.3.3), which is never legal in a URL.
+        # The XML parser turns a line break in an attribute into a space (XML 1.0 section 3.3.3). A URL has no spaces.
         if not tolerance.strip_url_spaces:
             raise ValueError("a blank within an imap URL")
         url = _SPACES.sub("", url)

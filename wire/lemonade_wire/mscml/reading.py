@@ -1,4 +1,4 @@
-"""From XML elements to MSCML requests, responses and notifications (RFC 5022 section 11): types, defaults, rules."""
+"""Reads MSCML requests, responses and notifications from XML elements (RFC 5022 section 11): types, defaults, rules."""
 
 from __future__ import annotations
 
@@ -7,34 +7,37 @@ from typing import cast
 
 from lemonade_wire.mscml.attributes import Attributes, key, keys, milliseconds, number, word, yes_no
 from lemonade_wire.mscml.digitmap import MapTimers, MegacoDigitMap
-from lemonade_wire.mscml.grammar import KINDS, Grammar
-from lemonade_wire.mscml.prompts import ENCODINGS, Tolerance, prompt_of
-from lemonade_wire.mscml.request import (
+from lemonade_wire.mscml.grammar import KINDS, Grammar, parse_time
+from lemonade_wire.mscml.messages import (
+    Command,
     ConfigureLeg,
+    ErrorInfo,
+    Keypress,
     KeypressSubscription,
-    Play,
-    PlayCollect,
-    PlayRecord,
+    Method,
+    MscmlResponse,
+    PlayCollectRequest,
+    PlayRecordRequest,
+    PlayRequest,
     Report,
     Request,
-    Stop,
+    StopRequest,
     Unsupported,
 )
-from lemonade_wire.mscml.response import Command, ErrorInfo, Keypress, Method, Response
-from lemonade_wire.mscml.timevalue import parse_time
-from lemonade_wire.mscml.xmltree import Element
+from lemonade_wire.mscml.prompts import ENCODINGS, Tolerance, prompt_of
+from lemonade_wire.mscml.structure import Element
 
 _SIGNALS = ("busy", "ring", "CED", "CNG", "400")
 
 
 def read_request(element: Element, tolerance: Tolerance) -> Request:
-    """Return the request of an element that `check_request` found to be one; raises ValueError."""
+    """Return the request of an element that `check_request` has checked; raises ValueError."""
     name = element.attributes.get("id")
     match element.name:
         case "stop":
-            return Stop(name)
+            return StopRequest(name)
         case "play":
-            return Play(prompt_of(element, tolerance), name)
+            return PlayRequest(prompt_of(element, tolerance), name)
         case "playcollect":
             return _playcollect(element, tolerance)
         case "playrecord":
@@ -46,8 +49,8 @@ def read_request(element: Element, tolerance: Tolerance) -> Request:
     return Unsupported(element.name, name)
 
 
-def read_response(element: Element) -> Response:
-    """Return a response; only `request` and `code` must be there (E-26, E-27). Raises ValueError."""
+def read_response(element: Element) -> MscmlResponse:
+    """Return a response; only `request` and `code` are required (E-26, E-27). Raises ValueError."""
     found = element.attributes
     infos = _named(element, "error_info")
     error = None
@@ -56,7 +59,7 @@ def read_response(element: Element) -> Response:
         error = ErrorInfo(_status(info.get("code")), info.get("text", ""), info.get("context", ""))
     if "request" not in found:
         raise ValueError("<response> without request")
-    return Response(
+    return MscmlResponse(
         request=found["request"],
         code=_status(found.get("code")),
         text=found.get("text"),
@@ -92,7 +95,7 @@ def read_notification(element: Element) -> Keypress:
     )
 
 
-def _playcollect(element: Element, tolerance: Tolerance) -> PlayCollect:
+def _playcollect(element: Element, tolerance: Tolerance) -> PlayCollectRequest:
     found = element.attributes
     ff, rw = key(found, "ffkey"), key(found, "rwkey")
     if ff is not None and ff == rw:
@@ -104,30 +107,30 @@ def _playcollect(element: Element, tolerance: Tolerance) -> PlayCollect:
     critical: float | None = None
     if "interdigitcriticaltimer" in found:
         critical = milliseconds(found, "interdigitcriticaltimer", 0, infinite=True)
-    barge = yes_no(found, "barge", PlayCollect.barge)
-    return PlayCollect(
+    barge = yes_no(found, "barge", PlayCollectRequest.barge)
+    return PlayCollectRequest(
         prompt=prompt_of(element, tolerance),
         id=found.get("id"),
         clear_digits=_clear_digits(found, barge),
         barge=barge,
-        # E-21: the draft's example calls it `escape`
-        escape_key=key(found, "escapekey") or key(found, "escape") or PlayCollect.escape_key,
-        return_key=key(found, "returnkey") or PlayCollect.return_key,
-        skip_interval_ms=milliseconds(found, "skipinterval", PlayCollect.skip_interval_ms),
+        # E-21: the draft's example has `escape` instead of escapekey.
+        escape_key=key(found, "escapekey") or key(found, "escape") or PlayCollectRequest.escape_key,
+        return_key=key(found, "returnkey") or PlayCollectRequest.return_key,
+        skip_interval_ms=milliseconds(found, "skipinterval", PlayCollectRequest.skip_interval_ms),
         ff_key=ff,
         rw_key=rw,
         max_digits=_max_digits(found.get("maxdigits")),
-        first_digit_ms=_timer(found, "firstdigittimer", PlayCollect.first_digit_ms, timers.first_ms),
-        interdigit_ms=_timer(found, "interdigittimer", PlayCollect.interdigit_ms, timers.long_ms),
-        extra_digit_ms=milliseconds(found, "extradigittimer", PlayCollect.extra_digit_ms, infinite=True),
+        first_digit_ms=_timer(found, "firstdigittimer", PlayCollectRequest.first_digit_ms, timers.first_ms),
+        interdigit_ms=_timer(found, "interdigittimer", PlayCollectRequest.interdigit_ms, timers.long_ms),
+        extra_digit_ms=milliseconds(found, "extradigittimer", PlayCollectRequest.extra_digit_ms, infinite=True),
         interdigit_critical_ms=critical if timers.short_ms is None else timers.short_ms,
-        mask_digits=yes_no(found, "maskdigits", PlayCollect.mask_digits),
+        mask_digits=yes_no(found, "maskdigits", PlayCollectRequest.mask_digits),
         patterns=patterns,
     )
 
 
 def _patterns(element: Element) -> tuple[Grammar, ...]:
-    """Return the grammars of `<pattern>`; empty where there is no such element."""
+    """Return the grammars of `<pattern>`; empty if there is no such element."""
     found = _named(element, "pattern")
     if not found:
         return ()
@@ -138,7 +141,7 @@ def _patterns(element: Element) -> tuple[Grammar, ...]:
 
 
 def _timers(patterns: tuple[Grammar, ...]) -> MapTimers:
-    """Return the timers that stand in a digit map: nearer to the keys than those of the request."""
+    """Return the timers in a digit map, which have precedence over those of the request."""
     digit_map = patterns[0].value if patterns else None
     return digit_map.timers if isinstance(digit_map, MegacoDigitMap) else MapTimers()
 
@@ -148,33 +151,33 @@ def _timer(found: Attributes, name: str, default: float, by_map: float | None) -
     return given if by_map is None else by_map
 
 
-def _playrecord(element: Element, tolerance: Tolerance) -> PlayRecord:
+def _playrecord(element: Element, tolerance: Tolerance) -> PlayRecordRequest:
     found = element.attributes
-    barge = yes_no(found, "barge", PlayRecord.barge)
-    return PlayRecord(
+    barge = yes_no(found, "barge", PlayRecordRequest.barge)
+    return PlayRecordRequest(
         record_url=found["recurl"],
         prompt=prompt_of(element, tolerance),
         id=found.get("id"),
         clear_digits=_clear_digits(found, barge),
         barge=barge,
-        escape_key=key(found, "escapekey") or PlayRecord.escape_key,
+        escape_key=key(found, "escapekey") or PlayRecordRequest.escape_key,
         encoding=word(found, "recencoding", ENCODINGS) if "recencoding" in found else None,
         append=word(found, "mode", ("overwrite", "append"), "overwrite") == "append",
-        limit_ms=milliseconds(found, "duration", PlayRecord.limit_ms, infinite=True),
-        beep=yes_no(found, "beep", PlayRecord.beep),
-        first_silence_ms=milliseconds(found, "initsilence", PlayRecord.first_silence_ms, infinite=True),
-        last_silence_ms=milliseconds(found, "endsilence", PlayRecord.last_silence_ms, infinite=True),
-        stop_keys=keys(found, "recstopmask", PlayRecord.stop_keys),
+        limit_ms=milliseconds(found, "duration", PlayRecordRequest.limit_ms, infinite=True),
+        beep=yes_no(found, "beep", PlayRecordRequest.beep),
+        first_silence_ms=milliseconds(found, "initsilence", PlayRecordRequest.first_silence_ms, infinite=True),
+        last_silence_ms=milliseconds(found, "endsilence", PlayRecordRequest.last_silence_ms, infinite=True),
+        stop_keys=keys(found, "recstopmask", PlayRecordRequest.stop_keys),
     )
 
 
 def _clear_digits(found: Attributes, barge: bool) -> bool:
-    # RFC 5022 section 6.4.1: without barge, what was typed before counts for nothing.
+    # RFC 5022 section 6.4.1: without barge, keys that were pressed before are discarded.
     return yes_no(found, "cleardigits", False) or not barge
 
 
 def _configure_leg(element: Element) -> ConfigureLeg:
-    """Read the subscriptions; all that concerns conferences is passed over (RFC 5022 section 7)."""
+    """Return the subscriptions of `<configure_leg>` (RFC 5022 section 7); the parts for conferences are ignored."""
     events = [one for subscribe in _named(element, "subscribe") for one in subscribe.children]
     keypresses = [child.attributes for one in events for child in _named(one, "keypress")]
     signals = [child.attributes for one in events for child in _named(one, "signal")]
@@ -184,12 +187,12 @@ def _configure_leg(element: Element) -> ConfigureLeg:
         keypress = KeypressSubscription(cast("Report", report), yes_no(keypresses[0], "maskdigits", False))
     asked = {
         word(one, "type", _SIGNALS): yes_no(one, "report", False) for one in signals
-    }  # the last of a type counts (section 7.2)
+    }  # the last one of a type is used (section 7.2)
     return ConfigureLeg(keypress, tuple(asked.items()), element.attributes.get("id"))
 
 
 def _check_managecontent(found: Attributes) -> None:
-    """Raise ValueError for what section 8 calls ambiguous."""
+    """Raise ValueError for a `<managecontent>` that RFC 5022 section 8 calls ambiguous."""
     action = word(found, "action", ("move", "delete"), "move")
     method = word(found, "httpmethod", ("post", "put"), "post")
     milliseconds(found, "fetchtimeout", 0)
@@ -215,7 +218,7 @@ def _max_digits(text: str | None) -> int | None:
 
 
 def _loose_time(text: str | None) -> float | None:
-    # What a server says of the past must not make its whole response unreadable.
+    # A malformed duration in a server's response counts as absent, so that the rest of the response is usable.
     try:
         return None if text is None else parse_time(text)
     except ValueError:

@@ -1,25 +1,111 @@
-"""Which attributes and children each element of a request has (RFC 5022 section 11).
-
-Section 4.1 wants documents that are valid, and the schema has no place for anything that it does not name: no other
-attribute, no text, no other order. What is invalid is refused by name, and not passed over: the next server may take it
-for something. Declarations of prefixes, and what XML Schema has everywhere (`xmlns:x`, `xsi:schemaLocation`), are
-nobody's matter. What attributes hold is for `reading.py` to see.
-"""
+"""The XML of MSCML: parsed without DTD and entities and within limits, then its elements are checked (RFC 5022, 11)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from typing import Any, Self
+from xml.parsers.expat import ExpatError, ParserCreate
 
-from lemonade_wire.mscml.xmltree import Element
+MAX_OCTETS = 64 * 1024
+_MAX_DEPTH = 16
+_BLANKS = " \t\r\n"
+_CHARSET = re.compile(r"[A-Za-z0-9._:-]{1,40}")
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_ESCAPES = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#9;"}
+)
+
+
+class XmlError(ValueError):
+    """An XML document is not well formed, too large or too deep, or has a DTD.
+
+    `root` is the part of the document that was read before the error; None if there is none.
+    """
+
+    def __init__(self, why: str, root: Element | None) -> None:
+        super().__init__(why)
+        self.root = root
+
+
+@dataclass
+class Element:
+    """An element. MSCML has no text content: `has_text` is true if there was some (besides blanks); it is dropped."""
+
+    name: str
+    attributes: dict[str, str] = field(default_factory=dict)
+    children: list[Element] = field(default_factory=list)
+    has_text: bool = field(default=False, compare=False)
+
+    def __str__(self) -> str:
+        attributes = "".join(f' {name}="{_escape(value)}"' for name, value in self.attributes.items())
+        if not self.children:
+            return f"<{self.name}{attributes}/>"
+        return f"<{self.name}{attributes}>{''.join(map(str, self.children))}</{self.name}>"
+
+
+def parse_xml(octets: bytes, charset: str | None = None) -> Element:
+    """Parse a document; raises XmlError and no other exception.
+
+    `charset`, the parameter of the MIME type, has precedence over the encoding that the document declares.
+    """
+    if len(octets) > MAX_OCTETS:
+        raise XmlError(f"more than {MAX_OCTETS} octets", None)
+    if charset is not None and not _CHARSET.fullmatch(charset):
+        raise XmlError("bad charset", None)
+    builder = _Builder()
+    parser = ParserCreate(charset)
+    parser.StartElementHandler = builder.start
+    parser.EndElementHandler = builder.end
+    parser.CharacterDataHandler = builder.text
+    # A DTD is refused, so that no entity is expanded and no external file is read.
+    parser.StartDoctypeDeclHandler = builder.refuse
+    try:
+        parser.Parse(octets, True)
+    except (ExpatError, LookupError, ValueError) as error:  # the last two also for encodings that Python does not know
+        raise XmlError(str(error), builder.root) from error
+    if builder.root is None:
+        raise XmlError("no element", None)
+    return builder.root
+
+
+class _Builder:
+    def __init__(self) -> None:
+        self.root: Element | None = None
+        self._open: list[Element] = []
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        element = Element(name, attributes)
+        if self._open:
+            self._open[-1].children.append(element)
+        else:
+            self.root = element
+        self._open.append(element)
+        if len(self._open) > _MAX_DEPTH:
+            raise ValueError(f"deeper than {_MAX_DEPTH} elements")
+
+    def end(self, _name: str) -> None:
+        self._open.pop()
+
+    def text(self, text: str) -> None:
+        if text.strip(_BLANKS):
+            self._open[-1].has_text = True
+
+    def refuse(self, *_: object) -> None:
+        raise ValueError("a DTD is not taken")
+
+
+def _escape(text: str) -> str:
+    return _NOT_XML.sub("", text).translate(_ESCAPES)
 
 
 @dataclass(frozen=True)
 class _Shape:
-    """An element: its attributes and children, and which of both must be there.
+    """The content of an element: the attributes and children that it may have, and those that it must have.
 
-    Children come in their order and once, those in `many` any number of times; of a `choice` all have one name; where
-    they are `mixed` they come in any order.
+    `required` are attributes and `needs` is a child that must be present. Children are in the order of `children`, each
+    at most once, except the child `many`, which may be repeated. With `choice` all children have one name. With `mixed`
+    children may be repeated, in any order.
     """
 
     attributes: frozenset[str]
@@ -32,7 +118,7 @@ class _Shape:
 
     @classmethod
     def of(cls, attributes: str = "", children: dict[str, _Shape] | None = None, **more: Any) -> Self:  # noqa: ANN401
-        """Make one; an attribute with `!` must be there."""
+        """Make a shape; `attributes` are separated by blanks, and an attribute with `!` is required."""
         names = attributes.split()
         return cls(
             frozenset(name.rstrip("!") for name in names),
@@ -80,7 +166,7 @@ _REQUESTS: dict[str, _Shape] = {
     ),
     "play": _Shape.of(_PLAYING, {"prompt": _PROMPT}),
     "playcollect": _Shape.of(
-        # `escape` is the draft's word for escapekey (E-21).
+        # The draft's example has `escape` instead of escapekey (E-21).
         f"{_PLAYING} {_BARGING} escape returnkey ffkey rwkey skipinterval maxdigits maskdigits "
         "firstdigittimer interdigittimer extradigittimer interdigitcriticaltimer",
         {"prompt": _PROMPT, "pattern": _PATTERN},
@@ -96,12 +182,12 @@ _REQUESTS: dict[str, _Shape] = {
 }
 _DOCUMENT = _Shape.of("version!", {"request": _Shape.of("", _REQUESTS, choice=True)})
 REQUESTS = frozenset(_REQUESTS)
-"""The names of all requests."""
+"""The element names of all requests."""
 _OF_XML = ("xmlns:", "xsi:")
 
 
 def check_request(root: Element) -> Element:
-    """Return the request's element in a document; raises ValueError where something is not the schema's."""
+    """Return the element of the request in a document; raises ValueError if the document is not valid."""
     _check(root, _DOCUMENT)
     return root.children[0].children[0]
 

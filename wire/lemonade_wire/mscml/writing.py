@@ -1,25 +1,26 @@
-"""From MSCML requests, responses and notifications to XML elements, valid by the schema of RFC 5022 section 11."""
+"""Writes MSCML requests, responses and notifications as XML elements, valid by the schema of RFC 5022 section 11."""
 
 from __future__ import annotations
 
-from lemonade_wire.mscml.grammar import ELEMENTS
-from lemonade_wire.mscml.request import (
+from lemonade_wire.mscml.grammar import ELEMENTS, write_time
+from lemonade_wire.mscml.messages import (
     KEYS,
     Audio,
     ConfigureLeg,
-    Play,
-    PlayCollect,
-    PlayRecord,
+    Keypress,
+    MscmlResponse,
+    PlayCollectRequest,
+    PlayRecordRequest,
+    PlayRequest,
     Prompt,
     Request,
     Variable,
     request_name,
 )
-from lemonade_wire.mscml.response import Keypress, Response
-from lemonade_wire.mscml.timevalue import write_time
-from lemonade_wire.mscml.xmltree import Element
+from lemonade_wire.mscml.structure import Element
 
-# What a response to a request must say (RFC 5022 section 10), zero or empty where there is nothing to say.
+# The attributes that a response to a request must have (RFC 5022 section 10), with the value if nothing was played,
+# pressed or recorded.
 _MUST_SAY = {
     "play": {"playduration": "0ms", "playoffset": "0ms"},
     "playcollect": {"playduration": "0ms", "playoffset": "0ms", "digits": ""},
@@ -28,18 +29,18 @@ _MUST_SAY = {
 
 
 def request_element(request: Request) -> Element:
-    """Return the element of a request, what equals its default left out."""
+    """Return the element of a request; attributes that equal their default are left out."""
     element = Element(request_name(request), _attributes(id=request.id))
     match request:
-        case PlayCollect():
+        case PlayCollectRequest():
             element.attributes |= _collecting(request)
-        case PlayRecord():
+        case PlayRecordRequest():
             element.attributes |= _recording(request)
         case ConfigureLeg():
             element.children += _subscribe(request)
-    if isinstance(request, Play | PlayCollect | PlayRecord) and request.prompt:
+    if isinstance(request, PlayRequest | PlayCollectRequest | PlayRecordRequest) and request.prompt:
         element.children.append(_prompt(request.prompt))
-    if isinstance(request, PlayCollect) and request.patterns:
+    if isinstance(request, PlayCollectRequest) and request.patterns:
         grammars = [
             Element(ELEMENTS[type(one.value)], _attributes(value=str(one.value), name=one.name))
             for one in request.patterns
@@ -48,8 +49,8 @@ def request_element(request: Request) -> Element:
     return element
 
 
-def response_element(response: Response) -> Element:
-    """Return the element of a response, with all that RFC 5022 section 10 requires for its request."""
+def response_element(response: MscmlResponse) -> Element:
+    """Return the element of a response, with the attributes that RFC 5022 section 10 requires for its request."""
     said = _attributes(
         id=response.id,
         request=response.request,
@@ -74,7 +75,7 @@ def response_element(response: Response) -> Element:
 
 
 def keypress_element(keypress: Keypress) -> Element:
-    """Return the `<keypress>` of a notification."""
+    """Return the `<keypress>` element of a notification."""
     status = Element("status", {"command": keypress.command, "duration": write_time(keypress.command_ms)})
     return Element(
         "keypress",
@@ -88,8 +89,8 @@ def keypress_element(keypress: Keypress) -> Element:
     )
 
 
-def _collecting(request: PlayCollect) -> dict[str, str]:
-    usual = PlayCollect
+def _collecting(request: PlayCollectRequest) -> dict[str, str]:
+    usual = PlayCollectRequest
     return {
         **_times(
             skipinterval=(request.skip_interval_ms, usual.skip_interval_ms),
@@ -103,7 +104,7 @@ def _collecting(request: PlayCollect) -> dict[str, str]:
             maskdigits=(request.mask_digits, usual.mask_digits),
         ),
         **_attributes(
-            # The escape key is always written: the draft's clients rely on it (E-21).
+            # The escape key is always written, because the draft's clients depend on it (E-21).
             escapekey=request.escape_key,
             returnkey=None if request.return_key == usual.return_key else request.return_key,
             ffkey=request.ff_key,
@@ -114,8 +115,8 @@ def _collecting(request: PlayCollect) -> dict[str, str]:
     }
 
 
-def _recording(request: PlayRecord) -> dict[str, str]:
-    usual = PlayRecord
+def _recording(request: PlayRecordRequest) -> dict[str, str]:
+    usual = PlayRecordRequest
     return {
         **_attributes(recurl=request.record_url, recencoding=request.encoding),
         **({"mode": "append"} if request.append else {}),
@@ -131,7 +132,7 @@ def _recording(request: PlayRecord) -> dict[str, str]:
         ),
         **_attributes(
             escapekey=None if request.escape_key == usual.escape_key else request.escape_key,
-            # The schema and the text differ in the default, so that any other list is written.
+            # Schema and text of RFC 5022 differ in the default, so that every list but the full one is written.
             recstopmask=None if request.stop_keys == KEYS else request.stop_keys,
         ),
     }

@@ -1,4 +1,4 @@
-"""The Twisted side of RTP: a pair of sockets read with the kernel's arrival times, and receiver reports."""
+"""RTP on Twisted: pairs of UDP sockets that give the kernel's arrival times, and periodic receiver reports."""
 
 from __future__ import annotations
 
@@ -19,33 +19,36 @@ from lemonade_wire.rtp.rtcp import ReceiverReport, SourceDescription, write_comp
 Source = tuple[str, int]
 OnPacket = Callable[[bytes, Source, float], None]
 
-_SO_TIMESTAMPNS = 35  # Linux; the socket module has no name for it, and the message has the same number
-_TIMESPEC = struct.Struct("@ll")
+_SO_TIMESTAMPNS = 35  # Linux, not in the socket module; the ancillary message has the same number as the option
+_TIMESPEC = struct.Struct("@ll")  # seconds and nanoseconds
 _MAX_PACKET = 2048
-_BATCH = 64  # packets of one socket per turn of the reactor, so that no stream starves the others
+_BATCH = 64  # packets of one socket per iteration of the reactor, so that one stream cannot delay the others
 _REPORT_SECONDS = 5.0
 
 
 class RtpPorts:
-    """A range of ports given out as even and odd pairs, the least recently used first."""
+    """Allocates pairs of an even and the next odd port from a range, the least recently used pair first."""
 
     def __init__(self, address: str, first: int, last: int) -> None:
         self._address = address
         self._free = deque(range(first + first % 2, last, 2))
 
     def open(self, on_rtp: OnPacket, on_rtcp: OnPacket) -> RtpEndpoint:
-        """Bind the next free pair and start reading; raises OSError where none is free."""
+        """Bind the next free pair and start reading; raises OSError if none is free."""
         for _ in range(len(self._free)):
             port = self._free.popleft()
             try:
                 return RtpEndpoint(self._address, port, on_rtp, on_rtcp, self._free.append)
             except OSError:
-                self._free.append(port)  # another program has it
+                self._free.append(port)  # another program uses the port
         raise OSError(f"no free pair of RTP ports at {self._address}")
 
 
 class RtpEndpoint:
-    """RTP at `port`, RTCP at `port + 1`. Callbacks get (octets, source, arrival in seconds since 1970)."""
+    """A pair of sockets: RTP at `port`, RTCP at `port + 1`.
+
+    The callbacks get (octets, source, arrival in seconds since 1970). Raises OSError if a port cannot be bound.
+    """
 
     def __init__(
         self,
@@ -71,16 +74,16 @@ class RtpEndpoint:
 
     @property
     def descriptors(self) -> tuple[int, int]:
-        """The descriptors of the RTP and the RTCP socket, to be duplicated by a sender; they stay owned here."""
+        """The file descriptors of the RTP and the RTCP socket; a sender duplicates them, and `close` closes them."""
         return self._rtp.fileno(), self._rtcp.fileno()
 
     def send_rtp(self, octets: bytes, destination: Source) -> None:
-        """Send one packet (a key of RFC 4733, say); what the kernel refuses is lost, as packets are."""
+        """Send one RTP packet; an error of the kernel is ignored, as if the packet were lost in the network."""
         with contextlib.suppress(OSError):
             self._rtp.sendto(octets, destination)
 
     def send_rtcp(self, octets: bytes, destination: Source) -> None:
-        """Send one compound packet."""
+        """Send one RTCP compound packet; an error of the kernel is ignored."""
         with contextlib.suppress(OSError):
             self._rtcp.sendto(octets, destination)
 
@@ -92,7 +95,7 @@ class RtpEndpoint:
         cname: str,
         on_sent: Callable[[bytes], None] | None = None,
     ) -> None:
-        """Send RR and SDES about every 5 s (RFC 3550 section 6.2) from now on, until closed; `on_sent` sees each."""
+        """Send RR and SDES about every 5 s (RFC 3550 section 6.2) until `close`; `on_sent` gets the octets of each."""
         slot = len(self._reports)
 
         def send() -> None:
@@ -105,7 +108,7 @@ class RtpEndpoint:
                 on_sent(octets)
             self._reports[slot] = self._reactor.callLater(_interval(_REPORT_SECONDS), send)
 
-        # RFC 3550 section 6.2: the first after half the interval
+        # RFC 3550 section 6.2: the first report is sent after half the interval.
         self._reports.append(self._reactor.callLater(_interval(_REPORT_SECONDS / 2), send))
 
     def close(self) -> None:
@@ -137,30 +140,30 @@ class _Reader:
         return self._socket.fileno()
 
     def logPrefix(self) -> str:  # noqa: N802  Twisted's name
-        """Return the name under which the reactor logs what goes wrong here."""
+        """Return the name under which the reactor logs errors of this reader."""
         return "rtp"
 
     def connectionLost(self, reason: object) -> None:  # noqa: N802  Twisted's name
-        """Take the reactor's word that it stops; the socket is closed by its owner."""
+        """Do nothing when the reactor stops; `RtpEndpoint` closes the socket."""
 
     def doRead(self) -> None:  # noqa: N802  Twisted's name
-        """Hand out what has arrived, with the kernel's arrival time."""
+        """Give the packets that have arrived to the callback, with the kernel's arrival time."""
         for _ in range(_BATCH):
             if self._socket.fileno() < 0:
-                return  # a callback closed the endpoint
+                return  # the callback closed the endpoint
             try:
                 octets, ancillary, _, source = self._socket.recvmsg(_MAX_PACKET, 64)
             except BlockingIOError:
                 return
             except OSError:
-                continue  # the kernel reports that something sent earlier was refused
-            # A raising callback must not make the reactor drop this reader, and with it the call's media.
+                continue  # the kernel reports an ICMP error for a packet sent earlier
+            # If a callback raised, the reactor would remove this reader, and the call would lose its media.
             with self.log.failuresHandled("RTP callback failed"):
                 self._on_packet(octets, source[:2], _arrival(ancillary))
 
 
 def _reactor() -> Any:  # noqa: ANN401  Twisted's interfaces are no types
-    from twisted.internet import reactor  # noqa: PLC0415  importing it installs it: the program decides when
+    from twisted.internet import reactor  # noqa: PLC0415  the import installs a reactor: the program decides when
 
     return reactor
 
@@ -186,5 +189,5 @@ def _bind(address: str, port: int) -> socket.socket:
 
 
 def _interval(mean: float) -> float:
-    """Return a random interval of that mean (RFC 3550 section 6.3.1: between 0.5 and 1.5, over e - 1.5)."""
+    """Return a random interval in seconds: 0.5 to 1.5 times `mean`, divided by e - 1.5 (RFC 3550 section 6.3.1)."""
     return mean * random.uniform(0.5, 1.5) / 1.21828

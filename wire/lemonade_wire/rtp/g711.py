@@ -1,4 +1,4 @@
-"""G.711 mu-law and A-law, to and from 16-bit linear samples, by tables."""
+"""Table-driven conversion between G.711 mu-law or A-law and 16-bit linear samples."""
 
 from __future__ import annotations
 
@@ -19,17 +19,20 @@ def decode_alaw(octets: bytes) -> Samples:
 
 
 def encode_ulaw(samples: Samples) -> bytes:
-    """Return mu-law octets; each sample goes to the nearest value."""
+    """Return mu-law octets; each sample is encoded as the nearest value."""
     return _TO_ULAW[samples.astype(np.int32) + 32768].tobytes()
 
 
 def encode_alaw(samples: Samples) -> bytes:
-    """Return A-law octets; each sample goes to the nearest value."""
+    """Return A-law octets; each sample is encoded as the nearest value."""
     return _TO_ALAW[samples.astype(np.int32) + 32768].tobytes()
 
 
 def _ulaw_values() -> Samples:
-    """G.711 table 2: all bits inverted; sign, three bits of segment, four of step; a bias of 33 at 14 bits."""
+    """Return the sample of each mu-law code (G.711 table 2), scaled from 14 to 16 bits.
+
+    All bits of a code are inverted: one bit of sign, three of segment, four of step; the bias is 33 at 14 bits.
+    """
     code = ~np.arange(256, dtype=np.uint8)
     segment, step = (code >> 4 & 7).astype(np.int32), (code & 15).astype(np.int32)
     size = ((step * 2 + 33 << segment) - 33) * 4
@@ -37,7 +40,10 @@ def _ulaw_values() -> Samples:
 
 
 def _alaw_values() -> Samples:
-    """G.711 table 1: even bits inverted; sign set means positive; segment 0 is linear; 13 bits."""
+    """Return the sample of each A-law code (G.711 table 1), scaled from 13 to 16 bits.
+
+    The even bits of a code are inverted. A set sign bit means a positive value; segment 0 is linear.
+    """
     code = np.arange(256, dtype=np.uint8) ^ 0x55
     segment, step = (code >> 4 & 7).astype(np.int32), (code & 15).astype(np.int32)
     size = np.where(segment == 0, step * 2 + 1, step * 2 + 33 << np.maximum(segment - 1, 0)) * 8
@@ -45,7 +51,7 @@ def _alaw_values() -> Samples:
 
 
 def _nearest(values: Samples, codes: NDArray[np.intp]) -> NDArray[np.uint8]:
-    """Return for every sample from -32768 up the code whose value is nearest; `codes` lists each value once."""
+    """Return the code of the nearest value for each sample from -32768 up; `codes` has one code for each value."""
     order = codes[np.argsort(values[codes], kind="stable")]
     steps = values[order].astype(np.int32)
     bounds = steps[:-1] + np.diff(steps) / 2
@@ -54,6 +60,6 @@ def _nearest(values: Samples, codes: NDArray[np.intp]) -> NDArray[np.uint8]:
 
 _ULAW = _ulaw_values()
 _ALAW = _alaw_values()
-# mu-law has two zeros; silence is written as the positive one, 0xFF
+# mu-law has two codes for zero. 0x7F is left out, so that silence is encoded as 0xFF.
 _TO_ULAW = _nearest(_ULAW, np.delete(np.arange(256), 0x7F))
 _TO_ALAW = _nearest(_ALAW, np.arange(256))

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 
 class RtpError(ValueError):
-    """Octets that are no RTP or RTCP packet; a receiver drops them."""
+    """The octets are not a valid RTP or RTCP packet; a receiver drops them."""
 
 
 _HEADER = struct.Struct("!BBHII")
-_RTCP_TYPES = range(64, 96)  # with the marker bit these are RTCP's 192 to 223 (RFC 5761 section 4)
+_RTCP_TYPES = range(64, 96)  # with the marker bit set these are the RTCP types 192 to 223 (RFC 5761 section 4)
 
 
 @dataclass(frozen=True)
 class RtpPacket:
-    """One packet. `extension` is (profile, octets), the octets a multiple of 4; `padding` counts the pad octets."""
+    """One RTP packet. `extension` is (profile, octets), a multiple of 4 octets; `padding` is in octets."""
 
     payload_type: int
     sequence: int
@@ -28,9 +28,25 @@ class RtpPacket:
     extension: tuple[int, bytes] | None = None
     padding: int = 0
 
+    # RFC 3550 section 5.1 (V version, P padding, X extension, CC number of CSRCs, M marker, PT payload type):
+    #
+    #    0                   1                   2                   3
+    #    0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+    #   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+    #   |V=2|P|X|  CC   |M|     PT      |       sequence number         |
+    #   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+    #   |                           timestamp                           |
+    #   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+    #   |                             SSRC                              |
+    #   +=+=+=+=+=+=+=+=+=+=+=+=+=+=+=+=+=+=+=+=+=+=+=+=+=+=+=+=+=+=+=+=+
+    #   |              CSRC, 0 to 15 of 32 bits each (CC)               |
+    #   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+    #   |  header extension (if X), payload, padding (if P; the last    |
+    #   |  octet is the number of octets of padding, itself included)   |
+    #   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
     @classmethod
     def parse(cls, octets: bytes) -> RtpPacket:
-        """Read a packet; raises RtpError and nothing else."""
+        """Parse a packet; raises RtpError and no other exception."""
         if len(octets) < _HEADER.size:
             raise RtpError(f"{len(octets)} octets are too few for RTP")
         first, second, sequence, timestamp, ssrc = _HEADER.unpack_from(octets)
@@ -66,8 +82,9 @@ class RtpPacket:
         return head + self.payload + tail
 
 
+# RFC 3550 section 5.3.1: 16 bits defined by the profile, 16 bits length in words of 32 bits, and the words.
 def _extension(octets: bytes, place: int) -> tuple[tuple[int, bytes], int]:
-    """Read the header extension (RFC 3550 section 5.3.1); returns it and where the payload begins."""
+    """Parse the header extension at `place`; returns it and the index of the payload."""
     if len(octets) < place + 4:
         raise RtpError("cut off within the extension")
     profile, words = struct.unpack_from("!HH", octets, place)

@@ -1,4 +1,4 @@
-"""What a receiver measures of one RTP stream (RFC 3550 appendices A.1, A.3, A.8), and how late packets are."""
+"""Measures the reception of one RTP stream: loss, order, jitter (RFC 3550 appendices A.1, A.3, A.8) and lateness."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _MODULUS = 1 << 16
 
 @dataclass(frozen=True)
 class Reception:
-    """The measure of a stream so far.
+    """The measurement of a stream up to now.
 
-    `late_ms` and `early_ms` are the greatest distances from the nominal schedule, which is anchored at the first
-    packet and goes on by the RTP timestamps; `lost` counts what is missing now (never below 0).
+    A packet is due at the arrival of the first packet plus the difference of their RTP timestamps; `late_ms` and
+    `early_ms` are the greatest differences from that time. `lost` is the number of packets missing now, at least 0.
     """
 
     ssrc: int
@@ -31,10 +31,10 @@ class Reception:
 
 
 class StreamReceiver:
-    """Follows one source. Arrival times are seconds on any one clock, the kernel's by preference.
+    """Measures the packets of one SSRC, that of the first packet; packets of other SSRCs are ignored.
 
-    A packet of another SSRC is for another receiver; here it counts as out of line. There is no probation
-    (RFC 3550 appendix A.1): a call knows whom it expects, and the first packet counts.
+    `clock` is the RTP clock in Hz; arrival times are in seconds of any one clock, best the kernel's. There is no
+    probation (RFC 3550 appendix A.1): the call was negotiated, so that the first packet is valid.
     """
 
     def __init__(self, clock: int = 8000) -> None:
@@ -42,7 +42,7 @@ class StreamReceiver:
         self._ssrc: int | None = None
         self._base = 0  # extended sequence number of the first packet
         self._highest = 0
-        self._bad: int | None = None  # where a second packet in line shows that the source jumped
+        self._bad: int | None = None  # the sequence number with which a second packet confirms a restart of the source
         self._seen: set[int] = set()
         self._packets = 0
         self._duplicates = 0
@@ -53,12 +53,15 @@ class StreamReceiver:
         self._jitter = 0.0
         self._late = 0.0
         self._early = 0.0
-        self._before_restart = (0, 0)  # expected and received before the source jumped
+        self._before_restart = (0, 0)  # packets expected and received before the source restarted
         self._prior = (0, 0)
         self._sr: tuple[int, float] | None = None
 
     def receive(self, packet: RtpPacket, arrival: float) -> int | None:
-        """Take a packet; return its extended sequence number, or None for a duplicate or a packet out of line."""
+        """Process a packet; returns its extended sequence number, or None if it is ignored.
+
+        Ignored are duplicates, packets of another SSRC, and sequence numbers far from the expected one.
+        """
         if self._ssrc is None:
             self._ssrc = packet.ssrc
             self._start(packet, arrival)
@@ -82,12 +85,12 @@ class StreamReceiver:
         return extended
 
     def sender_report(self, report: SenderReport, arrival: float) -> None:
-        """Note the source's SR, for the LSR and DLSR of our next report block."""
+        """Record an SR of the source, for LSR and DLSR of our next report block (RFC 3550 section 6.4.1)."""
         if report.ssrc == self._ssrc or self._ssrc is None:
             self._sr = (report.ntp >> 16 & 0xFFFFFFFF, arrival)
 
     def measure(self) -> Reception:
-        """Return the measure so far."""
+        """Return the measurement up to now."""
         return Reception(
             ssrc=self._ssrc or 0,
             packets=self._packets,
@@ -100,10 +103,10 @@ class StreamReceiver:
         )
 
     def report_block(self, now: float) -> ReportBlock | None:
-        """Return the block for the next RR (starting a new interval for the fraction lost), or None before a packet."""
+        """Return the block for the next RR, and start a new interval for the fraction lost; None before any packet."""
         if self._ssrc is None:
             return None
-        # RFC 3550 appendix A.3; as there, duplicates count as received
+        # RFC 3550 appendix A.3, where duplicates count as received.
         expected, received = self._expected(), self._packets + self._duplicates
         new_expected, new_received = expected - self._prior[0], received - self._prior[1]
         self._prior = (expected, received)
@@ -124,7 +127,7 @@ class StreamReceiver:
         return self._before_restart[0] + (self._highest - self._base + 1 if self._seen else 0)
 
     def _start(self, packet: RtpPacket, arrival: float) -> None:
-        # One cycle up, so that a packet from before the first one still has a positive number.
+        # One cycle is added, so that a late packet from before the first one has a positive number.
         self._base = self._highest = packet.sequence + _MODULUS
         self._first = (packet.timestamp, arrival)
         self._timestamp = packet.timestamp
@@ -133,7 +136,7 @@ class StreamReceiver:
         self._bad = None
 
     def _extend(self, packet: RtpPacket, arrival: float) -> int | None:
-        """Return the extended sequence number (appendix A.1), or None where the number is far out of line."""
+        """Return the extended sequence number (appendix A.1), or None if the number is far from the expected one."""
         ahead = (packet.sequence - self._highest) % _MODULUS
         if ahead < _MAX_DROPOUT:
             self._bad = None
@@ -143,7 +146,7 @@ class StreamReceiver:
         if packet.sequence != self._bad:
             self._bad = (packet.sequence + 1) % _MODULUS
             return None
-        # Two in line: the source started anew without a word.
+        # Two consecutive numbers far from the expected ones: the source has restarted (appendix A.1).
         self._before_restart = (self._expected(), self._packets)
         self._start(packet, arrival)
         return self._highest
@@ -155,7 +158,7 @@ class StreamReceiver:
         due = self._first[1] + (extended - self._first[0]) / self._clock
         self._late = max(self._late, arrival - due)
         self._early = max(self._early, due - arrival)
-        # Appendix A.8, in timestamp units; relative to the first packet, so that floats stay exact.
+        # Appendix A.8, in timestamp units. Relative to the first packet, so that floats are precise enough.
         transit = (arrival - due) * self._clock
         if self._transit is not None:
             self._jitter += (abs(transit - self._transit) - self._jitter) / 16

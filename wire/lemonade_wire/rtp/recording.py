@@ -1,4 +1,4 @@
-"""From packets to sound: a stream laid out by its RTP timestamps, gaps as silence."""
+"""Converts received RTP packets to PCM, placed by their RTP timestamps, with silence in the gaps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _AHEAD_SECONDS = 60
 
 @dataclass(frozen=True)
 class Segment:
-    """One stretch of continuous timestamps of one source; `gaps` are (first sample, count) filled with silence."""
+    """A part of a stream without a jump of the timestamps; `gaps` are (first sample, count) filled with silence."""
 
     ssrc: int
     first_timestamp: int
@@ -33,10 +33,10 @@ class _Stretch:
 
 
 class Recording:
-    """Collects the packets of a stream in any order and gives its PCM.
+    """Collects the packets of a stream in any order and returns its PCM.
 
-    A timestamp that goes back by more than a second, or ahead by more than a minute, or a new SSRC, starts a new
-    segment. Packets of other payload types (telephone-event) are not for here.
+    A new segment begins with a timestamp more than a second behind or more than a minute ahead of the newest one, and
+    with a new SSRC. The caller must leave out packets of other payload types (telephone-event). `clock` is in Hz.
     """
 
     def __init__(self, decode: Callable[[bytes], Samples], clock: int = 8000) -> None:
@@ -47,7 +47,7 @@ class Recording:
         self._stretches: list[_Stretch] = []
 
     def add(self, packet: RtpPacket) -> None:
-        """Take a packet; the first copy of a timestamp counts."""
+        """Add a packet; of several packets with one timestamp the first is used."""
         if not packet.payload:
             return
         stretch = self._stretches[-1] if self._stretches else None
@@ -62,21 +62,21 @@ class Recording:
         self._stretches.append(_Stretch(packet.ssrc, packet.timestamp, {packet.timestamp: content}))
 
     def segments(self) -> tuple[Segment, ...]:
-        """Return the segments in the order they began."""
+        """Return the segments in the order in which they began."""
         return tuple(map(_lay_out, self._stretches))
 
     def timeline(self) -> Samples:
-        """Return all segments one after the other."""
+        """Return the samples of all segments, joined."""
         parts = [segment.samples for segment in self.segments()]
         return np.concatenate(parts) if parts else np.zeros(0, np.int16)
 
     def payload(self) -> bytes:
-        """Return the payload octets in timestamp order, without anything for the gaps."""
+        """Return the payload octets in the order of their timestamps; gaps are left out."""
         return b"".join(stretch.packets[place][0] for stretch in self._stretches for place in sorted(stretch.packets))
 
     @property
     def seconds(self) -> float:
-        """Media time heard: decoded samples without the gaps."""
+        """The received media time in seconds: the decoded samples, without the gaps."""
         count = sum(len(samples) for stretch in self._stretches for _, samples in stretch.packets.values())
         return count / self._clock
 

@@ -1,4 +1,4 @@
-"""RTCP compound packets: SR, RR, SDES, BYE (RFC 3550 section 6)."""
+"""RTCP compound packets: parser and writer for SR, RR, SDES and BYE (RFC 3550 section 6)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CNAME = 1
 
 @dataclass(frozen=True)
 class ReportBlock:
-    """What a receiver says of one source (RFC 3550 section 6.4.1).
+    """A reception report of one source (RFC 3550 section 6.4.1).
 
     `lost` is signed, 24 bits; `jitter` is in timestamp units, `delay_since_sr` in 1/65536 s.
     """
@@ -35,7 +35,7 @@ class ReportBlock:
 
 @dataclass(frozen=True)
 class SenderReport:
-    """SR: `ntp` is the 64-bit NTP time, `timestamp` the RTP time of the same instant."""
+    """A sender report (SR): `ntp` is a 64-bit NTP time, `timestamp` the RTP timestamp of the same time."""
 
     ssrc: int
     ntp: int
@@ -47,7 +47,7 @@ class SenderReport:
 
 @dataclass(frozen=True)
 class ReceiverReport:
-    """RR: from a side that sends no media."""
+    """A receiver report (RR), from a side that sends no media."""
 
     ssrc: int
     blocks: tuple[ReportBlock, ...] = ()
@@ -55,14 +55,14 @@ class ReceiverReport:
 
 @dataclass(frozen=True)
 class SourceDescription:
-    """SDES: the CNAME of each source; other items are passed over when read."""
+    """A source description (SDES): the CNAME of each source; the parser ignores other items."""
 
     cnames: tuple[tuple[int, str], ...]
 
 
 @dataclass(frozen=True)
 class Goodbye:
-    """BYE: the sources that leave, and why."""
+    """A BYE: the sources that leave, and the reason as text."""
 
     ssrcs: tuple[int, ...]
     reason: str = ""
@@ -70,7 +70,7 @@ class Goodbye:
 
 @dataclass(frozen=True)
 class OtherRtcp:
-    """A packet of a type that is not read here (APP, feedback): its type, its count field and its body."""
+    """A packet of another type (APP, feedback), not parsed: its type, its count field and its body."""
 
     packet_type: int
     count: int
@@ -80,10 +80,25 @@ class OtherRtcp:
 RtcpPacket = Union[SenderReport, ReceiverReport, SourceDescription, Goodbye, OtherRtcp]  # noqa: UP007  runtime alias
 
 
+# RFC 3550 section 6.4; each packet begins with 32 bits (V version 2, P padding, count of blocks, chunks or SSRCs):
+#
+#    0                   1                   2                   3
+#    0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+#   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#   |V=2|P|  count  |  packet type  | length in 32-bit words less 1 |
+#   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#
+#   Type  Name  Body
+#   200   SR    SSRC, NTP time (64 bits), RTP timestamp, packet count, octet count, report blocks
+#   201   RR    SSRC, report blocks
+#   202   SDES  chunks: SSRC, items (type, length, text), one to four zero octets up to the next 32 bits
+#   203   BYE   SSRCs, optionally the length and the text of the reason
+#
+# A report block: SSRC, fraction lost (8 bits), packets lost (24), highest sequence number (32), jitter, LSR, DLSR.
 def parse_compound(octets: bytes) -> tuple[RtcpPacket, ...]:
-    """Read a compound packet (RFC 3550 appendix A.2); raises RtpError and nothing else.
+    """Parse a compound packet (RFC 3550 appendix A.2); raises RtpError and no other exception.
 
-    The first packet must be an SR or RR without padding. A lone one, as reduced-size senders send, is taken.
+    The first packet must be an SR or RR without padding. It may be the only one, as from senders of reduced-size RTCP.
     """
     packets: list[RtcpPacket] = []
     place = 0
@@ -98,7 +113,7 @@ def parse_compound(octets: bytes) -> tuple[RtcpPacket, ...]:
             raise RtpError("a compound packet begins with SR or RR")
         body = octets[place + 4 : end]
         if first & 0x20:
-            # Padding may stand in the last packet only (RFC 3550 section 6.4.1).
+            # Only the last packet may have padding (RFC 3550 section 6.4.1).
             if end != len(octets) or not body or body[-1] % 4 or not 0 < body[-1] <= len(body):
                 raise RtpError("bad RTCP padding")
             body = body[: len(body) - body[-1]]
@@ -110,7 +125,7 @@ def parse_compound(octets: bytes) -> tuple[RtcpPacket, ...]:
 
 
 def write_compound(packets: Sequence[RtcpPacket]) -> bytes:
-    """Write packets one after the other."""
+    """Return the octets of a compound packet."""
     return b"".join(map(_write_one, packets))
 
 

@@ -1,7 +1,7 @@
-"""Keys in RTP (RFC 4733): telephone-event payloads, the packets that a key press is sent in, and presses received.
+"""Keys in RTP (RFC 4733): telephone-event payloads, the packets of a key press, and the receiver of key presses.
 
-What identifies a press is its timestamp: every packet that tells of it tells it whole, so that one of them is enough,
-in any order and any number of copies.
+The RTP timestamp identifies a press. Each packet of a press reports it from its beginning, so that one packet is enough
+to detect it, and the packets may arrive in any order and repeatedly.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from lemonade_wire.rtp.packet import RtpError, RtpPacket
 from lemonade_wire.sip.dtmf import KEYS
 
 UPDATE_MS = 50
-"""Between the packets of one event (RFC 4733 section 2.5.1.2)."""
+"""Milliseconds between the packets of one event (RFC 4733 section 2.5.1.2)."""
 LAPSE_SECONDS = 3 * UPDATE_MS / 1000
-"""A press of which nothing more is heard ends after three intervals of packets (section 2.5.2.2)."""
+"""A press without further packets ends after three packet intervals (section 2.5.2.2)."""
 MAX_DURATION = 0xFFFF
 _FINALS = 3
 _VOLUME = 10
@@ -29,7 +29,7 @@ _WRAP = 1 << 32
 
 @dataclass(frozen=True)
 class EventReport:
-    """One event of a payload (section 2.3): its code, how long it has lasted in ticks, if that is its end.
+    """One event in a payload (section 2.3): its code, its duration up to now in timestamp units, and its end bit.
 
     `volume` is the level in dBm0 without its sign, 0 to 63.
     """
@@ -41,15 +41,25 @@ class EventReport:
 
     @property
     def key(self) -> str | None:
-        """The key, of `0-9*#ABCD`; None for an event that is none (16 and up)."""
+        """The key, one of `0-9*#ABCD`; None for an event that is no key (16 and up)."""
         return KEYS[self.event] if self.event < len(KEYS) else None
 
     def __bytes__(self) -> bytes:
         return _REPORT.pack(self.event, self.end << 7 | self.volume, self.duration)
 
 
+# RFC 4733 section 2.3 (E end, R reserved, duration in timestamp units):
+#
+#    0                   1                   2                   3
+#    0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+#   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#   |     event     |E|R|  volume   |           duration            |
+#   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 def read_reports(payload: bytes) -> tuple[EventReport, ...]:
-    """Read the reports of a payload, each beginning where the one before ends (section 2.5.2.4); raises RtpError."""
+    """Parse the reports of a payload; raises RtpError.
+
+    Each event begins at the end of the one before it (section 2.5.2.4).
+    """
     if not payload or len(payload) % _REPORT.size:
         raise RtpError(f"{len(payload)} octets are no telephone-events: 4 for each are expected")
     return tuple(
@@ -63,7 +73,7 @@ def read_reports(payload: bytes) -> tuple[EventReport, ...]:
 
 @dataclass(frozen=True)
 class EventPacket:
-    """One packet of a press: `after_ms` the key went down it is sent, its timestamp `ticks` behind that moment's."""
+    """One packet of a press: sent `after_ms` after the key went down, its timestamp `ticks` after that of the press."""
 
     after_ms: int
     ticks: int
@@ -72,12 +82,13 @@ class EventPacket:
 
 
 def packets_of(key: str, held_ms: int, *, clock: int = 8000) -> Iterator[EventPacket]:
-    """Yield the packets of a press that is held for `held_ms` (1 or more), in order of time.
+    """Yield the packets of a key that is held for `held_ms` (1 or more), in the order of sending; `clock` is in Hz.
 
-    The last one of the event, and of each segment of a long one, is sent three times (sections 2.5.1.3, 2.5.1.4).
+    A press longer than 0xFFFF timestamp units has several segments. The last packet of the event and of each segment is
+    sent three times (sections 2.5.1.3 and 2.5.1.4).
     """
     code, total = KEYS.index(key), held_ms * clock // 1000
-    finals: list[tuple[int, EventReport, int]] = []  # of segments: where it begins, its report, how often to be sent
+    finals: list[tuple[int, EventReport, int]] = []  # for each segment: its start, its last report, times left to send
     began = sent = told = 0
     after = 0
     while told < _FINALS:
@@ -100,7 +111,7 @@ def packets_of(key: str, held_ms: int, *, clock: int = 8000) -> Iterator[EventPa
 
 @dataclass(frozen=True)
 class KeyPressed:
-    """A key went down, `at` about this time; told once, at the first packet of it that arrives."""
+    """A key was pressed, at about the time `at` in seconds. Reported once, with the first packet that arrives."""
 
     key: str
     at: float
@@ -108,7 +119,7 @@ class KeyPressed:
 
 @dataclass(frozen=True)
 class KeyReleased:
-    """The key told last by that name was held so long; told once, at its end or when nothing more is heard of it."""
+    """A key was released after `held_ms`. Reported once for each press, at its end or when its packets stop."""
 
     key: str
     held_ms: float
@@ -119,7 +130,7 @@ KeyEvent = KeyPressed | KeyReleased
 
 @dataclass
 class _Press:
-    """A press as far as it is known: the timestamps of its segments, and ticks from the first of them to its end."""
+    """The state of a press: the timestamps of its segments, and `ticks` from the first of them to its latest end."""
 
     ssrc: int
     event: int
@@ -129,29 +140,29 @@ class _Press:
     stamps: list[int]
     ticks: int = 0
     ended: bool = False
-    """Its end was reported: what begins behind it is another press."""
+    """Its end was reported: a later timestamp is another press."""
     released: bool = False
 
     def goes_on(self, timestamp: int, sequence: int, *, marker: bool) -> bool:
-        """Tell whether a report of the same event with a timestamp not yet known is of this press."""
+        """Return whether a report of the same event with a new timestamp belongs to this press."""
         behind = _ahead(timestamp, self.stamps[0])
-        if behind < 0:  # section 2.5.2.3: the next segment begins where one of 0xFFFF ends, and may come first
+        if behind < 0:  # section 2.5.2.3: a segment begins 0xFFFF after the one before it, and may arrive before it
             return behind % MAX_DURATION == 0
         if marker:
             return False
         if behind % MAX_DURATION == 0:
             return not self.ended
-        # Some senders move the timestamp within an event. Then the reports of one event overlap; and where no packet is
-        # missing in between, what begins without a marker as the last one ends is no new event either.
+        # Some senders change the timestamp within an event. Their reports of one event overlap, or a report without a
+        # marker begins exactly at the end of the last one, with no packet missing in between: no new event either.
         follows = not self.ended and behind == self.ticks and sequence == (self.sequence + 1) % 0x10000
         return behind < self.ticks or follows
 
     def take(self, report: EventReport, timestamp: int, sequence: int, now: float) -> None:
-        """Note a report of this press."""
+        """Update the press with a report of it."""
         if timestamp not in self.stamps:
             self.stamps.append(timestamp)
         before = _ahead(self.stamps[0], timestamp)
-        if before > 0:  # a segment that comes late was before the first one known
+        if before > 0:  # a segment that arrives late is before the first known one
             self.stamps.remove(timestamp)
             self.stamps.insert(0, timestamp)
             self.ticks += before
@@ -164,24 +175,24 @@ class _Press:
 
 @dataclass
 class KeyReceiver:
-    """Finds the key presses in a source's telephone-event packets. `now` is in seconds, on any one clock.
+    """Detects key presses in telephone-event packets. `now` is in seconds of any one clock; `clock` is in Hz.
 
-    Events that are no keys, and reports without a duration (which only states may have, section 2.3.5), are passed
-    over. Volume is not looked at: who reports a key has heard it.
+    Events that are no keys, and reports with duration 0 (which only states may have, section 2.3.5), are ignored. The
+    volume is ignored too, because the sender has already detected the key.
     """
 
     clock: int = 8000
     _presses: deque[_Press] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
 
     def receive(self, packet: RtpPacket, now: float) -> list[KeyEvent]:
-        """Take a packet of telephone-events in any order; one that is malformed tells nothing."""
+        """Process a telephone-event packet; returns the events. A malformed packet is ignored."""
         try:
             reports = read_reports(packet.payload)
         except RtpError:
             return []
         events: list[KeyEvent] = self.handle_timer(now)
         timestamp = packet.timestamp
-        # With several reports in a packet, the marker tells that one of them begins there, not which.
+        # The marker of a packet with several reports does not say which of them is a new event.
         marker = packet.marker and len(reports) == 1
         for report in reports:
             if report.key is not None and report.duration:
@@ -190,11 +201,11 @@ class KeyReceiver:
         return events
 
     def next_timer(self) -> float | None:
-        """Return when `handle_timer` is to be called; None: no key is down."""
+        """Return the time at which `handle_timer` is to be called; None if no key is down."""
         return min((press.heard + LAPSE_SECONDS for press in self._presses if not press.released), default=None)
 
     def handle_timer(self, now: float) -> list[KeyEvent]:
-        """Release the keys of which nothing more is heard; forget what can no longer come again."""
+        """Release the keys whose packets have stopped, and delete old presses; returns the events."""
         lapsed = [press for press in self._presses if not press.released and press.heard + LAPSE_SECONDS <= now]
         while self._presses and self._presses[0].released and self._presses[0].heard + _FORGET_SECONDS < now:
             self._presses.popleft()
@@ -210,7 +221,7 @@ class KeyReceiver:
         if press is not None:
             press.take(report, timestamp, packet.sequence, now)
         else:
-            # A key that goes down ends the one before it, whose end was lost.
+            # A new press releases an earlier one whose end was lost.
             earlier = [one for one in self._presses if one.ssrc != packet.ssrc or _ahead(timestamp, one.stamps[0]) > 0]
             yield from (event for one in earlier for event in self._release(one))
             press = _Press(packet.ssrc, report.event, key, packet.sequence, now, [timestamp])
@@ -227,7 +238,7 @@ class KeyReceiver:
 
 
 def _ahead(timestamp: int, of: int) -> int:
-    """Return by how much a timestamp is ahead of another one, across a wrap."""
+    """Return the signed difference of two 32-bit timestamps, across a wrap."""
     return (timestamp - of + _WRAP // 2) % _WRAP - _WRAP // 2
 
 

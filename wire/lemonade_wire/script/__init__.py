@@ -1,8 +1,20 @@
-"""The client's step language: read from YAML or JSON, checked with file and line, shared by client and testbed."""
+"""The language of client scripts, which client and testbed share: a parser for YAML or JSON, and the verbs.
+
+Errors name the file and the line.
+"""
 
 from lemonade_wire.script.duration import format_duration, parse_duration
-from lemonade_wire.script.script import Account, Script, dump_script, load_script, parse_script
-from lemonade_wire.script.steps import Step, UnknownExtensionError, dump_steps, parse_steps
+from lemonade_wire.script.script import (
+    Account,
+    Script,
+    ScriptStep,
+    UnknownExtensionError,
+    dump_script,
+    dump_steps,
+    load_script,
+    parse_script,
+    parse_steps,
+)
 from lemonade_wire.script.verbs import VERBS, Verb
 from lemonade_wire.script.yamltext import ScriptError, bind, load_yaml, load_yaml_file
 
@@ -11,7 +23,7 @@ __all__ = [
     "Account",
     "Script",
     "ScriptError",
-    "Step",
+    "ScriptStep",
     "UnknownExtensionError",
     "Verb",
     "bind",

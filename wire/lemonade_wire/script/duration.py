@@ -1,4 +1,4 @@
-"""Durations as a person writes them: `3 s`, `500 ms`, `10 min`, and `none` where a field allows it."""
+"""Durations as written in scripts: `3 s`, `500 ms`, `10 min`, and `none` if a field allows it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import Annotated
 from pydantic import BeforeValidator, PlainSerializer
 
 _UNITS = {"ms": 1, "s": 1000, "min": 60_000}
+# duration = ["-"] 1*9DIGIT ["." 1*6DIGIT] *SP ( "ms" / "s" / "min" ), or "0"
 _DURATION = re.compile(r"(-?)([0-9]{1,9}(?:\.[0-9]{1,6})?) *(ms|s|min)", re.ASCII)
 ALLOWED = "a duration such as 500 ms, 3 s or 10 min is expected"
 
 
 def parse_duration(text: str, *, negative: bool = False) -> float:
-    """Return the seconds that `text` says; `0` needs no unit. Raises ValueError that says what is allowed.
+    """Parse a duration; returns seconds. `0` needs no unit. Raises ValueError, whose text says what is allowed.
 
-    `negative` allows a minus sign: a moment in the past, as an expiry may be.
+    `negative` allows a minus sign, for an expiry in the past.
     """
     if text == "0":
         return 0.0
@@ -27,7 +28,7 @@ def parse_duration(text: str, *, negative: bool = False) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """Return the text that `parse_duration` reads back: whole seconds as `3 s`, anything else in milliseconds."""
+    """Return a duration as text for `parse_duration`: whole seconds as `3 s`, any other in milliseconds."""
     if seconds == int(seconds):
         return f"{int(seconds)} s"
     return f"{seconds * 1000:.6f}".rstrip("0").rstrip(".") + " ms"
@@ -48,7 +49,7 @@ def _write_expiry(value: float | None) -> str:
 
 
 Seconds = Annotated[float, BeforeValidator(_read), PlainSerializer(format_duration)]
-"""A pydantic field of seconds, written as a duration."""
+"""A pydantic field in seconds, written as a duration."""
 
 Expiry = Annotated[float | None, BeforeValidator(_read_expiry), PlainSerializer(_write_expiry)]
-"""Seconds from now, negative for the past, or None for `none`."""
+"""A pydantic field in seconds from now, negative for the past; None is written `none`."""

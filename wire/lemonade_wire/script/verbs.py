@@ -1,6 +1,6 @@
-"""The verbs of a client script: one model each, closed lists that `lemonade verbs` prints.
+"""The verbs of a client script, and a pydantic model of the arguments of each; `lemonade verbs` prints them.
 
-Defaults are what the draft asks of a client; an argument exists where a scenario has to vary it.
+The defaults are the behaviour that the draft requires of a client. Only what a scenario has to vary is an argument.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from lemonade_wire.script.duration import ALLOWED, Expiry, Seconds, format_durat
 
 VARIABLES = {
     "url": "the authorised URL, as GENURLAUTH gave it",
+    "token": "the token of that URL",
     "uid": "the UID of the message that find-part took",
     "section": "the section of the part that find-part took",
 }
@@ -26,7 +27,7 @@ _VARIABLE = re.compile(r"\$(\$|[a-z]+)?")
 
 
 def substitute(text: str, values: dict[str, str]) -> str:
-    """Put the values of `$name` into a text; `$$` is a dollar. Raises ValueError for a name without value."""
+    """Replace each `$name` in a text by its value, and `$$` by a dollar; raises ValueError for an unknown name."""
 
     def value(match: re.Match[str]) -> str:
         if match[1] == "$":
@@ -119,14 +120,17 @@ Until = Annotated[
 
 
 class Verb(BaseModel):
-    """Base of the verbs' arguments. `summary` is one line of English; `scalar` the argument that may stand alone."""
+    """Base class of the arguments of a verb.
+
+    `summary` is one line of English. `scalar` is the argument that may be written alone: `verb: value`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=False)
     summary: ClassVar[str]
     scalar: ClassVar[str | None] = None
 
 
-class FindPart(Verb):
+class FindPartVerb(Verb):
     """Arguments of `find-part`."""
 
     summary = "takes the newest message's first part of a media type, by its BODYSTRUCTURE; fails where there is none"
@@ -134,19 +138,20 @@ class FindPart(Verb):
     mailbox: Annotated[str, AfterValidator(_one_line)] = Field(default="INBOX", description="mailbox to select")
 
 
-class Discover(Verb):
+class DiscoverVerb(Verb):
     """Arguments of `discover`."""
 
     summary = "asks the IMAP server's metadata for media servers, by the profile's entry, then by the other"
 
 
-class Authorise(Verb):
+class AuthoriseVerb(Verb):
     """Arguments of `authorise`."""
 
     summary = "builds the part's URL, has it authorised by GENURLAUTH and compares what comes back"
     access: Access | None = Field(
         default=None,
-        description="access identifier; submit+ alone is submit+ and the account's user; default: the profile's",
+        description="access identifier; submit+ alone is submit+ and the account's user; default: the profile's, which "
+        "a media server that is listed as authorised gets in any case",
     )
     expire: Expiry = Field(default=600.0, description="life of the ticket from now (a minus: in the past), or none")
     expect: Literal["ticket", "none"] = Field(
@@ -154,7 +159,7 @@ class Authorise(Verb):
     )
 
 
-class Announce(Verb):
+class AnnounceVerb(Verb):
     """Arguments of `announce`."""
 
     summary = "calls the announcement service (annc) with the authorised URL"
@@ -169,9 +174,10 @@ class Announce(Verb):
     expect: StatusOrNone = Field(
         default="200", description="final status that makes the step succeed: 200, 404, 4xx; none: no answer in 2 s"
     )
+    cancel: Seconds | None = Field(default=None, ge=0, description="when to cancel it, where it is not answered")
 
 
-class Ivr(Verb):
+class IvrVerb(Verb):
     """Arguments of `ivr`."""
 
     summary = "calls the IVR service (once per call) and sends <playcollect> with the authorised URL"
@@ -189,13 +195,13 @@ class Ivr(Verb):
     expect: Status = Field(default="200", description="final status of the INVITE that makes the step succeed")
 
     @model_validator(mode="after")
-    def _keys_differ(self) -> Ivr:
+    def _keys_differ(self) -> IvrVerb:
         if self.ff is not None and self.ff == self.rw:
             raise ValueError("ff and rw must be different keys")
         return self
 
 
-class Press(Verb):
+class PressVerb(Verb):
     """Arguments of `press`."""
 
     summary = "sends a key: as INFO application/dtmf-relay, as telephone-event in RTP, or as both"
@@ -206,7 +212,7 @@ class Press(Verb):
     after: Seconds = Field(default=0.0, ge=0, description="media time heard since the playing began")
 
 
-class Say(Verb):
+class SayVerb(Verb):
     """Arguments of `say`."""
 
     summary = "sends what a recording holds as the caller's voice, in RTP; done when all is sent"
@@ -216,14 +222,14 @@ class Say(Verb):
     )
 
 
-class Stop(Verb):
+class StopVerb(Verb):
     """Arguments of `stop`."""
 
     summary = "sends INFO <stop>"
     after: Seconds = Field(default=0.0, ge=0, description="media time heard since the playing began")
 
 
-class Mscml(Verb):
+class MscmlVerb(Verb):
     """Arguments of `mscml`."""
 
     summary = "sends an MSCML request as it stands; calls the IVR service first, where no call is up"
@@ -233,7 +239,7 @@ class Mscml(Verb):
     expect: Status = Field(default="200", description="final status of the INFO that makes the step succeed")
 
 
-class Reinvite(Verb):
+class ReinviteVerb(Verb):
     """Arguments of `reinvite`."""
 
     summary = "offers the session anew by a re-INVITE: on hold, to another service, ...; without arguments off hold"
@@ -250,13 +256,13 @@ class Reinvite(Verb):
     expect: Status = Field(default="200", description="final status that makes the step succeed")
 
     @model_validator(mode="after")
-    def _url_is_for_annc(self) -> Reinvite:
+    def _url_is_for_annc(self) -> ReinviteVerb:
         if "url" in self.model_fields_set and self.service != "annc":
             raise ValueError("url goes with service: annc")
         return self
 
 
-class Listen(Verb):
+class ListenVerb(Verb):
     """Arguments of `listen`."""
 
     summary = "listens until the peer's BYE, the response to the last request, the next notification, or for some time"
@@ -264,30 +270,44 @@ class Listen(Verb):
     expect: Status = Field(default="200", description="code that the response must have")
 
 
-class HangUp(Verb):
+class HangUpVerb(Verb):
     """Arguments of `hang-up`."""
 
     summary = "sends BYE"
 
 
-class Stream(Verb):
+class StreamVerb(Verb):
     """Arguments of `stream`."""
 
     summary = "does the whole of it: discovery, ticket, IVR and, where refused, announcement, each server in turn"
     offer: Offer = Field(default=("PCMU/8000", "PCMA/8000"), min_length=1, description="audio codecs, best first")
+    access: Access | None = Field(
+        default=None, description="access identifier for media servers that are not listed as authorised"
+    )
     expire: Expiry = Field(default=600.0, description="life of the ticket from now, or none")
+    expect: Literal["played", "none"] = Field(
+        default="played", description="played, or none: no ticket comes back, and no media server is called"
+    )
+    answer_within: Seconds = Field(
+        default=4.0,
+        gt=0,
+        alias="answer-within",
+        description="how long a server may send no response at all before the next one is tried",
+    )
 
 
-class ImapCommand(Verb):
+class ImapVerb(Verb):
     """Arguments of `imap`."""
 
     summary = "sends one IMAP command as it stands, with a tag before it"
     scalar = "command"
-    command: RawLine = Field(description="the command without tag and CRLF; $url, $uid and $section may stand in it")
+    command: RawLine = Field(
+        description="the command without tag and CRLF; $url, $token, $uid and $section may stand in it"
+    )
     expect: Literal["OK", "NO", "BAD"] = Field(default="OK", description="tagged result that makes the step succeed")
 
 
-class SipRequest(Verb):
+class SipVerb(Verb):
     """Arguments of `sip`."""
 
     summary = "sends one SIP request: inside the call where there is one, else to the URI on its own"
@@ -299,19 +319,19 @@ class SipRequest(Verb):
 
 
 VERBS: dict[str, type[Verb]] = {
-    "find-part": FindPart,
-    "discover": Discover,
-    "authorise": Authorise,
-    "announce": Announce,
-    "ivr": Ivr,
-    "press": Press,
-    "say": Say,
-    "stop": Stop,
-    "mscml": Mscml,
-    "reinvite": Reinvite,
-    "listen": Listen,
-    "hang-up": HangUp,
-    "stream": Stream,
-    "imap": ImapCommand,
-    "sip": SipRequest,
+    "find-part": FindPartVerb,
+    "discover": DiscoverVerb,
+    "authorise": AuthoriseVerb,
+    "announce": AnnounceVerb,
+    "ivr": IvrVerb,
+    "press": PressVerb,
+    "say": SayVerb,
+    "stop": StopVerb,
+    "mscml": MscmlVerb,
+    "reinvite": ReinviteVerb,
+    "listen": ListenVerb,
+    "hang-up": HangUpVerb,
+    "stream": StreamVerb,
+    "imap": ImapVerb,
+    "sip": SipVerb,
 }

@@ -1,13 +1,13 @@
-"""YAML (and so JSON) with every scalar as text and every value with its line, bound to pydantic models.
+"""Reads YAML (and so JSON) with each scalar as text and each value with its line, and binds it to pydantic models.
 
-`press: "*"`, `0123`, `yes` and `3 s` stay what they are; a key written twice, anchors, aliases and tags are refused.
-How the pieces go together, for a script as for a scenario:
+Scalars such as `"*"`, `0123`, `yes` and `3 s` stay texts. Repeated keys, anchors, aliases and tags are refused. The
+usage, for a script and for a scenario:
 
-    root = load_yaml_file(path)                       # TextNode, ListNode or MapNode, each with its Place
+    root = load_yaml_file(path)                       # TextNode, ListNode or MapNode, each with its YamlPosition
     head = bind(root.without("steps"), Head, also=("steps",))
     steps = parse_steps(root.require("steps"))
 
-Whatever is wrong becomes a `ScriptError` that names the file, the line and what is allowed there.
+Every error is a `ScriptError` that names the file, the line and what is allowed there.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _SHAPES = {
 
 
 class ScriptError(Exception):
-    """A script or scenario says what is not allowed; `str()` is `file:line: message`."""
+    """A script or scenario is not valid; `str()` returns `file:line: message`, with lines from 1."""
 
     def __init__(self, file: str, line: int, message: str) -> None:
         super().__init__(f"{file}:{line}: {message}")
@@ -47,23 +47,23 @@ class ScriptError(Exception):
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a value stands: the file's name, and the line from 1."""
+class YamlPosition:
+    """The position of a value: the name of the file, and the line from 1."""
 
     file: str
     line: int
 
     def error(self, message: str) -> ScriptError:
-        """Return the error to raise for what stands here."""
+        """Return a ScriptError for this position."""
         return ScriptError(self.file, self.line, message)
 
 
 @dataclass(frozen=True)
 class TextNode:
-    """A scalar, always text; an empty value is the empty text."""
+    """A scalar, which is always text; an empty value is the empty text."""
 
     text: str
-    place: Place
+    place: YamlPosition
 
 
 @dataclass(frozen=True)
@@ -71,23 +71,23 @@ class ListNode:
     """A sequence."""
 
     items: tuple[Node, ...]
-    place: Place
+    place: YamlPosition
 
 
 @dataclass(frozen=True)
 class MapNode:
-    """A mapping: for each key its value, and where the key stands. An entry's place is its key's."""
+    """A mapping: the value and the position of each key. `places` has those of the keys, `place` is the mapping's."""
 
     entries: Mapping[str, Node]
-    places: Mapping[str, Place]
-    place: Place
+    places: Mapping[str, YamlPosition]
+    place: YamlPosition
 
     def without(self, *keys: str) -> MapNode:
-        """Return the mapping without some keys, which the caller reads apart."""
+        """Return the mapping without some keys, which the caller reads itself."""
         return MapNode({key: node for key, node in self.entries.items() if key not in keys}, self.places, self.place)
 
     def require(self, key: str) -> Node:
-        """Return the value of `key`; raises ScriptError where it is missing."""
+        """Return the value of `key`; raises ScriptError if it is missing."""
         if key not in self.entries:
             raise self.place.error(f"{key!r} is missing")
         return self.entries[key]
@@ -97,7 +97,7 @@ Node = Union[TextNode, ListNode, MapNode]  # noqa: UP007  the classes above name
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str:
-    """Return the end of a message about an unknown word: the nearest allowed one, and all of them."""
+    """Return the end of an error message about an unknown word: the nearest allowed word, and all allowed words."""
     names = sorted(allowed)
     near = get_close_matches(word, names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
@@ -105,7 +105,7 @@ def nearest(word: str, allowed: Iterable[str]) -> str:
 
 
 def load_yaml_file(path: Path) -> Node:
-    """Read a file; raises ScriptError, also where the file cannot be read."""
+    """Read a YAML file; raises ScriptError, also if the file cannot be read."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as problem:
@@ -114,7 +114,7 @@ def load_yaml_file(path: Path) -> Node:
 
 
 def load_yaml(text: str, file: str) -> Node:
-    """Read one YAML document; `file` is the name that errors give. Raises ScriptError."""
+    """Parse one YAML document; `file` is the file name in errors. Raises ScriptError."""
     try:
         root = _Loader(text).get_single_node()
         if root is None:
@@ -127,7 +127,7 @@ def load_yaml(text: str, file: str) -> Node:
     except yaml.reader.ReaderError as problem:
         line = text.count("\n", 0, problem.position) + 1
         raise ScriptError(file, line, f"has a character that YAML does not allow: {problem.reason}") from problem
-    except (ValueError, OverflowError, RecursionError) as problem:  # "\UFFFFFFFF" in quotes, a thousand brackets
+    except (ValueError, OverflowError, RecursionError) as problem:  # for example "\UFFFFFFFF", or a thousand brackets
         raise ScriptError(file, 1, f"is not YAML that can be read: {problem}") from problem
 
 
@@ -141,7 +141,7 @@ class _Loader(yaml.BaseLoader):
 
 
 def _convert(node: yaml.Node, file: str) -> Node:
-    place = Place(file, node.start_mark.line + 1)
+    place = YamlPosition(file, node.start_mark.line + 1)
     if node.tag not in _PLAIN_TAGS:
         raise place.error(f"the tag {node.tag!r} is not allowed")
     if isinstance(node, yaml.ScalarNode):
@@ -151,9 +151,9 @@ def _convert(node: yaml.Node, file: str) -> Node:
     if isinstance(node, yaml.SequenceNode):
         return ListNode(tuple(_convert(item, file) for item in node.value), place)
     entries: dict[str, Node] = {}
-    places: dict[str, Place] = {}
+    places: dict[str, YamlPosition] = {}
     for key, value in node.value:
-        key_place = Place(file, key.start_mark.line + 1)
+        key_place = YamlPosition(file, key.start_mark.line + 1)
         if not isinstance(key, yaml.ScalarNode):
             raise key_place.error("a key is one word")
         if key.value in entries:
@@ -164,7 +164,7 @@ def _convert(node: yaml.Node, file: str) -> Node:
 
 
 def plain(node: Node) -> str | list[Any] | dict[str, Any]:
-    """Return the node as texts, lists and dicts, as pydantic takes them."""
+    """Return a node as texts, lists and dicts, the input of pydantic."""
     if isinstance(node, TextNode):
         return node.text
     if isinstance(node, ListNode):
@@ -173,10 +173,10 @@ def plain(node: Node) -> str | list[Any] | dict[str, Any]:
 
 
 def bind(node: Node, model: type[M], *, also: Iterable[str] = (), what: str = "") -> M:
-    """Make a `model` from a mapping; `also` names keys that the caller reads itself, for the nearest-word hint.
+    """Make a `model` from a mapping; raises ScriptError with the line of the invalid value.
 
-    An empty value counts as an empty mapping. `what` opens the message: `announce: unknown ...`.
-    Raises ScriptError with the line of the value that is wrong.
+    An empty value counts as an empty mapping. `also` names keys that the caller reads itself, which error messages list
+    too. `what` is the beginning of an error message: `announce: unknown ...`.
     """
     if isinstance(node, TextNode) and not node.text:
         node = MapNode({}, {}, node.place)
@@ -186,7 +186,7 @@ def bind(node: Node, model: type[M], *, also: Iterable[str] = (), what: str = ""
     try:
         return model.model_validate(plain(node))
     except ValidationError as problem:
-        # a misspelt key comes first: it is also why another one is missing
+        # A misspelt key is reported first, because it may be the reason why another key is missing.
         detail = min(problem.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
         message = _message(detail, model, also)
         raise _place(node, detail["loc"]).error(opening + message) from problem
@@ -226,7 +226,7 @@ def _inner_model(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401  an
     return next((model for model in found if model), None)
 
 
-def _place(node: Node, path: tuple[int | str, ...]) -> Place:
+def _place(node: Node, path: tuple[int | str, ...]) -> YamlPosition:
     place = node.place
     for part in path:
         if isinstance(node, MapNode) and part in node.entries:

@@ -1,4 +1,4 @@
-"""Codecs as SDP names them, and the static payload types of RFC 3551."""
+"""Codecs as named in SDP, and the static payload types of RFC 3551."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from types import MappingProxyType
 
 
 class SdpError(ValueError):
-    """A session description that cannot be read, or that does not fit the offer."""
+    """A session description is malformed, or does not match the offer."""
 
 
 @dataclass(frozen=True, eq=False)
 class Codec:
-    """An encoding: `name` (case-insensitive in comparisons), RTP `clock` in Hz, `channels`."""
+    """An encoding: its `name` (compared without case), its RTP `clock` in Hz, and its number of `channels`."""
 
     name: str
     clock: int
     channels: int = 1
 
+    # RFC 4566 section 6: a=rtpmap:<payload type> <encoding name>/<clock rate>[/<encoding parameters>]
     @classmethod
     def parse(cls, text: str) -> Codec:
-        """Read `PCMU/8000` or `L16/44100/2` (RFC 4566 section 6, rtpmap); raises SdpError."""
+        """Parse the codec of an rtpmap, such as `PCMU/8000` or `L16/44100/2`; raises SdpError."""
         name, *numbers = text.strip().split("/")
         if not name or " " in name or not 1 <= len(numbers) <= 2 or not all(_is_number(n) for n in numbers):
             raise SdpError(f"not a codec: {text!r} (PCMU/8000 is one)")
@@ -32,7 +33,7 @@ class Codec:
 
     @property
     def is_telephone_event(self) -> bool:
-        """Whether this is RFC 4733's telephone-event, which carries keys and no sound."""
+        """Whether this is telephone-event (RFC 4733), which carries keys and no sound."""
         return self.name.lower() == "telephone-event"
 
     def __str__(self) -> str:
@@ -50,7 +51,7 @@ class Codec:
 
 @dataclass(frozen=True)
 class Format:
-    """One format of an RTP m-line: the payload type with its codec and the text of its fmtp, if any."""
+    """One format of an RTP m-line: its payload type, its codec, and the text of its fmtp (None if it has none)."""
 
     payload_type: int
     codec: Codec
@@ -61,7 +62,7 @@ PCMU = Codec("PCMU", 8000)
 PCMA = Codec("PCMA", 8000)
 TELEPHONE_EVENT = Codec("telephone-event", 8000)
 
-# RFC 3551 sections 6, tables 4 and 5
+# The static payload types of RFC 3551 section 6, tables 4 and 5.
 STATIC: Mapping[int, Codec] = MappingProxyType(
     {
         0: PCMU,
@@ -94,7 +95,7 @@ FIRST_DYNAMIC = 96
 
 
 def static_payload_type(codec: Codec) -> int | None:
-    """Return the static payload type of a codec (RFC 3551 section 6), or None where it has none."""
+    """Return the static payload type of a codec (RFC 3551 section 6), or None if it has none."""
     return next((number for number, known in STATIC.items() if known == codec), None)
 
 

@@ -1,4 +1,4 @@
-"""Session descriptions as value objects: read strictly, kept whole, written with CRLF (RFC 4566)."""
+"""Session descriptions (SDP, RFC 4566) as values, with a strict parser that keeps all lines, and a writer."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from enum import Enum
 
 from lemonade_wire.sdp.codec import STATIC, Codec, Format, SdpError
 
-__all__ = ["Attribute", "Connection", "Direction", "MediaDescription", "Origin", "SdpError", "SessionDescription"]
+__all__ = ["Attribute", "Direction", "MediaDescription", "Origin", "SdpConnection", "SdpError", "SessionDescription"]
 
 
 class Direction(Enum):
-    """Who sends (RFC 4566 section 6), from the view of the side whose description it is."""
+    """The direction of a stream (RFC 4566 section 6), as seen by the side that wrote the description."""
 
     SENDRECV = "sendrecv"
     SENDONLY = "sendonly"
@@ -21,7 +21,7 @@ class Direction(Enum):
 
     @classmethod
     def of(cls, *, sends: bool, receives: bool) -> Direction:
-        """Return the direction in which a side does what is said."""
+        """Return the direction of a side that sends, receives, does both, or does neither."""
         if sends:
             return cls.SENDRECV if receives else cls.SENDONLY
         return cls.RECVONLY if receives else cls.INACTIVE
@@ -38,7 +38,7 @@ class Direction(Enum):
 
     @property
     def reversed(self) -> Direction:
-        """The same flow seen from the other side."""
+        """The same direction as seen by the other side."""
         return Direction.of(sends=self.receives, receives=self.sends)
 
 
@@ -49,9 +49,10 @@ class Attribute:
     name: str
     value: str | None = None
 
+    # RFC 4566 section 9: attribute = ( att-field ":" att-value ) / att-field
     @classmethod
     def parse(cls, text: str) -> Attribute:
-        """Read what stands behind `a=`; raises SdpError."""
+        """Parse the text behind `a=`; raises SdpError."""
         name, colon, value = text.partition(":")
         if not _TOKEN.fullmatch(name):
             raise SdpError(f"bad attribute a={text}")
@@ -62,20 +63,21 @@ class Attribute:
 
 
 @dataclass(frozen=True)
-class Connection:
-    """One c= line: `IP4` or `IP6`, and the address without TTL."""
+class SdpConnection:
+    """One c= line: the address type `IP4` or `IP6`, and the address without TTL."""
 
     family: str
     address: str
 
     @classmethod
-    def to(cls, address: str) -> Connection:
+    def to(cls, address: str) -> SdpConnection:
         """Make the line for a literal IPv4 or IPv6 address."""
         return cls("IP6" if ":" in address else "IP4", address)
 
+    # RFC 4566 section 9: connection-field = %x63 "=" nettype SP addrtype SP connection-address CRLF
     @classmethod
-    def parse(cls, text: str) -> Connection:
-        """Read `IN IP4 192.0.2.1`, with or without the TTL of a multicast address; raises SdpError."""
+    def parse(cls, text: str) -> SdpConnection:
+        """Parse the text behind `c=`, such as `IN IP4 192.0.2.1`; raises SdpError. A TTL is dropped."""
         words = text.split(" ")
         if len(words) != 3 or words[0] != "IN" or words[1] not in ("IP4", "IP6"):
             raise SdpError(f"bad connection {text!r}")
@@ -86,7 +88,7 @@ class Connection:
 
     @property
     def is_hold(self) -> bool:
-        """Whether this is the unspecified address: nothing may be sent (RFC 3264 section 8.4)."""
+        """Whether this is the unspecified address, which means hold: nothing may be sent (RFC 3264 section 8.4)."""
         return self.address in ("0.0.0.0", "::")  # noqa: S104  compared with, not bound to
 
     def __str__(self) -> str:
@@ -95,20 +97,22 @@ class Connection:
 
 @dataclass(frozen=True)
 class Origin:
-    """The o= line; `version` goes up by one with every changed description of a session."""
+    """The o= line; `version` increases by one with each changed description of a session (RFC 3264 section 8)."""
 
     user: str
     session_id: int
     version: int
-    connection: Connection
+    connection: SdpConnection
 
+    # RFC 4566 section 9:
+    #   origin-field = %x6f "=" username SP sess-id SP sess-version SP nettype SP addrtype SP unicast-address CRLF
     @classmethod
     def parse(cls, text: str) -> Origin:
-        """Read what stands behind `o=`; raises SdpError."""
+        """Parse the text behind `o=`; raises SdpError."""
         words = text.split(" ")
         if len(words) != 6 or not words[0] or not all(_NUMBER.fullmatch(word) for word in words[1:3]):
             raise SdpError(f"bad origin {text!r}")
-        return cls(words[0], int(words[1]), int(words[2]), Connection.parse(" ".join(words[3:])))
+        return cls(words[0], int(words[1]), int(words[2]), SdpConnection.parse(" ".join(words[3:])))
 
     def __str__(self) -> str:
         return f"{self.user} {self.session_id} {self.version} {self.connection}"
@@ -116,20 +120,21 @@ class Origin:
 
 @dataclass(frozen=True)
 class MediaDescription:
-    """One m= line with what follows it. `lines` holds i=, b= and k= lines as they came."""
+    """One m= line with the lines of its medium; `lines` has the i=, b= and k= lines as received."""
 
     media: str
     port: int
     protocol: str
     formats: tuple[str, ...]
-    connection: Connection | None = None
+    connection: SdpConnection | None = None
     attributes: tuple[Attribute, ...] = ()
     lines: tuple[str, ...] = ()
     port_count: int = 1
 
+    # RFC 4566 section 9: media-field = %x6d "=" media SP port ["/" integer] SP proto 1*(SP fmt) CRLF
     @classmethod
     def parse_line(cls, text: str) -> MediaDescription:
-        """Read what stands behind `m=`; raises SdpError."""
+        """Parse the text behind `m=`; raises SdpError."""
         match = _MEDIA.fullmatch(text)
         if not match or int(match["port"]) > 0xFFFF:
             raise SdpError(f"bad media line {text!r}")
@@ -143,18 +148,18 @@ class MediaDescription:
         return self.port == 0
 
     def attribute(self, name: str) -> str | None:
-        """Return the value of the first attribute of that name (empty text for a flag), or None."""
+        """Return the value of the first attribute of that name ("" for a flag), or None if there is none."""
         return next((line.value or "" for line in self.attributes if line.name == name), None)
 
     def direction(self, session: SessionDescription) -> Direction:
-        """Return the direction: of the m-line, else of the session, else sendrecv (RFC 4566 section 6)."""
+        """Return the direction of the m-line, or else of the session, or else sendrecv (RFC 4566 section 6)."""
         for line in (*self.attributes, *session.attributes):
             if line.value is None and line.name in _DIRECTIONS:
                 return Direction(line.name)
         return Direction.SENDRECV
 
     def rtp_formats(self) -> tuple[Format, ...]:
-        """Return the formats with a known codec (rtpmap, else RFC 3551), in the order of the m-line."""
+        """Return the formats whose codec is known (from rtpmap, or else from RFC 3551), in the order of the m-line."""
         maps: dict[int, Codec | None] = {}
         parameters: dict[int, str] = {}
         for line in self.attributes:
@@ -183,19 +188,23 @@ class MediaDescription:
 
 @dataclass(frozen=True)
 class SessionDescription:
-    """A whole description. `lines` holds i=, u=, e=, p=, b=, z=, k= and r= of the session level as they came."""
+    """A complete description; `lines` has the session's i=, u=, e=, p=, b=, z=, k= and r= lines as received."""
 
     origin: Origin
     media: tuple[MediaDescription, ...] = ()
     name: str = "-"
-    connection: Connection | None = None
+    connection: SdpConnection | None = None
     timing: tuple[str, ...] = ("0 0",)
     attributes: tuple[Attribute, ...] = ()
     lines: tuple[str, ...] = ()
 
+    # RFC 4566 section 5, the lines in order; "*" marks an optional line:
+    #
+    #   Session  v=  o=  s=  i=*  u=*  e=*  p=*  c=*  b=*  t= (one or more, each with r=*)  z=*  k=*  a=*
+    #   Medium   m=  i=*  c=*  b=*  k=*  a=*   (none or more media)
     @classmethod
     def parse(cls, body: bytes | str) -> SessionDescription:
-        """Read a description; raises SdpError and nothing else."""
+        """Parse a description; raises SdpError and no other exception."""
         lines = _split(body)
         if [kind for kind, _ in lines[:3]] != ["v", "o", "s"] or lines[0][1] != "0":
             raise SdpError("a description begins with v=0, o= and s=")
@@ -224,15 +233,15 @@ class SessionDescription:
         return "".join(line + "\r\n" for line in lines) + "".join(map(str, self.media))
 
     def __bytes__(self) -> bytes:
-        """Return the description as it goes into a body: UTF-8, CRLF after every line."""
+        """Return the description for a message body: UTF-8, with CRLF after each line."""
         return str(self).encode()
 
-    def connection_of(self, index: int) -> Connection | None:
-        """Return the connection of an m-line: its own, else the session's."""
+    def connection_of(self, index: int) -> SdpConnection | None:
+        """Return the connection of an m-line: its own, or else that of the session."""
         return self.media[index].connection or self.connection
 
     def without_media(self, index: int) -> SessionDescription:
-        """Return a copy without one m-line, which no correct answer is: the seam of a fault."""
+        """Return a copy without one m-line. An answer must not omit one: a fault uses this (RFC 3264 section 6)."""
         return replace(self, media=self.media[:index] + self.media[index + 1 :])
 
 
@@ -250,7 +259,7 @@ _MEDIA_LINES = "ibk"
 
 
 def _split(body: bytes | str) -> list[tuple[str, str]]:
-    """Return the lines as (letter, value); LF alone is taken for CRLF (RFC 4566 section 5)."""
+    """Return the lines as (letter, value); a line may end with LF alone (RFC 4566 section 5); raises SdpError."""
     try:
         text = body.decode() if isinstance(body, bytes) else body
     except UnicodeDecodeError as error:
@@ -272,7 +281,7 @@ def _session(session: SessionDescription, lines: list[tuple[str, str]]) -> Sessi
         elif kind == "c":
             if session.connection:
                 raise SdpError("two c= lines in the session")
-            session = replace(session, connection=Connection.parse(value))
+            session = replace(session, connection=SdpConnection.parse(value))
         elif kind == "a":
             session = replace(session, attributes=(*session.attributes, Attribute.parse(value)))
         elif kind in _SESSION_LINES:
@@ -284,8 +293,8 @@ def _session(session: SessionDescription, lines: list[tuple[str, str]]) -> Sessi
 
 def _with_line(media: MediaDescription, kind: str, value: str) -> MediaDescription:
     if kind == "c":
-        # Several c= lines are hierarchical multicast (RFC 4566 section 5.7), which no call uses: the first counts.
-        return media if media.connection else replace(media, connection=Connection.parse(value))
+        # Several c= lines are for hierarchical multicast (RFC 4566 section 5.7), not for calls: the first is used.
+        return media if media.connection else replace(media, connection=SdpConnection.parse(value))
     if kind == "a":
         return replace(media, attributes=(*media.attributes, Attribute.parse(value)))
     if kind in _MEDIA_LINES:
@@ -302,7 +311,7 @@ def _payload_type(text: str) -> int | None:
 
 
 def _codec(text: str) -> Codec | None:
-    # An rtpmap that cannot be read makes its format unknown, not the whole description.
+    # A malformed rtpmap makes only its own format unknown; the description stays valid.
     try:
         return Codec.parse(text)
     except SdpError:

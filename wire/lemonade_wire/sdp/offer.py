@@ -1,4 +1,4 @@
-"""Offers, answers, and what two sides agreed on (RFC 3264)."""
+"""Makes SDP offers and answers, and computes the streams that both sides agreed on (RFC 3264)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from lemonade_wire.sdp.codec import FIRST_DYNAMIC, Codec, Format, SdpError, static_payload_type
 from lemonade_wire.sdp.description import (
     Attribute,
-    Connection,
     Direction,
     MediaDescription,
     Origin,
+    SdpConnection,
     SessionDescription,
 )
 
@@ -21,12 +21,12 @@ _KEYS = "0-15"
 
 
 class NoCommonCodec(SdpError):  # noqa: N818  named as the SIP warning it becomes
-    """No stream of the offer can be accepted: SIP 488 (RFC 3261 section 21.4.26)."""
+    """No stream of the offer can be accepted; the INVITE is refused by 488 (RFC 3261 section 21.4.26)."""
 
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a side can do: codecs by medium (`audio`, `video`), and whether it takes telephone-event."""
+    """What a side supports: its codecs by medium (`audio`, `video`), and whether it accepts telephone-event."""
 
     codecs: Mapping[str, tuple[Codec, ...]]
     telephone_event: bool = True
@@ -34,10 +34,11 @@ class Capabilities:
 
 @dataclass(frozen=True)
 class NegotiatedStream:
-    """One accepted stream, from the view of the side that holds it.
+    """One accepted stream, as seen by one of the two sides.
 
-    `index` is the m-line's place; `payload_type` is the number that the media carry (the offer's), `telephone_event`
-    the one that keys carry; `direction` is this side's; `ptime_ms` is what the other side wishes to receive.
+    `index` is the index of the m-line. `payload_type` is the payload type of the media (that of the offer), and
+    `telephone_event` that of keys. `direction` is that of this side. `ptime_ms` is the packet time in milliseconds that
+    the other side wants to receive.
     """
 
     index: int
@@ -55,8 +56,8 @@ class NegotiatedStream:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """An answer and the streams it accepts (empty only where none was needed)."""
+class SdpAnswer:
+    """An answer and the streams that it accepts (empty only if `answer` was called with `streams_needed=False`)."""
 
     description: SessionDescription
     streams: tuple[NegotiatedStream, ...]
@@ -73,9 +74,9 @@ def make_offer(
     session_id: int = 1,
     version: int = 1,
 ) -> SessionDescription:
-    """Make an offer: audio at `port`, optionally video at `video[0]` (always recvonly).
+    """Make an offer: audio at `port`, and optionally video at the port `video[0]` (always recvonly).
 
-    An announcement is asked for with recvonly; an ivr call with sendrecv and telephone-event (E-36), so that keys may
+    A call for an announcement offers recvonly. An IVR call offers sendrecv and telephone-event (E-36), so that keys can
     be sent.
     """
     formats = _number(codecs, FIRST_DYNAMIC)
@@ -85,7 +86,7 @@ def make_offer(
     media = [_media("audio", port, formats, direction)]
     if video:
         media.append(_media("video", video[0], _number(video[1], _KEY_TYPE + 1), Direction.RECVONLY))
-    connection = Connection.to(address)
+    connection = SdpConnection.to(address)
     return SessionDescription(Origin("-", session_id, version, connection), tuple(media), connection=connection)
 
 
@@ -98,19 +99,20 @@ def answer(
     session_id: int = 1,
     version: int = 1,
     streams_needed: bool = True,
-) -> Answer:
-    """Answer an offer; `ports` gives our RTP port by medium, one stream of each medium is accepted.
+) -> SdpAnswer:
+    """Answer an offer; `ports` has our RTP port for each medium, and one stream of each medium is accepted.
 
-    Every m-line is answered in order (RFC 3264 section 6); the rest gets port 0 and keeps the offer's formats.
-    `streams_needed` False: an offer that takes the last stream away is answered, too (section 8.2).
-    Raises NoCommonCodec where no stream can be accepted, SdpError where the offer lacks an address.
+    The answer has each m-line of the offer, in order (RFC 3264 section 6); a rejected one has port 0 and the offer's
+    formats. With `streams_needed=False` an offer that removes the last stream is answered too (section 8.2).
+    Raises NoCommonCodec if no stream can be accepted, SdpError if the offer has no address.
     """
     media: list[MediaDescription] = []
     streams: list[NegotiatedStream] = []
     for index, line in enumerate(offer.media):
         common = _common(line, capabilities)
         taken = any(stream.media == line.media for stream in streams)
-        # RFC 3264 section 6: a stream may be refused for any reason; SAVP waits for keys, AVPF is not spoken here.
+        # RFC 3264 section 6: a stream may be rejected for any reason. SAVP needs encryption keys, and AVPF is not
+        # supported.
         if not common or taken or line.rejected or line.protocol != "RTP/AVP" or line.media not in ports:
             media.append(replace(line, port=0, port_count=1, connection=None, attributes=(), lines=()))
             continue
@@ -120,17 +122,19 @@ def answer(
         streams.append(_stream(offer, index, common, direction, port))
     if not streams and streams_needed:
         raise NoCommonCodec("no stream of the offer has a codec in common with this side")
-    connection = Connection.to(address)
+    connection = SdpConnection.to(address)
     origin = Origin("-", session_id, version, connection)
-    return Answer(SessionDescription(origin, tuple(media), connection=connection, timing=offer.timing), tuple(streams))
+    return SdpAnswer(
+        SessionDescription(origin, tuple(media), connection=connection, timing=offer.timing), tuple(streams)
+    )
 
 
 def read_answer(offer: SessionDescription, answered: SessionDescription) -> tuple[NegotiatedStream, ...]:
-    """Return the streams that an answer to our offer accepts, perhaps none.
+    """Return the streams that an answer to our offer accepts; the tuple may be empty.
 
-    Tolerates what the draft's own example does: m-lines missing at the end are rejected ones (E-16), no direction in
-    the answer to a recvonly line means sendonly (E-17), formats that were not offered are passed over (E-18).
-    Raises SdpError for an answer with more m-lines than the offer, other media, or without an address.
+    The errors of the draft's example are tolerated: m-lines missing at the end count as rejected (E-16), a missing
+    direction in the answer to a recvonly line counts as sendonly (E-17), and formats that were not offered are ignored
+    (E-18). Raises SdpError for an answer with more m-lines than the offer, with other media, or without an address.
     """
     if len(answered.media) > len(offer.media):
         raise SdpError("the answer has more m-lines than the offer")
@@ -140,7 +144,7 @@ def read_answer(offer: SessionDescription, answered: SessionDescription) -> tupl
             raise SdpError(f"m-line {index + 1} of the answer is {theirs.media}, of the offer {ours.media}")
         offered = {known.codec: known for known in reversed(ours.rtp_formats())}
         common = [
-            # Media come to us under the numbers that we gave; keys go out under those that the other side gave.
+            # Media are received with the payload types of our offer; keys are sent with those of the answer.
             known if known.codec.is_telephone_event else offered[known.codec]
             for known in theirs.rtp_formats()
             if known.codec in offered
@@ -158,7 +162,7 @@ def _sounds(formats: Sequence[Format]) -> list[Format]:
 
 
 def _common(line: MediaDescription, capabilities: Capabilities) -> list[Format]:
-    """Return the offer's formats that we have too, telephone-event only beside a codec of the same clock."""
+    """Return the offer's formats that this side supports; telephone-event only with a codec of the same clock."""
     able = capabilities.codecs.get(line.media, ())
     found = [known for known in line.rtp_formats() if known.codec in able]
     keys = [
@@ -189,7 +193,7 @@ def _stream(
         direction=direction,
         remote_address=connection.address,
         remote_port=line.port,
-        # RFC 3605 section 2.1, else RFC 3550 section 11
+        # The rtcp attribute (RFC 3605 section 2.1), or else the next port (RFC 3550 section 11).
         remote_rtcp_port=_number_in(line.attribute("rtcp"), 1, 0xFFFF, min(line.port + 1, 0xFFFF)),
         local_port=port,
         ptime_ms=_number_in(line.attribute("ptime"), 10, 100, DEFAULT_PTIME_MS),
@@ -203,7 +207,7 @@ def _number_in(text: str | None, least: int, most: int, default: int) -> int:
 
 
 def _number(codecs: Sequence[Codec], dynamic: int) -> list[Format]:
-    """Give payload types: the static one, else the next dynamic one."""
+    """Assign payload types to codecs: the static one, or else the next dynamic one from `dynamic` on."""
     formats = []
     for codec in codecs:
         number = static_payload_type(codec)
@@ -217,7 +221,7 @@ def _number(codecs: Sequence[Codec], dynamic: int) -> list[Format]:
 def _media(media: str, port: int, formats: Sequence[Format], direction: Direction) -> MediaDescription:
     attributes = []
     for known in formats:
-        # RFC 3264 section 5.1: rtpmap for static payload types as well
+        # RFC 3264 section 5.1: rtpmap should be given for static payload types too.
         attributes.append(Attribute("rtpmap", f"{known.payload_type} {known.codec}"))
         if known.codec.is_telephone_event:
             attributes.append(Attribute("fmtp", f"{known.payload_type} {known.fmtp}"))

@@ -1,1 +1,4 @@
-"""SIP without I/O: messages, transactions, dialogs, a user agent; NETANN and DTMF bodies."""
+"""SIP (RFC 3261) without I/O, and on Twisted: messages, transactions, dialogs and a user agent.
+
+Also announcement URIs (NETANN, RFC 4240), DTMF bodies of INFO, and S/MIME bodies.
+"""

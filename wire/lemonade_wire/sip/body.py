@@ -1,6 +1,7 @@
-"""Message bodies: one entity or a tree of parts, each octet as it came (RFC 2046, RFC 3261 section 7.4, RFC 5621).
+"""Message bodies: one MIME entity or a tree of parts (RFC 2046, RFC 3261 section 7.4, RFC 5621).
 
-What reads bodies raises SipParseError: 400 for what is no MIME, 415 for what is not understood and would have to be.
+The readers raise SipParseError with status 400 for malformed MIME, and with status 415 for a body that the request
+requires to be understood and that is not understood.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ from typing import Self
 
 from lemonade_wire.sdp.codec import SdpError
 from lemonade_wire.sip.errors import SipParseError
-from lemonade_wire.sip.header import MediaType
-from lemonade_wire.sip.headers import Headers
-from lemonade_wire.sip.message import Message
+from lemonade_wire.sip.header_section import Headers
+from lemonade_wire.sip.header_values import MediaType
+from lemonade_wire.sip.message import SipMessage
 from lemonade_wire.sip.text import find_param, parse_params, unquoted
 
 SDP = "application/sdp"
 MAX_BOUNDARY = 70
 MAX_DEPTH = 8
-"""Multiparts inside one another; each is read once more for each that it is in."""
+"""Levels of nested multiparts. Bounds the work: a part is scanned once for each multipart around it."""
 MAX_PARTS = 100
 _NO_TYPE = "text/plain"
 _IDENTITY = frozenset({"", "binary", "8bit", "7bit"})
@@ -34,25 +35,29 @@ _LINE_END = re.compile(rb"[ \t]*\r?\n")
 
 @dataclass(frozen=True)
 class Entity:
-    """A body, or a part of one."""
+    """A MIME entity: a message body, or one part of it."""
 
     headers: Headers
     octets: bytes
-    """The content as it stands, its transfer encoding on."""
+    """The content as received, still in its transfer encoding."""
     depth: int = 0
-    """How many entities it is in: multiparts, and what was encrypted."""
+    """Number of entities around this one: multiparts and encrypted bodies."""
 
     @classmethod
-    def of(cls, message: Message) -> Self:
-        """Return the body of a message."""
+    def of(cls, message: SipMessage) -> Self:
+        """Return the body of a message; raises SipParseError (400) for a body without Content-Type."""
         if message.body and "Content-Type" not in message.headers:
-            # Section 20.15. Only a part may go without (RFC 2046 section 5.1).
+            # RFC 3261 section 20.15. Only a part of a multipart may omit it (RFC 2046 section 5.1).
             raise SipParseError("Missing Content-Type")
         return cls(message.headers, message.body)
 
+    # RFC 2046 section 5.1.1: body-part := MIME-part-headers [CRLF *OCTET]
     @classmethod
     def read(cls, text: bytes, depth: int, *, what: str = "a part") -> Self:
-        """Read an entity that stands inside another one: headers, a blank line, and the content."""
+        """Parse an entity inside another one: headers, a blank line, and the content.
+
+        `what` names the entity in the text of the SipParseError.
+        """
         blank = _BLANK_LINE.search(text)
         head, octets = (text[: blank.start()], text[blank.end() :]) if blank else (text, b"")
         headers, error = Headers.parse(head.decode(errors="surrogateescape"))
@@ -62,7 +67,7 @@ class Entity:
 
     @cached_property
     def media(self) -> MediaType:
-        """The Content-Type; text/plain where a part has none (RFC 2046 section 5.1)."""
+        """The Content-Type; text/plain if a part has none (RFC 2046 section 5.1); raises SipParseError."""
         try:
             return MediaType.parse(self.headers.get("Content-Type") or _NO_TYPE)
         except SipParseError as error:
@@ -70,18 +75,21 @@ class Entity:
 
     @property
     def is_multipart(self) -> bool:
-        """Whether it is made of parts."""
+        """Whether the entity is a multipart of any subtype."""
         return self.media.name.startswith("multipart/")
 
     @property
     def disposition(self) -> str:
-        """What it is for, lower case; without a word on it `session` for SDP, else `render` (RFC 3261, 20.11)."""
+        """The Content-Disposition type, lower case; by default `session` for SDP, else `render` (RFC 3261, 20.11)."""
         name = (self.headers.get("Content-Disposition") or "").partition(";")[0].strip().lower()
         return name or ("session" if self.media.name == SDP else "render")
 
     @property
     def required(self) -> bool:
-        """Whether the request may not be carried out without understanding this (RFC 3261 section 20.11)."""
+        """Whether a request must be refused if this entity is not understood (RFC 3261 section 20.11).
+
+        That is so unless Content-Disposition has `handling=optional`. Raises SipParseError.
+        """
         _, semicolon, params = (self.headers.get("Content-Disposition") or "").partition(";")
         try:
             handling = find_param(parse_params(semicolon + params), "handling")
@@ -89,15 +97,22 @@ class Entity:
             raise SipParseError(f"Bad Content-Disposition: {error.reason}") from error
         return handling is None or unquoted(handling).lower() != "optional"
 
+    # RFC 2046 section 5.1.1:
+    #   multipart-body   :=  [preamble CRLF] dash-boundary transport-padding CRLF body-part
+    #                        *encapsulation close-delimiter transport-padding [CRLF epilogue]
+    #   encapsulation    :=  delimiter transport-padding CRLF body-part
+    #   delimiter        :=  CRLF dash-boundary
+    #   dash-boundary    :=  "--" boundary
+    #   close-delimiter  :=  delimiter "--"
     @cached_property
     def parts(self) -> list[Entity]:
-        """The parts of a multipart, without what stands before the first and after the last."""
+        """The parts of a multipart, without preamble and epilogue; raises SipParseError."""
         boundary = (self.media.param("boundary") or "").encode(errors="surrogateescape")
         if not 0 < len(boundary) <= MAX_BOUNDARY:
             raise SipParseError("Multipart without a boundary")
         if self.depth >= MAX_DEPTH:
             raise SipParseError("Too many multiparts inside one another", status=415)
-        # RFC 2046 section 5.1.1: the line end before a delimiter belongs to it.
+        # The line end before a delimiter is part of the delimiter, not of the content.
         delimiter = re.compile(rb"(?:\A|\r?\n)--" + re.escape(boundary) + rb"(--)?[ \t]*(?=\r?\n|\Z)")
         found: list[Entity] = []
         start: int | None = None
@@ -121,7 +136,7 @@ class Entity:
 
     @cached_property
     def content(self) -> bytes:
-        """The content, its transfer encoding off; without a word on it, it is binary (SM-3-1, E-41)."""
+        """The content with its transfer encoding decoded; the default encoding is binary (SM-3-1, E-41)."""
         encoding = (self.headers.get("Content-Transfer-Encoding") or "").strip().lower()
         if encoding in _IDENTITY:
             return self.octets
@@ -137,7 +152,7 @@ class Entity:
 
 Understands = Callable[[Entity], bool]
 Opens = Callable[[Entity], "Entity | None"]
-"""Returns what an encrypted entity holds, None for what is not encrypted; raises SipParseError."""
+"""Returns the entity inside an encrypted one, None for an entity that is not encrypted; raises SipParseError."""
 
 
 def _opens_nothing(_entity: Entity) -> Entity | None:
@@ -145,13 +160,13 @@ def _opens_nothing(_entity: Entity) -> Entity | None:
 
 
 def understood(entity: Entity, understands: Understands, opens: Opens = _opens_nothing) -> list[Entity]:
-    """Return the parts to act on, in order: those that are no multiparts and that `understands` says yes to.
+    """Return the parts of a body to act on, in order: the leaves for which `understands` returns true.
 
-    Their `content` raises no more. What `opens` opens is read in the place of what it was in.
+    The `content` of a returned part does not raise. An encrypted entity is replaced by the entity that `opens` returns.
 
-    Of a multipart/alternative the last one that is understood is taken, other multiparts are as multipart/mixed
-    (RFC 5621 sections 4.2, 6 and 8.3). Raises SipParseError 415 for what is not understood, unless its handling, or
-    that of a multipart around it, is optional.
+    Of a multipart/alternative the last part that is understood is used; any other multipart is handled as
+    multipart/mixed (RFC 5621 sections 4.2, 6 and 8.3). Raises SipParseError 415 for a part that is not understood,
+    unless its handling, or that of a multipart around it, is optional.
     """
     try:
         return _understood(entity, understands, opens)
@@ -181,8 +196,11 @@ def _understood(entity: Entity, understands: Understands, opens: Opens) -> list[
     raise SipParseError("No alternative is understood", status=415)
 
 
-def session_description(message: Message) -> bytes | None:
-    """Return the SDP of a request or response; None where it has none and nothing else that must be understood."""
+def session_description(message: SipMessage) -> bytes | None:
+    """Return the SDP in the body of a message; None if it has none and no other part that must be understood.
+
+    Raises SipParseError, also for more than one session description.
+    """
     if not message.body:
         return None
     found = understood(Entity.of(message), lambda part: part.media.name == SDP and part.disposition == "session")
@@ -191,8 +209,8 @@ def session_description(message: Message) -> bytes | None:
     return found[0].content if found else None
 
 
-def answer_in(message: Message) -> bytes:
-    """Return the SDP of a message that is to hold an answer, and cannot be refused; raises SdpError."""
+def answer_in(message: SipMessage) -> bytes:
+    """Return the SDP answer in a message that cannot be refused (a 2xx or an ACK); raises SdpError."""
     try:
         found = session_description(message)
     except SipParseError as problem:

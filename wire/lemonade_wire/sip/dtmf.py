@@ -1,4 +1,4 @@
-"""The two INFO bodies that carry a key: application/dtmf-relay (Cisco's convention) and application/dtmf."""
+"""The two INFO bodies that carry a DTMF key: application/dtmf-relay (Cisco's convention) and application/dtmf."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Self
 RELAY_TYPE = "application/dtmf-relay"
 PLAIN_TYPE = "application/dtmf"
 KEYS = "0123456789*#ABCD"
-"""In the order of the event codes of RFC 4733, which some peers write instead: 10 is `*`, 11 is `#`."""
+"""The keys in the order of their event codes in RFC 4733. Some peers write the code: 10 is `*`, 11 is `#`."""
 MAX_DURATION = 60_000
+"""Milliseconds; a longer duration is ignored."""
 _FIELD = re.compile(r"([A-Za-z][A-Za-z-]*)[ \t]*([=:])(.*)")
 _DURATION = re.compile(r"[0-9]{1,9}")
 
@@ -21,20 +22,24 @@ _FLASH = frozenset({"16", "!"})
 
 @dataclass(frozen=True)
 class DtmfRelay:
-    """One key press."""
+    """One key press in an INFO body."""
 
     key: str
     """0-9, *, #, A-D."""
     duration: int = 250
-    """Milliseconds; 250 where the body does not say."""
+    """Milliseconds; 250 if the body has no valid duration."""
 
+    # No RFC defines the two types. The usual form of application/dtmf-relay:
+    #   Signal=5 CRLF
+    #   Duration=160 CRLF
+    # The usual form of application/dtmf is the key alone.
     @classmethod
     def parse(cls, content_type: str, body: bytes) -> Self | None:
-        """Read a body of either type (without its parameters); None for a hook flash, which is no key.
+        """Parse a body of either type (`content_type` without parameters); None for a hook flash, which is no key.
 
-        No standard says how they are written, so all that peers write is taken that can mean one key alone: lines that
-        end with CRLF, LF, CR or nothing, blanks around `=`, `:` for it, event codes and names for keys, further lines.
-        A duration that cannot be read counts as absent. Raises ValueError with what is wrong.
+        No standard defines the syntax, so that every known form is accepted if it means one key: lines that end with
+        CRLF, LF, CR or nothing, blanks around `=`, `:` instead of `=`, event codes and names of keys, and further
+        lines. An invalid duration counts as absent. Raises ValueError with the error as its text.
         """
         lines = [line.strip(" \t\0") for line in re.split(r"\r\n|\n|\r", body.decode("latin-1"))]
         lines = [line for line in lines if line]
@@ -58,7 +63,7 @@ class DtmfRelay:
 
 
 def _split(line: str) -> tuple[str, str, str]:
-    """Return a line's name, its `=` (or `:`), and its value; empty texts where it is no such line."""
+    """Return the name, the `=` or `:`, and the value of a line; three empty texts if it has no such form."""
     match = _FIELD.fullmatch(line)
     return (match[1], match[2], match[3]) if match else ("", "", "")
 

@@ -1,4 +1,4 @@
-"""The user agent on Twisted: a UDP port and a TCP listener on one address, one timer, one trace line per message."""
+"""Runs a SIP user agent on Twisted: a UDP port and a TCP listener on one address, one timer, and the trace."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from lemonade_wire.address import Address
+from lemonade_wire.faults import Fault
 from lemonade_wire.sip.dialog import Dialog
 from lemonade_wire.sip.event import (
     CloseStream,
@@ -26,22 +27,24 @@ from lemonade_wire.sip.event import (
     SendPong,
     SendStream,
 )
+from lemonade_wire.sip.message_fault import MessageFault
 from lemonade_wire.sip.settings import UaSettings
 from lemonade_wire.sip.ua import UserAgent
 from lemonade_wire.trace import Trace
 
 T = TypeVar("T")
 CONNECT_TIMEOUT = 4
-"""Seconds, well below the 32 of timers B and F, so that UDP can still be tried."""
+"""Timeout of a TCP connection in seconds: far below the 32 s of timers B and F, so that UDP can still be tried."""
 PORT_TRIES = 20
-"""How often a port that is free for UDP is asked for over TCP too."""
+"""Number of tries to find a port that is free for both UDP and TCP."""
 
 
 class SipEndpoint:
-    """Runs one UserAgent on a reactor. `on_event` gets each event; it may act on `endpoint.ua` at once.
+    """Runs one UserAgent on a Twisted reactor, and traces each message.
 
-    Outside `on_event`, act through `act`, so that outputs leave and the timer is armed.
-    `ua` exists, and `address` is the bound one, after `start`.
+    `on_event` gets each event; in it the application may call actions of `endpoint.ua` directly. Elsewhere it uses
+    `act`, which also sends the outputs and sets the timer. `ua` and `address` (the bound one) exist after `start`. A
+    `fault` that is a `MessageFault` changes each message just before it is sent.
     """
 
     ua: UserAgent
@@ -57,8 +60,10 @@ class SipEndpoint:
         *,
         rng: random.Random | None = None,
         dialog_factory: type[Dialog] = Dialog,
+        fault: Fault | None = None,
     ) -> None:
         self._reactor = reactor
+        self._fault = fault
         self._settings = settings
         self._on_event = on_event
         self._trace = trace
@@ -75,11 +80,11 @@ class SipEndpoint:
         self._running = False
 
     def start(self) -> Deferred[None]:
-        """Listen; fails with twisted's CannotListenError. Port 0 takes one that is free for UDP and TCP."""
+        """Listen on UDP and TCP; fails with Twisted's CannotListenError. Port 0 chooses one that is free for both."""
         return maybeDeferred(self._listen)
 
     def stop(self) -> Deferred[None]:
-        """Stop listening, close all streams and drop the timer; fires when the ports are free."""
+        """Stop listening, close all streams and cancel the timer; fires when the ports are free."""
         self._running = False
         if self._timer is not None:
             self._timer.cancel()
@@ -97,17 +102,17 @@ class SipEndpoint:
         return DeferredList(waits, consumeErrors=True).addCallback(lambda _: None)
 
     def now(self) -> float:
-        """Return the time to give to the user agent's actions."""
+        """Return the reactor's time in seconds, for the user agent's actions."""
         return float(self._reactor.seconds())
 
     def act(self, action: Callable[[UserAgent, float], T]) -> T:
-        """Call `action(ua, now)`, then send what is to be sent and deliver what happened."""
+        """Call `action(ua, now)`, then send the outputs and deliver the events; returns the action's result."""
         result = action(self.ua, self.now())
         self.flush()
         return result
 
     def flush(self) -> None:
-        """Send what the user agent wants sent, deliver its events, arm the timer."""
+        """Send the user agent's outputs, deliver its events, and set the timer."""
         if self._flushing or not self._running:
             return
         self._flushing = True
@@ -123,12 +128,12 @@ class SipEndpoint:
             if not outputs and not events:
                 return
             for output in outputs:
-                self._carry_out(output)
+                self._send_edited(output)
             for event in events:
                 try:
                     self._on_event(event)
                 except Exception:
-                    # One call's trouble must not stop the others.
+                    # An error in the handling of one call must not stop the other calls.
                     self._log.failure("event handler failed on {event}", event=type(event).__name__)
 
     def _listen(self) -> None:
@@ -150,6 +155,20 @@ class SipEndpoint:
         self.ua = UserAgent(settings, self._rng, self._dialog_factory)
         self._running = True
 
+    def _send_edited(self, output: Output) -> None:
+        """Carry out an output as the fault changes it, and send what the fault wants after it."""
+        if not isinstance(self._fault, MessageFault) or not isinstance(output, SendDatagram | SendStream):
+            self._carry_out(output)
+            return
+        if data := self._fault.rewrite(output.data):
+            self._carry_out(replace(output, data=data))
+        if data := self._fault.behind(output.data):
+            self._reactor.callLater(self._fault.pause, self._send_later, replace(output, data=data))
+
+    def _send_later(self, output: Output) -> None:
+        if self._running:
+            self._carry_out(output)
+
     def _carry_out(self, output: Output) -> None:
         match output:
             case SendDatagram(data, destination, resend):
@@ -157,7 +176,7 @@ class SipEndpoint:
                 self._datagrams.write(data, destination)
             case OpenStream(stream, destination):
                 opening = _Outgoing(self, stream, destination)
-                # Roles are told by address, so that the connection comes from the own one.
+                # A capture identifies nodes by their address, so that the connection must come from the own address.
                 own = (self.address.host, 0)
                 host, port = destination
                 self._connecting[stream] = self._reactor.connectTCP(host, port, opening, CONNECT_TIMEOUT, own)
@@ -168,9 +187,9 @@ class SipEndpoint:
             case SendPong(stream):
                 if (protocol := self._streams.get(stream)) is not None:
                     protocol.send(b"\r\n")
-            case CloseStream(stream):
+            case CloseStream(stream, at_once):
                 if (protocol := self._streams.get(stream)) is not None:
-                    protocol.close()
+                    (protocol.drop if at_once else protocol.close)()
             case MessageSeen(data, source, transport):
                 ends = (stream.local for stream in self._streams.values() if stream.peer == source)
                 local = self.address if transport == "udp" else next(ends, self.address)
@@ -198,7 +217,7 @@ class SipEndpoint:
         self.act(lambda ua, now: ua.handle_timer(now))
 
     def stream_made(self, number: int, stream: _Stream) -> None:
-        """Take note of a connection, asked for by either side."""
+        """Register a TCP connection that was opened by either side."""
         if not self._running:
             stream.drop()
             return
@@ -207,24 +226,24 @@ class SipEndpoint:
         self.feed(lambda ua, now: ua.stream_opened(number, now))
 
     def stream_gone(self, number: int) -> None:
-        """Take note that a connection is closed."""
+        """Remove a TCP connection that is closed."""
         self._streams.pop(number, None)
         self.feed(lambda ua, now: ua.stream_lost(number, now))
         if self._closed is not None and not self._streams and not self._closed.called:
             self._closed.callback(None)
 
     def stream_refused(self, number: int) -> None:
-        """Take note that a connection could not be made."""
+        """Report that a TCP connection could not be made."""
         self._connecting.pop(number, None)
         self.feed(lambda ua, now: ua.stream_failed(number, now))
 
     def feed(self, take: Callable[[UserAgent, float], T]) -> T | None:
-        """Give the user agent something from the network; None, and nothing done, once stopped."""
+        """Give input of the network to the user agent; does nothing and returns None after `stop`."""
         return self.act(take) if self._running else None
 
 
 class _Datagrams(DatagramProtocol):
-    transport: Any  # twisted declares a zope interface, which says less than it does
+    transport: Any  # Twisted declares a zope interface, which lacks the methods that are used here
 
     def __init__(self, endpoint: SipEndpoint) -> None:
         self._endpoint = endpoint
@@ -238,7 +257,7 @@ class _Datagrams(DatagramProtocol):
             try:
                 self.transport.write(data, (destination.host, destination.port))
             except (OSError, ValueError):
-                # The network lost it; the transaction's timers know what to do (RFC 3261 section 18.4).
+                # As good as lost in the network: the timers of the transaction handle it (RFC 3261 section 18.4).
                 return
 
 

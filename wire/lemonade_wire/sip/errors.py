@@ -1,10 +1,10 @@
-"""The two families of SIP errors: the peer's and our own."""
+"""The SIP errors: one for what the peer sent, one for what the application called."""
 
 from __future__ import annotations
 
 
 class SipParseError(Exception):
-    """The peer sent something that is not SIP; `status` and `reason` are what a request would be answered with."""
+    """The peer sent malformed SIP; a request is answered with the error's `status` and `reason`."""
 
     def __init__(self, reason: str, *, status: int = 400) -> None:
         super().__init__(reason)
@@ -13,4 +13,4 @@ class SipParseError(Exception):
 
 
 class SipUsageError(Exception):
-    """The application asked for something that the state of a call or transaction does not allow."""
+    """The application called an action that the state of a call or transaction does not allow."""

@@ -1,6 +1,6 @@
-"""What a user agent tells its application, and what it wants the network to do.
+"""The events that a user agent gives to its application, and the outputs that the network layer carries out.
 
-A call and a transaction are opaque texts, unique in one user agent.
+A `call` and a `transaction` are opaque identifiers, unique in one user agent.
 """
 
 from __future__ import annotations
@@ -9,55 +9,58 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lemonade_wire.address import Address
-from lemonade_wire.sip.message import Request, Response
+from lemonade_wire.sip.message import SipRequest, SipResponse
 
 EndReason = Literal["bye-received", "bye-answered", "cancelled", "no-ack", "dialog-gone", "session-expired"]
 
 
 @dataclass(frozen=True)
 class InviteReceived:
-    """A new call came in; 100 is already sent. Answer with `accept` or `refuse`."""
+    """An INVITE for a new call arrived; 100 is already sent. Answer with `accept` or `refuse`."""
 
     call: str
-    """Names the call from now on."""
-    request: Request
+    """Identifies the call in later events and actions."""
+    request: SipRequest
     """The INVITE; `request.uri` is a valid SipUri."""
     source: Address
-    """Where it came from."""
+    """The address that sent it."""
 
 
 @dataclass(frozen=True)
 class InviteCancelled:
-    """The caller wants no answer any more; 487 is already sent (and 200 to its CANCEL), and the call is over."""
+    """The caller withdrew its INVITE by CANCEL or BYE, or the INVITE expired; the call is over.
+
+    487 is already sent, and 200 to the CANCEL or BYE.
+    """
 
     call: str
     expired: bool = False
-    """Its Expires ran out."""
+    """The time of the INVITE's Expires is over."""
 
 
 @dataclass(frozen=True)
 class CallConfirmed:
-    """The ACK of our 2xx arrived: media may flow."""
+    """The ACK of our 2xx to the first INVITE arrived: media may flow."""
 
     call: str
-    ack: Request
-    """The ACK; holds the SDP answer where our 2xx held the offer."""
+    ack: SipRequest
+    """The ACK; it has the SDP answer if our 2xx had the offer."""
 
 
 @dataclass(frozen=True)
 class CallProgressed:
-    """A provisional response to our INVITE arrived (100 too)."""
+    """A provisional response to our INVITE arrived (including 100)."""
 
     call: str
-    response: Response
+    response: SipResponse
 
 
 @dataclass(frozen=True)
 class CallAnswered:
-    """Our INVITE got its first 2xx; the ACK is already sent."""
+    """The first 2xx to our INVITE arrived; the ACK is already sent."""
 
     call: str
-    response: Response
+    response: SipResponse
 
 
 @dataclass(frozen=True)
@@ -65,22 +68,22 @@ class CallRefused:
     """Our INVITE failed, and the call is over."""
 
     call: str
-    response: Response | None
-    """The final response 300-699; None where none came in time or the peer was out of reach."""
+    response: SipResponse | None
+    """The final response 300-699; None on timeout, or if the peer could not be reached."""
 
 
 @dataclass(frozen=True)
 class ReinviteReceived:
-    """A re-INVITE came, to change or refresh the session. Answer with `accept` or `refuse`, as the first INVITE."""
+    """A re-INVITE arrived, to change or refresh the session. Answer with `accept` or `refuse`, as the first INVITE."""
 
     call: str
-    request: Request
-    """The INVITE; without a body where the answer is to hold the offer."""
+    request: SipRequest
+    """The INVITE; if it has no body, our 2xx is to have the offer."""
 
 
 @dataclass(frozen=True)
 class ReinviteCancelled:
-    """The peer gave its re-INVITE up, or its Expires ran out; 487 is already sent, and the session is as it was."""
+    """The peer cancelled its re-INVITE, or the re-INVITE expired; 487 is already sent, the session is unchanged."""
 
     call: str
 
@@ -90,68 +93,72 @@ class ReinviteConfirmed:
     """The ACK of our 2xx to a re-INVITE arrived."""
 
     call: str
-    ack: Request
-    """The ACK; holds the SDP answer where our 2xx held the offer."""
+    ack: SipRequest
+    """The ACK; it has the SDP answer if our 2xx had the offer."""
 
 
 @dataclass(frozen=True)
 class ReinviteAnswered:
-    """A re-INVITE of ours got its final response; a 2xx is already acknowledged, after a 491 it was tried again."""
+    """The final response to a re-INVITE of ours arrived.
+
+    A 2xx is already acknowledged. A 491 is reported only if the second try was refused too.
+    """
 
     call: str
     transaction: str
-    """As `reinvite` gave it; "" where the user agent refreshed the session by itself, its offer the one before."""
-    response: Response | None
-    """None on timeout, on an unreachable peer, or where the call ended first. No 2xx: the session is as it was."""
+    """The value that `reinvite` returned; "" for a session refresh by the user agent, which repeats the last offer."""
+    response: SipResponse | None
+    """None on timeout, if the peer is unreachable, or if the call ended first. Unless it is a 2xx, the session is
+    unchanged."""
 
 
 @dataclass(frozen=True)
 class InfoReceived:
-    """An INFO came in the call. Answer with `respond(transaction, ...)`; the next one waits for that."""
+    """An INFO arrived in the call. Answer with `respond(transaction, ...)`; the next request is held until then."""
 
     call: str
-    request: Request
+    request: SipRequest
     transaction: str
 
 
 @dataclass(frozen=True)
 class ByeReceived:
-    """The peer hung up; 200 is already sent. `CallEnded` follows."""
+    """A BYE of the peer arrived; 200 is already sent. `CallEnded` follows."""
 
     call: str
-    request: Request
+    request: SipRequest
 
 
 @dataclass(frozen=True)
 class RequestReceived:
-    """A request came that the user agent does not answer itself. Answer with `respond(transaction, ...)`."""
+    """A request arrived that the user agent does not answer itself. Answer with `respond(transaction, ...)`."""
 
     call: str | None
     """The call it belongs to; None outside a dialog."""
-    request: Request
+    request: SipRequest
     transaction: str
 
 
 @dataclass(frozen=True)
 class RequestAnswered:
-    """A request of ours other than INVITE, CANCEL and BYE got its final response."""
+    """The final response to a request of ours other than INVITE, CANCEL and BYE arrived."""
 
     call: str | None
     """None for a request outside a dialog."""
     transaction: str
-    response: Response | None
-    """None on timeout, on an unreachable peer, or where the call ended first."""
+    response: SipResponse | None
+    """None on timeout, if the peer is unreachable, or if the call ended first."""
 
 
 @dataclass(frozen=True)
 class CallEnded:
-    """A call that had been answered is over; comes once, last."""
+    """A call that had been answered is over. This is the last event of a call, and occurs once."""
 
     call: str
     why: EndReason
-    """bye-received; bye-answered (ours was answered, or timed out); cancelled (a 2xx crossed our CANCEL);
-    no-ack (our 2xx was never acknowledged; BYE is sent); dialog-gone (481, 408 or timeout inside the dialog);
-    session-expired (nobody refreshed it; BYE is sent)."""
+    """bye-received; bye-answered (our BYE was answered, or timed out); cancelled (a 2xx crossed our CANCEL);
+    no-ack (no ACK of our 2xx arrived; BYE is sent); dialog-gone (481, 408 or timeout inside the dialog);
+    session-expired (the session was not refreshed; BYE is sent)."""
 
 
 Event = (
@@ -180,12 +187,12 @@ class SendDatagram:
     data: bytes
     destination: Address
     resend: bool = False
-    """A retransmission, by a transaction or of a 2xx."""
+    """The datagram is a retransmission."""
 
 
 @dataclass(frozen=True)
 class OpenStream:
-    """Connect by TCP; then call `stream_opened` or `stream_failed` with the same id."""
+    """Open a TCP connection; then call `stream_opened` or `stream_failed` with the same id."""
 
     stream: int
     destination: Address
@@ -193,7 +200,7 @@ class OpenStream:
 
 @dataclass(frozen=True)
 class SendStream:
-    """Write one whole message to a stream."""
+    """Write one complete message to a stream."""
 
     stream: int
     data: bytes
@@ -202,21 +209,22 @@ class SendStream:
 
 @dataclass(frozen=True)
 class SendPong:
-    """Write the line end that answers a keep-alive to a stream; it is no message (RFC 5626 section 4.4.1)."""
+    """Write a CRLF to a stream: the answer to a keep-alive, which is not a message (RFC 5626 section 4.4.1)."""
 
     stream: int
 
 
 @dataclass(frozen=True)
 class CloseStream:
-    """Close a stream, incoming or outgoing, after what was written before."""
+    """Close a stream, incoming or outgoing: after the octets written before are sent, or `at_once`."""
 
     stream: int
+    at_once: bool = False
 
 
 @dataclass(frozen=True)
 class MessageSeen:
-    """Nothing to do: a whole message came in. For the trace."""
+    """A complete message arrived. For the trace only; the network layer has nothing to do."""
 
     data: bytes
     source: Address
@@ -225,7 +233,7 @@ class MessageSeen:
 
 @dataclass(frozen=True)
 class MessageDropped:
-    """Nothing to do: something came that is not SIP, or that nobody here waits for. For the log."""
+    """A malformed message, or a response without a matching request, was dropped. For the log only."""
 
     source: Address
     why: str

@@ -1,4 +1,4 @@
-"""Certificates of peers by address of record (RFC 3261 section 23.1): whom a body can be encrypted for."""
+"""Certificates of peers, found by SIP address, with which bodies are encrypted for them (RFC 3261 section 23.1)."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from lemonade_wire.sip.errors import SipParseError
 from lemonade_wire.sip.uri import SipUri
 
 Record = tuple[str, str]
-"""User part, empty where a name has none, and host in lower case."""
+"""User part ("" if the name has none), and host in lower case."""
 
 
 @dataclass(frozen=True)
 class Keyring:
-    """Certificates, each found by the names that it holds."""
+    """A set of certificates, searched by the names in their subjectAltName."""
 
     certificates: tuple[x509.Certificate, ...] = ()
 
     @classmethod
     def of(cls, texts: Iterable[bytes], now: datetime) -> Self:
-        """Read certificates, in PEM, that are good at `now`; raises ValueError."""
+        """Read PEM certificates; raises ValueError if one is not valid at `now` or names no SIP or mail address."""
         found = tuple(one for text in texts for one in read_certificates(text))
         for certificate in found:
             if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
@@ -36,9 +36,10 @@ class Keyring:
         return cls(found)
 
     def find(self, uri: SipUri) -> x509.Certificate | None:
-        """Return the certificate of whom a URI names: of the user there, or else of the whole host; None: unknown.
+        """Return the certificate for a URI: that of the user at the host, or else that of the host; None if unknown.
 
-        A certificate of one user is none of another's or of the host's (RFC 5922 section 7.1); ports say nothing.
+        The certificate of a user is not valid for another user or for the host (RFC 5922 section 7.1). The port is
+        ignored.
         """
         wanted = _record(uri)
         for record in (wanted, ("", wanted[1])):
@@ -49,7 +50,7 @@ class Keyring:
 
 
 def records(certificate: x509.Certificate) -> list[Record]:
-    """Return whom a certificate names: the `sip:` and `sips:` URIs and mail addresses of its subjectAltName."""
+    """Return the addresses of a certificate: the `sip:` and `sips:` URIs and mail addresses of its subjectAltName."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (x509.ExtensionNotFound, ValueError):
@@ -65,7 +66,10 @@ def records(certificate: x509.Certificate) -> list[Record]:
 
 
 def read_certificates(text: bytes) -> list[x509.Certificate]:
-    """Read certificates, in PEM, that bodies can be encrypted for; raises ValueError that says what is allowed."""
+    """Read PEM certificates with which bodies can be encrypted.
+
+    Raises ValueError if there is none, or if a key is not RSA or not for encryption (keyEncipherment).
+    """
     try:
         found = x509.load_pem_x509_certificates(text)
     except ValueError:
@@ -87,5 +91,5 @@ def _record(uri: SipUri) -> Record:
 
 
 def named(certificate: x509.Certificate) -> str:
-    """Return whom a certificate names, as a text."""
-    return ", ".join("@".join(filter(None, record)) for record in records(certificate)) or "nobody"
+    """Return the addresses of a certificate as a text for messages."""
+    return ", ".join("@".join(filter(None, record)) for record in records(certificate)) or "no address"

@@ -1,4 +1,4 @@
-"""SIP requests and responses, and how they are read from a datagram (RFC 3261 sections 7, 18.3)."""
+"""SIP requests and responses as values, and the parser that reads one from a datagram (RFC 3261 sections 7, 18.3)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import Self, TypeVar
 
 from lemonade_wire.sip.errors import SipParseError
-from lemonade_wire.sip.header import CSeq, MediaType, NameAddr, Via
-from lemonade_wire.sip.headers import Headers
+from lemonade_wire.sip.header_section import Headers
+from lemonade_wire.sip.header_values import CSeq, MediaType, NameAddr, Via
 from lemonade_wire.sip.text import TOKEN
 from lemonade_wire.sip.uri import SipUri
 
@@ -18,15 +18,16 @@ T = TypeVar("T")
 VERSION = "SIP/2.0"
 MAX_HOPS = 255
 LOWEST, HIGHEST = 100, 699
-"""Status codes (RFC 3261 section 7.2)."""
+"""The lowest and the highest status code (RFC 3261 section 7.2)."""
 METHODS = frozenset(
     {"INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "PRACK", "SUBSCRIBE", "NOTIFY", "PUBLISH"}
     | {"INFO", "REFER", "MESSAGE", "UPDATE"}
 )
-"""Those that an RFC defines."""
+"""The methods that an RFC defines: one that is not served is answered 405, and a method outside this set 501."""
 _ONCE = ("From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Length", "Content-Type")
 _STATUS = re.compile(r"(SIP/[0-9]+\.[0-9]+) ([0-9]{3})(?: ([^\r]*))?", re.IGNORECASE)
-# The properties that a user agent relies on, so that they are read before it gets the message.
+# The properties that a user agent reads. They are parsed before the user agent gets the message, so that no later
+# access to them can raise.
 _NEEDED = (
     *("from_", "to", "call_id", "cseq", "contacts", "routes", "record_routes"),
     *("require", "supported", "codings", "accept"),
@@ -39,21 +40,25 @@ _REQUEST = re.compile(r"(\S+) (\S+) (SIP/[0-9]+\.[0-9]+)", re.IGNORECASE)
 
 
 class UnreadableError(SipParseError):
-    """A message that cannot be read as a whole.
+    """A message that is malformed.
 
-    `request` is set where its sender waits for an answer, and enough of its headers is there to send one;
-    `fatal` means that a stream has lost its framing and must be closed.
+    `request` is set if the sender waits for a response and enough headers were read to send one. `fatal` means that
+    the start of the next message on a TCP stream is unknown, so that the stream must be closed.
     """
 
-    def __init__(self, error: SipParseError, request: Request | None = None, *, fatal: bool = False) -> None:
+    def __init__(self, error: SipParseError, request: SipRequest | None = None, *, fatal: bool = False) -> None:
         super().__init__(error.reason, status=error.status)
         self.request = request
         self.fatal = fatal
 
 
 @dataclass(frozen=True)
-class Message:
-    """What requests and responses share. The typed headers of a parsed message are known to be good."""
+class SipMessage:
+    """The headers and the body that requests and responses share.
+
+    The properties parse their header on first use. They do not raise for a message that the parsers of this module
+    returned without an error, because `read_message` has checked them.
+    """
 
     headers: Headers
     body: bytes
@@ -85,12 +90,12 @@ class Message:
 
     @cached_property
     def contacts(self) -> list[NameAddr]:
-        """The Contact values in order; none where it is `*`; raises SipParseError."""
+        """The Contact values in order; an empty list if the header is `*`; raises SipParseError."""
         return [] if self.headers.rows("Contact") == ["*"] else self._each("Contact", _contact)
 
     @property
     def contact(self) -> NameAddr | None:
-        """The first Contact; None where there is none or it is `*`; raises SipParseError."""
+        """The first Contact; None if the header is absent or `*`; raises SipParseError."""
         return next(iter(self.contacts), None)
 
     @cached_property
@@ -120,18 +125,18 @@ class Message:
 
     @cached_property
     def accept(self) -> list[MediaType] | None:
-        """The ranges of Accept; none where it is empty, None where it is not there; raises SipParseError."""
+        """The media ranges of Accept; an empty list if it is empty, None if it is absent; raises SipParseError."""
         return self._each("Accept", MediaType.parse) if "Accept" in self.headers else None
 
     @property
     def expires(self) -> int | None:
-        """The seconds of Expires; None where there is none, or no number: then nothing runs out."""
+        """The value of Expires in seconds; None if it is absent or not a number: then the request does not expire."""
         value = self.headers.get("Expires") or ""
         return int(value) if _NUMBER.fullmatch(value) else None
 
     @property
     def content_type(self) -> str:
-        """The media type in lower case, without parameters; "" where there is none."""
+        """The media type of Content-Type in lower case, without parameters; "" if the header is absent."""
         return (self.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
 
     def _one(self, name: str, read: Callable[[str], T]) -> T:
@@ -157,8 +162,8 @@ class Message:
 
 
 @dataclass(frozen=True)
-class Request(Message):
-    """A request. `target` is the Request-URI as written; `uri` reads it."""
+class SipRequest(SipMessage):
+    """A request. `target` is the Request-URI as written; `uri` parses it."""
 
     headers: Headers
     body: bytes
@@ -182,8 +187,8 @@ class Request(Message):
 
 
 @dataclass(frozen=True)
-class Response(Message):
-    """A response; `cseq.method` tells what it answers."""
+class SipResponse(SipMessage):
+    """A response; `cseq.method` is the method of the request that it answers."""
 
     headers: Headers
     body: bytes
@@ -200,16 +205,17 @@ class Response(Message):
 
 def build(
     method: str, target: str, headers: Iterable[tuple[str, str]], body: bytes = b"", content_type: str = ""
-) -> Request:
-    """Make a request; raises ValueError where a header is not one line."""
+) -> SipRequest:
+    """Make a request; raises ValueError if a header value has a line break."""
     kind = [("Content-Type", content_type)] if body and content_type else []
-    return Request(Headers.of([*headers, *kind]), body, method, target)
+    return SipRequest(Headers.of([*headers, *kind]), body, method, target)
 
 
-def parse_datagram(data: bytes) -> Request | Response:
-    """Read one datagram; raises UnreadableError, with its `request` set where the peer can be told.
+def parse_datagram(data: bytes) -> SipRequest | SipResponse:
+    """Parse the one message of a UDP datagram; raises UnreadableError.
 
-    The body ends where Content-Length says, or with the datagram; a body that is too short is an error.
+    The body ends where Content-Length says, or else with the datagram; octets behind it are ignored, and a body that is
+    shorter than Content-Length is an error (RFC 3261 section 18.3). The error's `request` is set if it can be answered.
     """
     head, blank, rest = split_head(data.lstrip(b"\r\n"))
     message, error = read_message(head, rest)
@@ -226,32 +232,43 @@ def parse_datagram(data: bytes) -> Request | Response:
 
 
 def split_head(data: bytes) -> tuple[bytes, bytes, bytes]:
-    """Split at the blank line: head with its last line end, blank line, rest. Bare LF line ends are survived."""
+    """Split at the blank line: head with its last line end, blank line, rest.
+
+    Bare LF line ends are accepted. Without a blank line everything is head.
+    """
     match = _BLANK_LINE.search(data)
     if not match:
         return data, b"", b""
     return data[: match.end(1)], match[2], data[match.end() :]
 
 
-def unreadable(error: SipParseError, message: Request | Response, *, fatal: bool = False) -> UnreadableError:
-    """Return `error` with the request to answer, if `message` is one whose sender waits for an answer.
+def unreadable(error: SipParseError, message: SipRequest | SipResponse, *, fatal: bool = False) -> UnreadableError:
+    """Return `error` with the request to answer, if `message` is a request that can be answered.
 
-    It waits for what has its Via values, readable or not; an ACK is never answered.
+    It can be answered if it has a Via header, even a malformed one. An ACK is never answered (RFC 3261 section 17).
     """
-    waits = isinstance(message, Request) and message.method != "ACK" and "Via" in message.headers
-    return UnreadableError(error, message if isinstance(message, Request) and waits else None, fatal=fatal)
+    waits = isinstance(message, SipRequest) and message.method != "ACK" and "Via" in message.headers
+    return UnreadableError(error, message if isinstance(message, SipRequest) and waits else None, fatal=fatal)
 
 
-def content_length(message: Request | Response) -> int | None:
-    """Return what Content-Length says; None where it is missing, given twice or no number."""
+def content_length(message: SipRequest | SipResponse) -> int | None:
+    """Return the value of Content-Length in octets; None if it is absent, repeated or not a number."""
     rows = message.headers.rows("Content-Length")
     return int(rows[0]) if len(rows) == 1 and _NUMBER.fullmatch(rows[0]) else None
 
 
-def read_message(head: bytes, body: bytes) -> tuple[Request | Response, SipParseError | None]:
-    """Read a start line and headers; returns the message and the first thing wrong with it.
+# RFC 3261 section 25.1:
+#   SIP-message    =  Request / Response
+#   Request        =  Request-Line *( message-header ) CRLF [ message-body ]
+#   Request-Line   =  Method SP Request-URI SP SIP-Version CRLF
+#   Response       =  Status-Line *( message-header ) CRLF [ message-body ]
+#   Status-Line    =  SIP-Version SP Status-Code SP Reason-Phrase CRLF
+#   SIP-Version    =  "SIP" "/" 1*DIGIT "." 1*DIGIT
+def read_message(head: bytes, body: bytes) -> tuple[SipRequest | SipResponse, SipParseError | None]:
+    """Parse a start line and headers; returns the message and its first error, or None.
 
-    Raises UnreadableError where the start line is not SIP at all.
+    A message with an error is returned all the same, so that it can be answered, and its body can be skipped on a
+    stream. Raises a fatal UnreadableError if the start line is neither a Request-Line nor a Status-Line.
     """
     text = head.decode(errors="surrogateescape")
     start_line, _, header_text = text.partition("\n")
@@ -264,8 +281,8 @@ def read_message(head: bytes, body: bytes) -> tuple[Request | Response, SipParse
         method, _, rest = start_line.partition(" ")
         if not TOKEN.fullmatch(method) or "SIP/" not in rest.upper():
             raise UnreadableError(SipParseError("Neither a request nor a response"), fatal=True)
-        return Request(headers, body, method, rest.rpartition(" ")[0].strip()), SipParseError("Bad request line")
-    request = Request(headers, body, match[1], match[2])
+        return SipRequest(headers, body, method, rest.rpartition(" ")[0].strip()), SipParseError("Bad request line")
+    request = SipRequest(headers, body, match[1], match[2])
     if match[3].upper() != VERSION:
         error = SipParseError("Version Not Supported", status=505)
     elif not TOKEN.fullmatch(request.method):
@@ -275,16 +292,16 @@ def read_message(head: bytes, body: bytes) -> tuple[Request | Response, SipParse
 
 def _read_response(
     start_line: str, headers: Headers, body: bytes, error: SipParseError | None
-) -> tuple[Response, SipParseError | None]:
+) -> tuple[SipResponse, SipParseError | None]:
     match = _STATUS.fullmatch(start_line)
     if not match or not LOWEST <= int(match[2]) <= HIGHEST or match[1].upper() != VERSION:
-        # Only its length is of use, so that what follows on a stream can be read.
-        return Response(headers, body, 0, ""), SipParseError("Bad status line")
-    response = Response(headers, body, int(match[2]), match[3] or "")
+        # The caller uses only its Content-Length, to find the next message on a stream.
+        return SipResponse(headers, body, 0, ""), SipParseError("Bad status line")
+    response = SipResponse(headers, body, int(match[2]), match[3] or "")
     return response, error or _header_error(response)
 
 
-def _header_error(message: Request | Response) -> SipParseError | None:
+def _header_error(message: SipRequest | SipResponse) -> SipParseError | None:
     try:
         _check_headers(message)
     except SipParseError as error:
@@ -292,8 +309,8 @@ def _header_error(message: Request | Response) -> SipParseError | None:
     return None
 
 
-def _check_headers(message: Request | Response) -> None:
-    """Raise SipParseError unless the headers that every part of this code relies on are there, once, and good."""
+def _check_headers(message: SipRequest | SipResponse) -> None:
+    """Raise SipParseError unless the headers that the user agent reads are present, not repeated, and well formed."""
     for name in _ONCE:
         if len(message.headers.rows(name)) > 1:
             raise SipParseError(f"More than one {name}")
@@ -303,13 +320,13 @@ def _check_headers(message: Request | Response) -> None:
         getattr(message, needed)  # raises
     if "Content-Length" in message.headers and content_length(message) is None:
         raise SipParseError("Bad Content-Length")
-    if isinstance(message, Request):
+    if isinstance(message, SipRequest):
         _check_request(message)
 
 
-def _check_request(request: Request) -> None:
+def _check_request(request: SipRequest) -> None:
     if request.cseq.method != request.method:
-        # RFC 4475 section 3.1.2.18: a method that nobody knows is told so, whatever its CSeq.
+        # RFC 4475 section 3.1.2.18: an unknown method is answered 501, even if the CSeq names another method.
         raise SipParseError("CSeq method does not match", status=400 if request.method in METHODS else 501)
     hops = request.headers.get("Max-Forwards")
     if hops is not None and not (_NUMBER.fullmatch(hops) and int(hops) <= MAX_HOPS):
@@ -337,6 +354,7 @@ def _is_sip(uri: str) -> bool:
     return uri[:5].lower().startswith(("sip:", "sips:"))
 
 
+# callid = word [ "@" word ]. More than the grammar is accepted: any text without white space.
 def _call_id(text: str) -> str:
     if not _CALL_ID.fullmatch(text):
         raise SipParseError("a blank in it")
@@ -344,5 +362,5 @@ def _call_id(text: str) -> str:
 
 
 def _named(name: str, error: SipParseError) -> SipParseError:
-    """Return what was wrong inside the header called `name`."""
+    """Return the error with the name of the header in its reason phrase."""
     return SipParseError(f"Bad {name}: {error.reason}")

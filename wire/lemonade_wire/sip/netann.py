@@ -1,4 +1,4 @@
-"""NETANN (RFC 4240): which service a Request-URI asks for, and the announcement's parameters."""
+"""NETANN (RFC 4240): the service that a Request-URI asks for, and the parameters of an announcement."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from lemonade_wire.sip.uri import SipUri
 
 Service = Literal["annc", "ivr", "other", ""]
 UNESCAPED = "/:&+$[]!~*'()-_."
-"""What may stand in a SIP URI parameter beside letters and digits (RFC 3261 section 25.1, paramchar)."""
+"""The characters that a SIP URI parameter may have besides letters and digits (RFC 3261 section 25.1, paramchar)."""
 SUBSTITUTIONS = tuple(f"param{number}" for number in range(1, 10))
 MAX_NUMBER = 999_999_999
-"""The most that a number says: milliseconds of eleven days."""
+"""The limit of a numeric parameter: as milliseconds, over eleven days. A larger number counts as this one."""
 _KNOWN = frozenset({"play", "repeat", "delay", "duration", "locale", "content-type", *SUBSTITUTIONS})
 _ESCAPED = re.compile(r"([^%]|%[0-9A-Fa-f]{2})*")
 
 
 class AnnouncementError(Exception):
-    """A Request-URI that asks for no announcement; `status` and `reason` are the answer (RFC 4240 section 3)."""
+    """A Request-URI without a valid announcement; it is answered with `status` and `reason` (RFC 4240 section 3)."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(f"{status} {reason}")
@@ -30,7 +30,7 @@ class AnnouncementError(Exception):
 
 
 def service_of(uri: SipUri) -> Service:
-    """Return the service indicator (RFC 4240 section 2), compared without case; "" where there is no user part."""
+    """Return the service indicator, the user part (RFC 4240 section 2), compared without case; "" if there is none."""
     if uri.user is None:
         return ""
     name = unquote(uri.user).lower().partition("=")[0]
@@ -38,34 +38,38 @@ def service_of(uri: SipUri) -> Service:
 
 
 def escape(value: str) -> str:
-    """Escape a parameter's value for a SIP URI; `%` becomes `%25`, so that one decoding restores it."""
+    """Percent-encode a parameter's value for a SIP URI; `%` becomes `%25`, so that decoding once restores the value."""
     return quote(value, safe=UNESCAPED)
 
 
 @dataclass(frozen=True)
 class AnnouncementUri:
-    """The announcement that a `sip:annc@...` URI asks for (RFC 4240 section 3), decoded once."""
+    """The announcement that a `sip:annc@...` URI asks for (RFC 4240 section 3), its values percent-decoded once."""
 
     play: str
     """URL of the content, percent-decoded exactly once."""
     repeat: int | None = 1
-    """How often it is played in all (0 counts as 1); None: for ever."""
+    """Number of times it is played (0 counts as 1); None: without end."""
     delay: int = 0
     """Milliseconds between repetitions."""
     duration: int | None = None
-    """Milliseconds after which it is stopped."""
+    """Milliseconds after which it is stopped; None: without a limit."""
     locale: str = ""
     content_type: str = ""
-    """Overrides the content's own type."""
+    """Replaces the media type of the content itself."""
     substitutions: tuple[str, ...] = ()
-    """param1 to param9, those before the last given one as ""."""
+    """The values of param1 to param9 up to the last given one; a missing one before it is ""."""
 
+    # RFC 4240 section 3. The ABNF has a fixed order; here any order is accepted:
+    #   sip:annc@hostport;play=URL[;content-type=TYPE][;delay=MS][;duration=MS][;repeat=N][;locale=TOKEN]
+    #       [;param1=VALUE]...[;param9=VALUE][;EXTENSION=VALUE]... uri-parameters
+    # N is a number or "forever".
     @classmethod
     def parse(cls, uri: SipUri) -> Self:
-        """Read a Request-URI; raises AnnouncementError, whose `status` and `reason` are the answer.
+        """Parse a Request-URI; raises AnnouncementError, whose `status` and `reason` are the answer.
 
-        Parameters come in any order and case; unknown ones are ignored (RFC 4240 section 3.1), a known one stands once
-        (RFC 3261 section 19.1.1). An empty text is as good as none, an empty number is an error.
+        Parameters may have any order and case; unknown ones are ignored (RFC 4240 section 3.1), a known one that is
+        repeated is an error (RFC 3261 section 19.1.1). An empty text counts as absent, an empty number is an error.
         """
         found = _parameters(uri)
         if not found.get("play"):
@@ -85,7 +89,7 @@ class AnnouncementUri:
         )
 
     def uri(self, host: str, port: int | None = None) -> SipUri:
-        """Return the `sip:annc@host` URI that asks for this, `play` escaped for SIP."""
+        """Return the `sip:annc@host` URI that asks for this announcement, its values percent-encoded."""
         usual = type(self)(self.play)
         params: list[tuple[str, str]] = [("play", escape(self.play))]
         if self.content_type:
@@ -103,7 +107,7 @@ class AnnouncementUri:
 
 
 def _parameters(uri: SipUri) -> dict[str, str]:
-    """Return the parameters that mean something here, names in lower case, values decoded once."""
+    """Return the known parameters, names in lower case, values percent-decoded once; raises AnnouncementError."""
     found: dict[str, str] = {}
     last = ""
     for name, value in uri.params:
@@ -123,7 +127,7 @@ def _decoded(name: str, value: str) -> str:
             return unquote(value, errors="strict")
     except UnicodeDecodeError:
         pass
-    # Whatever was meant, something else would be fetched, and a token holds for the exact octets alone.
+    # A guess at the intended URL would fetch another one, and a URLAUTH token is valid for the exact octets only.
     raise AnnouncementError(400, f"Bad {name} parameter")
 
 

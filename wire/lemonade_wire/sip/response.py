@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from lemonade_wire.sip.errors import SipParseError
-from lemonade_wire.sip.message import Request, Response
+from lemonade_wire.sip.message import SipRequest, SipResponse
 
-# RFC 3261 section 21, RFC 4028 (422), 6086 (469) and 6665 (202, 489).
+# Reason phrases: RFC 3261 section 21, RFC 4028 (422), 6086 (469) and 6665 (202, 489).
 PHRASES = {
     100: "Trying",
     180: "Ringing",
@@ -68,19 +68,20 @@ _COPIED = ("Via", "From", "To", "Call-ID", "CSeq")
 
 
 def respond_to(
-    request: Request,
+    request: SipRequest,
     status: int,
     *,
     tag: str,
     reason: str = "",
     headers: Iterable[tuple[str, str]] = (),
     body: bytes = b"",
-) -> Response:
-    """Make a response; To gets `tag` unless it has one or `status` is 100. Empty reason: the usual phrase.
+) -> SipResponse:
+    """Make a response to a request. An empty `reason` stands for the phrase of RFC 3261.
 
-    Works on a request that is broken elsewhere: headers that cannot be read are copied as they are.
+    `tag` is added to To unless To has a tag or `status` is 100. The request may have malformed headers: they are copied
+    unchanged.
     """
-    # Section 8.2.6.1: the 100 gives the Timestamp back; nothing delays it here.
+    # Section 8.2.6.1: the 100 repeats the Timestamp. No delay is added to it, because the 100 is sent at once.
     kept = request.headers.only(*_COPIED, *(["Timestamp"] if status == 100 else []))
     if status != 100:
         try:
@@ -89,4 +90,4 @@ def respond_to(
             pass
         else:
             kept = kept.with_set("To", str(to if to.tag else to.with_tag(tag)))
-    return Response(kept.with_added(*headers), body, status, reason or PHRASES.get(status, "Unknown"))
+    return SipResponse(kept.with_added(*headers), body, status, reason or PHRASES.get(status, "Unknown"))

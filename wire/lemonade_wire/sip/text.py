@@ -1,4 +1,4 @@
-"""The lexical pieces that SIP headers share: quoted strings, lists, parameters (RFC 3261 section 25.1)."""
+"""The lexical elements that SIP headers share: quoted strings, lists and parameters (RFC 3261 section 25.1)."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from lemonade_wire.sip.errors import SipParseError
 
 TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
 QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
-"""A quoted string; its group is what stands between the quotes."""
+"""A quoted string; the group is the text between the quotes."""
 _WHOLE = re.compile(r'"(?:[^"\\]|\\.)*"|<[^>]*>', re.DOTALL)
 _OPENING = re.compile(r'["<]')
 Params = tuple[tuple[str, str | None], ...]
-"""Parameters in order, values as they stand (quotes included), None where there is no `=`."""
+"""Parameters in order; each value as written (with its quotes), None if the parameter has no `=`."""
 
 
 def split_outside(text: str, separator: str) -> list[str]:
-    """Split at `separator` outside quoted strings and angle brackets; pieces are stripped.
+    """Split at `separator` outside quoted strings and angle brackets, and strip the pieces.
 
-    Raises SipParseError for a quoted string or bracket that does not end.
+    Raises SipParseError for a quoted string or angle bracket that is not closed.
     """
     opening = _OPENING.search(text)
     if opening is None:
@@ -39,13 +39,17 @@ def split_outside(text: str, separator: str) -> list[str]:
 
 
 def unquoted(value: str) -> str:
-    """Return a token as it is, and what a quoted string says, its quotes and backslashes undone."""
+    """Return a token unchanged, or the content of a quoted string without its quotes and backslashes."""
     match = QUOTED.fullmatch(value)
     return re.sub(r"\\(.)", r"\1", match[1], flags=re.DOTALL) if match else value
 
 
+# RFC 3261 section 25.1:
+#   *( SEMI generic-param )
+#   generic-param  =  token [ EQUAL gen-value ]
+#   gen-value      =  token / host / quoted-string
 def parse_params(text: str) -> Params:
-    """Read `;name=value;name` (a leading `;` may be missing); raises SipParseError."""
+    """Parse `;name=value;name` (a leading `;` may be missing); raises SipParseError."""
     if not text:
         return ()
     found: list[tuple[str, str | None]] = []
@@ -62,10 +66,10 @@ def parse_params(text: str) -> Params:
 
 
 def format_params(params: Params) -> str:
-    """Write what `parse_params` reads."""
+    """Return the parameters as text, each with a leading `;`, in the form that `parse_params` reads."""
     return "".join(f";{name}" if value is None else f";{name}={value}" for name, value in params)
 
 
 def find_param(params: Params, name: str) -> str | None:
-    """Return the value of the parameter called `name` in any case; "" where it has none, None where it is absent."""
+    """Return the value of a parameter, its name compared without case; "" if it has none, None if it is absent."""
     return next((value or "" for key, value in params if key.lower() == name.lower()), None)

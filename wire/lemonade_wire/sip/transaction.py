@@ -1,7 +1,7 @@
-"""The four transactions of RFC 3261 section 17, with the Accepted states of RFC 6026, as tables.
+"""The four transaction state machines of RFC 3261 section 17, with the Accepted states of RFC 6026, as tables.
 
-A row reads like an arrow of the RFC's figures: in this state, on this input, do these things and go there.
-A transaction knows no octets: its `handle` returns what to do, and the layer does it.
+A row is one arrow of the RFC's figures: the state, the input, the next state, and the actions. A transaction does no
+I/O and holds no messages: `handle` returns the actions, and the transaction layer carries them out.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import NamedTuple
 from lemonade_wire.sip.settings import Timing
 
 
-class State(StrEnum):
-    """A state of the figures."""
+class TransactionState(StrEnum):
+    """A state in the figures of the RFC."""
 
     CALLING = "Calling"
     TRYING = "Trying"
@@ -27,7 +27,7 @@ class State(StrEnum):
 
 
 class Input(StrEnum):
-    """What may happen to a transaction; timers have their letter."""
+    """An input of the state machines: a message, a transport error, or a timer with its letter."""
 
     REQUEST = "request again"
     ACK = "ACK"
@@ -50,7 +50,7 @@ class Input(StrEnum):
 
 
 class Do(StrEnum):
-    """What a transaction asks of the layer."""
+    """An action that the transaction layer carries out for a transaction. The user is the user agent (the TU)."""
 
     SEND = "send the message given"
     RESEND = "send the last message again"
@@ -61,16 +61,16 @@ class Do(StrEnum):
 
 
 class Edge(NamedTuple):
-    """One arrow: where it leads, and what is done on the way."""
+    """One arrow of a figure: the next state, and the actions in order."""
 
-    to: State
+    to: TransactionState
     do: tuple[Do, ...] = ()
 
 
-Table = Mapping[State, Mapping[Input, Edge]]
-S, X = State, Input
+Table = Mapping[TransactionState, Mapping[Input, Edge]]
+S, X = TransactionState, Input
 
-# Figure 5 of RFC 3261 with RFC 6026 section 7.2.
+# The INVITE client transaction: figure 5 of RFC 3261 with RFC 6026 section 7.2.
 INVITE_CLIENT: Table = {
     S.CALLING: {
         X.A: Edge(S.CALLING, (Do.RESEND,)),
@@ -88,7 +88,7 @@ INVITE_CLIENT: Table = {
     S.COMPLETED: {
         X.R3XX: Edge(S.COMPLETED, (Do.SEND_ACK,)),
         X.D: Edge(S.TERMINATED),
-        # The user has had its final response already, so that the figure's "Inform TU" has nothing to add.
+        # The figure has "Inform TU" here. It is left out, because the user already has the final response.
         X.ERROR: Edge(S.TERMINATED),
     },
     S.ACCEPTED: {
@@ -97,7 +97,7 @@ INVITE_CLIENT: Table = {
     },
 }
 
-# Figure 6 of RFC 3261.
+# The non-INVITE client transaction: figure 6 of RFC 3261.
 REQUEST_CLIENT: Table = {
     S.TRYING: {
         X.E: Edge(S.TRYING, (Do.RESEND,)),
@@ -120,7 +120,7 @@ REQUEST_CLIENT: Table = {
     },
 }
 
-# Figure 7 of RFC 3261 with RFC 6026 section 7.1: a transport error never ends the transaction.
+# The INVITE server transaction: figure 7 of RFC 3261 with RFC 6026 section 7.1. A transport error does not end it.
 INVITE_SERVER: Table = {
     S.PROCEEDING: {
         X.REQUEST: Edge(S.PROCEEDING, (Do.RESEND,)),
@@ -147,7 +147,7 @@ INVITE_SERVER: Table = {
     },
 }
 
-# Figure 8 of RFC 3261; a transport error is as in RFC 6026 here too.
+# The non-INVITE server transaction: figure 8 of RFC 3261. As in RFC 6026, a transport error does not end it.
 REQUEST_SERVER: Table = {
     S.TRYING: {
         X.R1XX: Edge(S.PROCEEDING, (Do.SEND,)),
@@ -170,18 +170,35 @@ REQUEST_SERVER: Table = {
 
 
 class Timer(NamedTuple):
-    """How long a timer runs, in multiples of T1 (`t1`) or T4 (`t4`), and how it goes on when it fires."""
+    """The duration of a timer in multiples of T1 (`t1`) or T4 (`t4`), and whether it restarts when it fires."""
 
     t1: float = 0
     t4: float = 0
     reliable: bool = True
-    """Runs over TCP; where not, `over_tcp_zero` says whether it fires at once or never starts."""
+    """The timer has the same duration over TCP. If false, `over_tcp_zero` says what happens over TCP."""
     over_tcp_zero: bool = False
+    """Over TCP the timer fires at once; if false (and `reliable` is false), it is not started over TCP."""
     doubles: bool = False
+    """The timer restarts when it fires, with twice the interval."""
     capped: bool = False
-    """Doubling ends at T2."""
+    """The interval grows up to T2 only."""
 
 
+# RFC 3261 table 4 (appendix A) and RFC 6026. T1 is 0.5 s, T2 is 4 s and T4 is 5 s by default (`Timing`).
+#
+#   Timer  UDP                   TCP          Section          Meaning
+#   A      T1, doubles           not started  17.1.1.2         INVITE retransmission interval
+#   B      64 T1                 64 T1        17.1.1.2         INVITE transaction timeout
+#   D      65 T1 (above 32 s)    0            17.1.1.2         wait for retransmissions of a final response
+#   E      T1, doubles up to T2  not started  17.1.2.2         non-INVITE retransmission interval
+#   F      64 T1                 64 T1        17.1.2.2         non-INVITE transaction timeout
+#   G      T1, doubles up to T2  not started  17.2.1           retransmission interval of a 300-699 to INVITE
+#   H      64 T1                 64 T1        17.2.1           wait for the ACK
+#   I      T4                    0            17.2.1           wait for retransmissions of the ACK
+#   J      64 T1                 0            17.2.2           wait for retransmissions of a non-INVITE request
+#   K      T4                    0            17.1.2.2         wait for retransmissions of a response
+#   L      64 T1                 64 T1        RFC 6026, 7.1    wait for retransmissions of an accepted INVITE
+#   M      64 T1                 64 T1        RFC 6026, 7.2    wait for further 2xx responses to INVITE
 TIMERS: Mapping[Input, Timer] = {
     X.A: Timer(t1=1, reliable=False, doubles=True),
     X.B: Timer(t1=64),
@@ -200,25 +217,25 @@ TIMERS: Mapping[Input, Timer] = {
 
 @dataclass
 class Transaction:
-    """One run through a table. `reliable`: its transport retransmits (TCP)."""
+    """One transaction: a state machine that runs one of the tables. `reliable`: the transport is TCP."""
 
     table: Table
-    state: State
+    state: TransactionState
     timing: Timing
     reliable: bool
     deadlines: dict[Input, float] = field(default_factory=dict)
-    """When each running timer fires."""
+    """The time at which each running timer fires, in seconds."""
     _intervals: dict[Input, float] = field(default_factory=dict)
 
     @classmethod
     def start(cls, table: Table, timing: Timing, reliable: bool, now: float) -> Transaction:
-        """Begin in the table's first state."""
+        """Make a transaction in the first state of the table, and start its timers."""
         transaction = cls(table, next(iter(table)), timing, reliable)
         transaction._set_timers(now)
         return transaction
 
     def handle(self, what: Input, now: float) -> tuple[Do, ...]:
-        """Take one input; returns what to do. What the table does not name is absorbed."""
+        """Process one input; returns the actions. An input that the table does not have in this state is ignored."""
         edge = self.table.get(self.state, {}).get(what)
         if edge is None:
             return ()
@@ -229,7 +246,7 @@ class Transaction:
         return edge.do
 
     def due(self, now: float) -> list[Do]:
-        """Fire the timers that are due, the earliest first; returns what to do."""
+        """Fire the timers that are due, the earliest first; returns the actions."""
         done: list[Do] = []
         while self.deadlines:
             timer = min(self.deadlines, key=self.deadlines.__getitem__)
@@ -240,24 +257,24 @@ class Transaction:
         return done
 
     def next_timer(self) -> float | None:
-        """Return when the next timer fires."""
+        """Return the time at which the next timer fires; None if no timer runs."""
         return min(self.deadlines.values(), default=None)
 
     @property
     def over(self) -> bool:
-        """Whether the transaction is to be destroyed."""
-        return self.state is State.TERMINATED
+        """Whether the transaction has ended and is to be deleted."""
+        return self.state is TransactionState.TERMINATED
 
     def _restart(self, what: Input, now: float) -> None:
         interval = 2 * self._intervals[what]
         if TIMERS[what].capped:
-            # RFC 3261 section 17.1.2.2: once Proceeding, timer E is T2 at once.
+            # RFC 3261 section 17.1.2.2: in the Proceeding state timer E is set to T2.
             interval = self.timing.t2 if self.state is S.PROCEEDING else min(interval, self.timing.t2)
         self._intervals[what] = interval
         self.deadlines[what] = now + interval
 
     def _set_timers(self, now: float) -> None:
-        """Stop the timers that the state does not wait for, start those it newly waits for."""
+        """Stop the timers that are no input of the present state, and start those that are and do not run yet."""
         waited = [what for what in self.table.get(self.state, {}) if what in TIMERS]
         self.deadlines = {what: at for what, at in self.deadlines.items() if what in waited}
         for what in waited:

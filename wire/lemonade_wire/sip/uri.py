@@ -1,4 +1,4 @@
-"""SIP URIs (RFC 3261 section 19.1), kept octet by octet: an escape is never undone or made anew."""
+"""SIP URIs (RFC 3261 section 19.1), kept as written: no part is percent-decoded or encoded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lemonade_wire.address import MAX_PORT
 from lemonade_wire.sip.errors import SipParseError
 from lemonade_wire.sip.text import Params, find_param, format_params
 
-# Wider than the grammar, as names on test networks are: one label, underscores.
+# Wider than the grammar: host names of test networks may be one label and have underscores.
 HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 _PORT = re.compile(r"[0-9]{1,5}")
@@ -22,26 +22,32 @@ _MUST_AGREE = ("user", "ttl", "method", "maddr", "transport")
 
 @dataclass(frozen=True)
 class SipUri:
-    """A `sip:` or `sips:` URI. Equality compares octets piece by piece; `matches` follows RFC 3261 section 19.1.4."""
+    """A `sip:` or `sips:` URI. `==` compares the parts as written; `matches` compares by RFC 3261 section 19.1.4."""
 
     scheme: str
     """sip or sips, lower case."""
     user: str | None
-    """User part as escaped; None where there is no `@`."""
+    """User part, still percent-encoded; None if there is no `@`."""
     host: str
     """Host as written; an IPv6 address keeps its brackets."""
     port: int | None = None
     params: Params = ()
-    """URI parameters in order, names and values exactly as escaped; None: no `=`."""
+    """URI parameters in order, names and values still percent-encoded; a value is None if there is no `=`."""
     headers: str = ""
-    """What follows `?`, as written."""
+    """The text behind `?`, as written."""
     password: str | None = None
 
+    # RFC 3261 section 25.1:
+    #   SIP-URI         =  "sip:" [ userinfo ] hostport uri-parameters [ headers ]
+    #   userinfo        =  ( user / telephone-subscriber ) [ ":" password ] "@"
+    #   hostport        =  host [ ":" port ]
+    #   uri-parameters  =  *( ";" uri-parameter )
+    #   headers         =  "?" header *( "&" header )
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a URI; raises SipParseError (status 416 where the scheme is another one).
+        """Parse a URI; raises SipParseError (status 416 if the scheme is neither sip nor sips).
 
-        The user part ends at the first `@`, so that an unescaped one in a parameter is survived (E-14).
+        The user part ends at the first `@`, so that an unescaped `@` in a parameter is accepted (E-14).
         """
         scheme, colon, rest = text.partition(":")
         if not colon or not _SCHEME.fullmatch(scheme):
@@ -77,15 +83,22 @@ class SipUri:
         return f"{self.scheme}:{user}{self.host}{port}{format_params(self.params)}{query}"
 
     def param(self, name: str) -> str | None:
-        """Return a parameter's value as escaped, name in any case; "" where it has none, None where it is absent."""
+        """Return a parameter's value, still percent-encoded; "" if it has no value, None if it is absent.
+
+        The name is compared without case and percent-decoded.
+        """
         return find_param(tuple((unquote(key), value) for key, value in self.params), name)
 
     def bare(self) -> SipUri:
-        """Return the URI without parameters and headers, as From and To want it."""
+        """Return the URI without parameters and headers, for use in From and To."""
         return replace(self, params=(), headers="")
 
     def matches(self, other: SipUri) -> bool:
-        """Compare by RFC 3261 section 19.1.4: escapes undone, host without case, unknown parameters only if in both."""
+        """Compare two URIs by the rules of RFC 3261 section 19.1.4.
+
+        The parts are percent-decoded and the host is compared without case. A parameter that only one URI has makes a
+        difference only if it is user, ttl, method, maddr or transport.
+        """
         return self._core() == other._core() and all(
             _same_param(self, other, name)
             for name in {unquote(key).lower() for key, _ in (*self.params, *other.params)}
@@ -96,8 +109,12 @@ class SipUri:
         return (self.scheme, user, self.password, self.host.lower(), self.port, sorted(self.headers.split("&")))
 
 
+# RFC 3261 section 25.1:
+#   hostport       =  host [ ":" port ]
+#   host           =  hostname / IPv4address / IPv6reference  ; one of three
+#   IPv6reference  =  "[" IPv6address "]"
 def parse_host_port(text: str) -> tuple[str, int | None]:
-    """Read `host`, `host:port` or `[ipv6]:port`; raises SipParseError."""
+    """Parse `host`, `host:port` or `[ipv6]:port`; raises SipParseError."""
     if text.startswith("["):
         inside, bracket, rest = text[1:].partition("]")
         if not bracket or not _is_ipv6(inside) or (rest and not rest.startswith(":")):
@@ -115,12 +132,12 @@ def parse_host_port(text: str) -> tuple[str, int | None]:
 
 
 def _is_ipv6(text: str) -> bool:
-    """Tell whether this is an IPv6 address; `:::` before an IPv4 tail is survived (RFC 5118 section 4.10)."""
+    """Return whether this is an IPv6 address; one `:::` is read as `::` (RFC 5118 section 4.10)."""
     try:
         ipaddress.IPv6Address(text.replace(":::", "::", 1))
     except ValueError:
         return False
-    return "%" not in text  # a zone means nothing to others
+    return "%" not in text  # a zone index has a meaning on its own host only
 
 
 def _same_param(one: SipUri, other: SipUri, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Both diagrams on the wire: packets made octet by octet out of the hand-written runs, to be read by tshark."""
+"""Captures of the hand-written runs of both diagrams: packets made octet by octet, which tshark reads."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ import pytest
 from lemonade_testbed.capture.store import CAPTURE, View, load_run
 from lemonade_testbed.evidence import Evidence
 from lemonade_testbed.judge import judge
-from lemonade_testbed.scenario.loader import load_scenario
+from lemonade_testbed.scenario_loader import load_scenario
 from lemonade_testbed.verdict import Verdict
-from lemonade_wire.redact import Redactor
+from lemonade_wire.redaction import Redactor
 
 SCENARIOS = Path(__file__).parents[4] / "scenarios"
 PASSWORD, TOKEN = "xyzzy-17", "01" + "c3" * 32
@@ -28,7 +28,7 @@ RAW_IP = 101
 
 
 class Run(Protocol):
-    """What the hand-written runs of the folder above offer."""
+    """The methods of the hand-written runs in `tests/judge/conftest.py`."""
 
     folder: Path
     octets: bytes
@@ -47,7 +47,7 @@ class Run(Protocol):
 
 @dataclass
 class Wire:
-    """Packets as they cross a wire: IPv4 with UDP or TCP, and the state of every TCP connection."""
+    """Packets on a wire: IPv4 with UDP or TCP, and the state of every TCP connection."""
 
     packets: list[tuple[float, bytes]] = field(default_factory=list)
     sent: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -86,7 +86,7 @@ class Wire:
 
 
 class Captured:
-    """A run of which there are traces and a capture: written by `write`, and judged in any view."""
+    """A run with traces and a capture: `write` writes both, and `judged` judges the run in one view."""
 
     password, token, fingerprint = PASSWORD, TOKEN, FINGERPRINT
 

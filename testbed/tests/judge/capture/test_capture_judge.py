@@ -1,10 +1,11 @@
-"""Both diagrams on the wire are judged as their traces are, and a capture that is not whole blames nobody."""
+"""Captures of both diagrams get the same verdict as their traces, and an incomplete capture charges no node."""
 
 from __future__ import annotations
 
 import itertools
 import re
 import struct
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("tshark")
 
 
 def sense(verdict: Verdict) -> object:
-    """What must be the same in every view: all but the times of single packets."""
+    """Return what must be the same in every view: everything but the times of single packets."""
     messages = [
         (seen.source, seen.target, seen.label(verdict.ladder.bindings), seen.copies)
         for seen in verdict.observed.messages
@@ -65,7 +66,17 @@ def test_a_node_without_a_trace_is_judged_from_the_wire(announcement: Captured) 
     assert verdict.remarks == ()
 
 
-def test_no_tshark_is_the_testbeds_trouble(announcement: Captured) -> None:
+@pytest.mark.parametrize(("url", "ok"), [("$url", False), ("$url1", True)])
+def test_a_url_that_the_script_gives_is_not_charged_to_the_client(announcement: Captured, url: str, ok: bool) -> None:
+    announcement.flow.change("invite", "SECTION%3D2", "SECTION%3D3")
+    steps = announcement.scenario.client
+    announcement.scenario = replace(announcement.scenario, client=(*steps[:2], {"announce": {"url": url}}, *steps[3:]))
+    announcement.write()
+    places = [str(reason.place) for reason in announcement.judged("capture").reasons]
+    assert ("check url played is url authorised" not in places) is ok
+
+
+def test_without_tshark_the_verdict_is_an_error(announcement: Captured) -> None:
     announcement.flow["rtp"].seconds = 0.4
     announcement.write()
     verdict = judge(announcement.scenario, load_run(announcement.folder, "both", lambda: None))
@@ -81,7 +92,7 @@ def test_no_tshark_is_the_testbeds_trouble(announcement: Captured) -> None:
         ({"interface": 100_000}, "of 100000 that crossed the interface"),
     ],
 )
-def test_a_capture_that_is_not_whole_blames_nobody(
+def test_an_incomplete_capture_charges_no_node(
     announcement: Captured, counts: dict[str, int | None], says: str
 ) -> None:
     announcement.flow.drop("bye-ok")
@@ -93,7 +104,7 @@ def test_a_capture_that_is_not_whole_blames_nobody(
     assert says in verdict.reasons[0].seen
 
 
-def test_octets_missing_in_a_connection_blame_nobody(announcement: Captured) -> None:
+def test_missing_octets_of_a_connection_charge_no_node(announcement: Captured) -> None:
     announcement.flow["rtp"].seconds = 0.4
     announcement.write()
     big = [place for place, (_, packet) in enumerate(announcement.wire.packets) if len(packet) == 1440]
@@ -109,7 +120,7 @@ CUT_SHORT = {
     "RTP": ("127.9.8.2:16384", "127.9.8.3:20000", struct.pack(">BBHII", 0x8F, 0, 1, 2, 3)),
     "RTCP": ("127.9.8.2:16385", "127.9.8.3:20001", struct.pack(">BBHI", 0x80, 200, 6, 77) + bytes(4)),
 }
-"""Packets of the media server to the client: an RTP header without its sources, a report without its end."""
+"""Malformed packets of the media server to the client: an RTP header that is cut short, a report that is cut short."""
 
 
 @pytest.mark.parametrize("protocol", CUT_SHORT)
@@ -143,7 +154,8 @@ def test_sip_over_tcp_is_read(announcement: Captured) -> None:
     bye, ok = (
         event for event in announcement.lines("media") if event["event"] == "sip" and "CSeq: 1 BYE" in event["text"]
     )
-    texts = [re.sub("Content-Length: [0-9]+", "Content-Length: 0", event["text"]).encode() for event in (bye, ok)]
+    said = [event["text"].replace("SIP/2.0/UDP", "SIP/2.0/TCP") for event in (bye, ok)]
+    texts = [re.sub("Content-Length: [0-9]+", "Content-Length: 0", text).encode() for text in said]
     caller, called = "127.9.8.2:33000", "127.9.8.3:5060"
     announcement.wire.tcp(bye["t"], caller, called, texts[0][:100])
     announcement.wire.tcp(bye["t"] + 0.0001, caller, called, texts[0][100:])
@@ -154,7 +166,7 @@ def test_sip_over_tcp_is_read(announcement: Captured) -> None:
     assert announcement.evidence().remarks == ()
 
 
-def test_the_steps_and_names_are_in_the_capture_for_people(announcement: Captured, tshark: Tshark) -> None:
+def test_the_pcapng_file_has_steps_and_names(announcement: Captured, tshark: Tshark) -> None:
     announcement.flow.steps = [{"index": 3, "verb": "announce", "state": "started", "line": 1, "why": ""}]
     announcement.flow["rtp"].seconds = 0.4
     announcement.write()
@@ -171,7 +183,7 @@ def test_the_steps_and_names_are_in_the_capture_for_people(announcement: Capture
 
 
 @pytest.mark.parametrize(("view", "code"), [("capture", 0), ("traces", 1), ("both", 0)])
-def test_the_command_judges_from_what_it_is_told(
+def test_the_command_judges_the_view_that_it_is_given(
     announcement: Captured, view: str, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     announcement.write()

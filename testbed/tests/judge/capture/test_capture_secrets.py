@@ -1,4 +1,4 @@
-"""The ticket and the password in a capture: followed and told apart, and never told."""
+"""Tickets and passwords in a capture: a ticket can be followed through the run, and no report shows a secret."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import pytest
 from lemonade_testbed.capture.store import CAPTURE, CAPTURE_NG, READ, load_run
 from lemonade_testbed.evidence import EvidenceError
 from lemonade_testbed.judge import judge
-from lemonade_testbed.verdict import Outcome
-from lemonade_wire.redact import Redactor
+from lemonade_testbed.verdict import Outcome, Place
+from lemonade_wire.redaction import Redactor
 
 if TYPE_CHECKING:
     from tests.judge.capture.conftest import Captured
 
 pytestmark = pytest.mark.usefixtures("tshark")
+
+FETCHED = Place("check", "url fetched is url played")
 
 
 def test_secrets_stay_in_the_secret_folder(announcement: Captured) -> None:
@@ -55,22 +57,23 @@ def test_the_ticket_is_followed_to_the_octet_that_differs(announcement: Captured
     verdict = announcement.judged("both")
     octet = len("imap://joe@imap.example.com/INBOX;UIDVALIDITY=385759045/;UID=20/;SECTION=") + 1
     told = f"the first octet that differs is {octet}: '3;EXPIRE=202' here, '2;EXPIRE=202' before"
-    red = {check.words: check.result.seen for check in verdict.checks if not check.result.ok}
-    assert told in red["url played is url authorised"]
-    assert "'2;EXPIRE=202' here, '3;EXPIRE=202' before" in red["url fetched is url played"]
+    red = {check.words: [one.seen for one in check.result.breaches] for check in verdict.checks}
+    (played,), (fetched,) = red["url played is url authorised"], red["url fetched is url played"]
+    assert told in played
+    assert "'2;EXPIRE=202' here, '3;EXPIRE=202' before" in fetched
     places = [line.partition(":")[0] for line in verdict.ticket if not line.startswith(" ")]
     assert places == ["authorised", "played", "fetched", "answered", "logged by the media node (media.log, line 1)"]
     assert f"  {told}" in verdict.ticket
     assert not any(announcement.token in line for line in verdict.ticket)
 
 
-def test_a_changed_token_is_told_by_its_fingerprint(announcement: Captured) -> None:
+def test_a_changed_token_is_reported_by_its_fingerprint(announcement: Captured) -> None:
     forged = "01" + "d4" * 32
     announcement.flow.change("urlfetch", "fp-0123456789abcdef", forged)
     announcement.flow["rtp"].seconds = 0.4
     announcement.write()
     verdict = announcement.judged("capture")
-    seen = next(check.result.seen for check in verdict.checks if check.words == "url fetched is url played")
+    (seen,) = (reason.seen for reason in verdict.reasons if reason.place == FETCHED)
     assert f"in the token ({Redactor('s').fingerprint(forged)} here, {announcement.fingerprint} before)" in seen
     assert forged not in seen
 

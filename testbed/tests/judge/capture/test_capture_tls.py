@@ -1,4 +1,4 @@
-"""What a capture holds of connections that go on inside TLS: read where the key log has their keys."""
+"""Captured connections with TLS: they are read if the key log has their keys."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CLIENT, SERVER = "127.9.8.3:40009", "127.9.8.1:1143"
 
 
 class Talk:
-    """Two ends of TLS in memory; what each says goes over the wire of a run, 10 ms after what was said before."""
+    """The two ends of a TLS connection in memory; each message crosses the wire of a run 10 ms after the one before."""
 
     def __init__(self, run: Captured, folder: Path) -> None:
         self.wire, self.t = run.wire, 2000.0
@@ -56,7 +56,7 @@ class Talk:
         (self.server if end is self.client else self.client).read()
 
     def _carry(self, end: ssl.SSLObject) -> None:
-        """Put on the wire what an end has written, and leave it to the other end."""
+        """Put the octets that an end has written on the wire, and give them to the other end."""
         source, target, out = self.ways[end]
         if octets := out.read():
             out.write(octets)
@@ -87,7 +87,7 @@ def read(run: Captured, tshark: Tshark, keys: bytes) -> Reading:
 IN_CLEAR = ["* OK ready", "a1 STARTTLS", "a1 OK go on"]
 
 
-def test_what_is_said_inside_tls_is_told_by_both_ends(announcement: Captured, tshark: Tshark, talk: Talk) -> None:
+def test_messages_inside_tls_become_events_of_both_ends(announcement: Captured, tshark: Tshark, talk: Talk) -> None:
     reading = read(announcement, tshark, talk.keys.read_bytes())
     assert (reading.problems, reading.findings, reading.remarks) == ((), (), ())
     for node, ways in (("client", ["received", "sent"]), ("imap", ["sent", "received"])):
@@ -98,7 +98,7 @@ def test_what_is_said_inside_tls_is_told_by_both_ends(announcement: Captured, ts
 
 
 @pytest.mark.parametrize("keys", [b"", b"CLIENT_RANDOM " + b"0" * 64 + b" " + b"1" * 96 + b"\n"])
-def test_without_its_keys_a_connection_is_not_whole(
+def test_a_connection_without_its_keys_is_not_whole(
     announcement: Captured, tshark: Tshark, talk: Talk, keys: bytes
 ) -> None:
     reading = read(announcement, tshark, keys)

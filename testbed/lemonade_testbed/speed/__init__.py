@@ -1,1 +1,0 @@
-"""`lemonade bench`: how fast the reference servers are beside those of other makers, measured in one run."""

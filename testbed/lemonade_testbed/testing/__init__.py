@@ -1,0 +1,1 @@
+"""Helpers of the testbed's tests: runs that are written by hand, and the processes of a test."""
