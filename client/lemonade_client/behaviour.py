@@ -17,9 +17,9 @@ from lemonade_wire.mscml.document import CONTENT_TYPE
 from lemonade_wire.mscml.messages import PlayCollectRequest, PlayRequest
 from lemonade_wire.rtp.rtcp import RtcpPacket
 from lemonade_wire.rtp.telephone_event import EventPacket
-from lemonade_wire.sip.dialog import Dialog
-from lemonade_wire.sip.smime import MimeBody
+from lemonade_wire.sip.message.smime import MimeBody
 from lemonade_wire.sip.ua import UserAgent
+from lemonade_wire.sip.ua.dialog import Dialog
 
 GUESSED_SECTION = "2"
 """The section of the attachment in a message with a text and one attachment."""

@@ -10,7 +10,6 @@ from cryptography import x509
 from lemonade_wire.mscml.document import CONTENT_TYPE, MscmlError, parse_document
 from lemonade_wire.mscml.messages import Keypress, MscmlResponse
 from lemonade_wire.sdp.description import SessionDescription
-from lemonade_wire.sip.body import Entity
 from lemonade_wire.sip.errors import SipParseError
 from lemonade_wire.sip.event import (
     ByeReceived,
@@ -23,8 +22,9 @@ from lemonade_wire.sip.event import (
     InfoReceived,
 )
 from lemonade_wire.sip.message import SipRequest, SipResponse
-from lemonade_wire.sip.smime import UNDECIPHERABLE, Opening, SmimeIdentity
-from lemonade_wire.sip.uri import SipUri
+from lemonade_wire.sip.message.body import Entity
+from lemonade_wire.sip.message.smime import UNDECIPHERABLE, Opening, SmimeIdentity
+from lemonade_wire.sip.message.uri import SipUri
 
 Service = Literal["annc", "ivr"]
 

@@ -21,12 +21,12 @@ from lemonade_wire.script import verbs
 from lemonade_wire.sdp.codec import Codec, SdpError
 from lemonade_wire.sdp.description import SdpConnection, SessionDescription
 from lemonade_wire.sdp.offer import read_answer
-from lemonade_wire.sip.body import answer_in
-from lemonade_wire.sip.dtmf import DtmfRelay
 from lemonade_wire.sip.errors import SipParseError
 from lemonade_wire.sip.event import EndReason
-from lemonade_wire.sip.smime import MimeBody
-from lemonade_wire.sip.uri import SipUri
+from lemonade_wire.sip.message.body import answer_in
+from lemonade_wire.sip.message.dtmf import DtmfRelay
+from lemonade_wire.sip.message.smime import MimeBody
+from lemonade_wire.sip.message.uri import SipUri
 
 DTMF_RELAY = "application/dtmf-relay"
 KEY_MS = 160

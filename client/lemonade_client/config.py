@@ -12,8 +12,8 @@ from lemonade_client.behaviour import CORRECT, ClientBehaviour
 from lemonade_client.faults.registry import FAULTS
 from lemonade_wire.address import Address, PortRange, Resolver
 from lemonade_wire.nodecli import NodeOptions, NodeParser, add_resolve, add_rtp_ports, resolver_from, setting
-from lemonade_wire.sip.smime import Smime, smime_from
-from lemonade_wire.sip.smime import add_options as add_smime
+from lemonade_wire.sip.message.smime import Smime, smime_from
+from lemonade_wire.sip.message.smime import add_options as add_smime
 from lemonade_wire.tls import ClientTls, TlsPolicy, trust_from
 from lemonade_wire.tls import add_options as add_tls_options
 

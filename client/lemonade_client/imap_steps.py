@@ -21,7 +21,7 @@ from lemonade_wire.imap.url import ImapUrl
 from lemonade_wire.imap.url_parts import Access, percent_encode
 from lemonade_wire.script import verbs
 from lemonade_wire.sip.errors import SipParseError
-from lemonade_wire.sip.uri import SipUri
+from lemonade_wire.sip.message.uri import SipUri
 
 _TICKET = re.compile(r":INTERNAL:[!-~]+", re.IGNORECASE)
 

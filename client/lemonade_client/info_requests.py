@@ -6,9 +6,9 @@ from collections.abc import Generator
 
 from lemonade_client.call import ClientCall
 from lemonade_client.session import Session, StepError, Steps
-from lemonade_wire.sip.keyring import named
 from lemonade_wire.sip.message import SipResponse
-from lemonade_wire.sip.smime import UNDECIPHERABLE, MimeBody, seal, shown_certificates
+from lemonade_wire.sip.message.keyring import named
+from lemonade_wire.sip.message.smime import UNDECIPHERABLE, MimeBody, seal, shown_certificates
 
 NOT_UNDERSTOOD = frozenset({415, UNDECIPHERABLE})
 

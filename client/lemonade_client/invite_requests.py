@@ -14,10 +14,10 @@ from lemonade_wire.script import verbs
 from lemonade_wire.sdp.codec import Codec, SdpError
 from lemonade_wire.sdp.description import Direction, SessionDescription
 from lemonade_wire.sdp.offer import make_offer, read_answer
-from lemonade_wire.sip.body import answer_in
+from lemonade_wire.sip.message.body import answer_in
+from lemonade_wire.sip.message.text import Params
+from lemonade_wire.sip.message.uri import SipUri
 from lemonade_wire.sip.netann import AnnouncementUri
-from lemonade_wire.sip.text import Params
-from lemonade_wire.sip.uri import SipUri
 
 
 @dataclass(frozen=True)

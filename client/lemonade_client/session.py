@@ -27,7 +27,6 @@ from lemonade_wire.script.verbs import substitute
 from lemonade_wire.sdp.codec import Codec, SdpError
 from lemonade_wire.sdp.description import SessionDescription
 from lemonade_wire.sdp.offer import NegotiatedStream, read_answer
-from lemonade_wire.sip.body import session_description
 from lemonade_wire.sip.errors import SipParseError, SipUsageError
 from lemonade_wire.sip.event import Event as SipEvent
 from lemonade_wire.sip.event import (
@@ -40,8 +39,9 @@ from lemonade_wire.sip.event import (
     RequestReceived,
 )
 from lemonade_wire.sip.message import SipResponse
-from lemonade_wire.sip.smime import UNDECIPHERABLE, Smime
-from lemonade_wire.sip.uri import SipUri
+from lemonade_wire.sip.message.body import session_description
+from lemonade_wire.sip.message.smime import UNDECIPHERABLE, Smime
+from lemonade_wire.sip.message.uri import SipUri
 from lemonade_wire.tls import TlsPolicy
 
 Steps = Generator[float | None, None, None]

@@ -5,7 +5,7 @@ from lemonade_client.testing.bench import sip_info, sip_response
 from lemonade_wire.sdp.codec import PCMU
 from lemonade_wire.sdp.offer import make_offer
 from lemonade_wire.sip.event import ByeReceived, CallAnswered, CallEnded, CallRefused, InfoReceived
-from lemonade_wire.sip.uri import SipUri
+from lemonade_wire.sip.message.uri import SipUri
 
 OFFER = make_offer("127.0.0.3", 20000, [PCMU])
 SERVER = SipUri.parse("sip:media.example.net")

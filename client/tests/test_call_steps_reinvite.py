@@ -9,8 +9,8 @@ from lemonade_wire.sip.event import (
     ReinviteConfirmed,
     ReinviteReceived,
 )
+from lemonade_wire.sip.message.uri import SipUri
 from lemonade_wire.sip.netann import AnnouncementUri
-from lemonade_wire.sip.uri import SipUri
 
 IVR = "  - ivr: {skip: 4 s, ff: '6', url: 'imap://x'}\n"
 

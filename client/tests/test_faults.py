@@ -15,11 +15,11 @@ from lemonade_wire.faults import FaultRow
 from lemonade_wire.mscml.document import CONTENT_TYPE, write_document
 from lemonade_wire.mscml.messages import Audio, PlayCollectRequest, PlayRequest, Prompt
 from lemonade_wire.sip.event import SendDatagram
-from lemonade_wire.sip.header_values import NameAddr
-from lemonade_wire.sip.message_fault import MessageFault
+from lemonade_wire.sip.message.fault import MessageFault
+from lemonade_wire.sip.message.header_values import NameAddr
+from lemonade_wire.sip.message.uri import SipUri
 from lemonade_wire.sip.settings import UaSettings
 from lemonade_wire.sip.ua import UserAgent
-from lemonade_wire.sip.uri import SipUri
 
 SEAMS = [field.name for field in fields(ClientBehaviour) if field.name not in {one.name for one in fields(FaultRow)}]
 

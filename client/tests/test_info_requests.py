@@ -13,9 +13,9 @@ from lemonade_client.testing.bench import TICKET_STEPS, Bench
 from lemonade_testbed.authority import Issued
 from lemonade_wire.mscml.document import CONTENT_TYPE
 from lemonade_wire.sip.event import InfoReceived, RequestAnswered
-from lemonade_wire.sip.keyring import Keyring
 from lemonade_wire.sip.message import SipRequest, SipResponse, build, parse_datagram
-from lemonade_wire.sip.smime import MimeBody, Opening, Smime, SmimeIdentity, seal
+from lemonade_wire.sip.message.keyring import Keyring
+from lemonade_wire.sip.message.smime import MimeBody, Opening, Smime, SmimeIdentity, seal
 
 STOP = "  - mscml: {request: '<stop id=\"7\"/>'}\n"
 LISTEN = "  - listen: {until: response}\n"

@@ -10,7 +10,7 @@ from lemonade_client.faults.registry import FAULTS
 from lemonade_client.testing.bench import Bench, behaviour_of
 from lemonade_wire.faults import Fault
 from lemonade_wire.profile import RFC_5616
-from lemonade_wire.sip.message_fault import MessageFault
+from lemonade_wire.sip.message.fault import MessageFault
 
 NESTED = (
     '(("TEXT" "PLAIN" NIL NIL NIL "7BIT" 11 1)("TEXT" "HTML" NIL NIL NIL "7BIT" 11 1)'

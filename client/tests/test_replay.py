@@ -15,12 +15,12 @@ from lemonade_client.testing.bench import TICKET_STEPS, Bench
 from lemonade_wire.address import Address, Resolver
 from lemonade_wire.mscml.document import parse_document, write_document
 from lemonade_wire.mscml.messages import MscmlResponse, PlayCollectRequest
-from lemonade_wire.sip.dialog import Dialog
 from lemonade_wire.sip.event import CallConfirmed, Event, InfoReceived, InviteReceived, SendDatagram
 from lemonade_wire.sip.message import SipRequest, parse_datagram
 from lemonade_wire.sip.netann import service_of
 from lemonade_wire.sip.settings import UaSettings
 from lemonade_wire.sip.ua import UserAgent
+from lemonade_wire.sip.ua.dialog import Dialog
 
 CLIENT, SERVER = Address("127.0.0.3", 5060), Address("127.0.0.2", 5060)
 SDP = b"v=0\r\no=- 1 1 IN IP4 127.0.0.2\r\ns=-\r\nc=IN IP4 127.0.0.2\r\nt=0 0\r\nm=audio 16384 RTP/AVP 0\r\n"

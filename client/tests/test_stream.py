@@ -7,7 +7,7 @@ from lemonade_client.session import ChosenServer
 from lemonade_client.stream import Attempt, after_refusal, first_attempts
 from lemonade_client.testing.bench import Bench, sip_response
 from lemonade_wire.sip.event import CallEnded, CallProgressed, CallRefused
-from lemonade_wire.sip.uri import SipUri
+from lemonade_wire.sip.message.uri import SipUri
 
 RESPONSE = 'id="1" code="200" text="OK" reason="timeout" playduration="12s" playoffset="12s" digits=""'
 

@@ -42,8 +42,8 @@ from lemonade_wire.rtp.endpoint import RtpPorts
 from lemonade_wire.rtp.telephone_event import KeyEvent, KeyPressed
 from lemonade_wire.sip.endpoint import SipEndpoint
 from lemonade_wire.sip.event import Event
-from lemonade_wire.sip.session_timer import TIMER
 from lemonade_wire.sip.settings import UaSettings
+from lemonade_wire.sip.ua.session_timer import TIMER
 
 ACK_SECONDS = 0.75
 """How long `stop` waits for missing ACKs. A lost 200 or refusal is retransmitted after T1, which is 0.5 s."""

@@ -33,8 +33,8 @@ from lemonade_wire.nodecli import (
     setting,
     whole,
 )
-from lemonade_wire.sip.smime import add_options as add_smime
-from lemonade_wire.sip.smime import smime_from
+from lemonade_wire.sip.message.smime import add_options as add_smime
+from lemonade_wire.sip.message.smime import smime_from
 
 EXIT_CANNOT_START = 1
 

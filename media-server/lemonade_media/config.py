@@ -9,7 +9,7 @@ from lemonade_media.calls.limits import Limits
 from lemonade_media.decoding.settings import DecodeLimits
 from lemonade_media.fetch.settings import ImapSettings
 from lemonade_wire.address import Address, PortRange, Resolver
-from lemonade_wire.sip.smime import Smime
+from lemonade_wire.sip.message.smime import Smime
 
 
 def existing_folder(text: str) -> Path:

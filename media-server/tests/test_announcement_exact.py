@@ -19,7 +19,7 @@ from lemonade_wire.profile import DRAFT_07, RFC_5616, Profile
 from lemonade_wire.sdp.codec import PCMU
 from lemonade_wire.sdp.offer import make_offer
 from lemonade_wire.sip.event import ByeReceived
-from lemonade_wire.sip.uri import SipUri
+from lemonade_wire.sip.message.uri import SipUri
 
 PLAY = "sip:annc@media.example.net;play=imap://joe%40imap.example.com/INBOX/%3BUID%3D20"
 OFFER = bytes(make_offer("192.0.2.3", 20000, [PCMU]))

@@ -17,7 +17,7 @@ from lemonade_wire.sdp.codec import PCMU
 from lemonade_wire.sdp.offer import make_offer
 from lemonade_wire.sip.event import CallAnswered, CallEnded, CallRefused, RequestAnswered
 from lemonade_wire.sip.message import SipResponse
-from lemonade_wire.sip.uri import SipUri
+from lemonade_wire.sip.message.uri import SipUri
 
 IVR = SipUri.parse("sip:ivr@media.example.net")
 ANNC = SipUri.parse("sip:annc@media.example.net;play=imap://imap.example.com/INBOX/%3BUID%3D1")

@@ -18,8 +18,8 @@ from lemonade_wire.sdp.description import Attribute, Direction, SdpConnection, S
 from lemonade_wire.sdp.offer import make_offer
 from lemonade_wire.sip.event import CallAnswered, CallEnded, InfoReceived, ReinviteAnswered, ReinviteReceived
 from lemonade_wire.sip.message import SipResponse
+from lemonade_wire.sip.message.uri import SipUri
 from lemonade_wire.sip.netann import AnnouncementUri
-from lemonade_wire.sip.uri import SipUri
 
 URL = "imap://joe@imap.example.com/INBOX;UIDVALIDITY=9/;UID=20/;SECTION=2;URLAUTH=anonymous:INTERNAL:" + "0a" * 32
 ANNC = AnnouncementUri(URL).uri("media.example.net")

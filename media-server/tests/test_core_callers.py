@@ -19,8 +19,8 @@ from lemonade_wire.mscml.document import CONTENT_TYPE as MSCML
 from lemonade_wire.sdp.codec import PCMU
 from lemonade_wire.sdp.offer import make_offer
 from lemonade_wire.sip.event import ByeReceived, CallRefused, InviteReceived
+from lemonade_wire.sip.message.uri import SipUri
 from lemonade_wire.sip.netann import AnnouncementUri
-from lemonade_wire.sip.uri import SipUri
 from lemonade_wire.testing.messages import mscml_request
 
 URL = "imap://joe@imap.example.com/INBOX/;UID=20/;SECTION=2;URLAUTH=submit+joe:INTERNAL:" + "0a" * 32

@@ -7,7 +7,7 @@ import pytest
 from lemonade_media.faults.registry import FAULTS
 from lemonade_media.faults.sdp import SDP_FAULTS
 from lemonade_media.faults.sip import SIP_FAULTS
-from lemonade_wire.sip.message_fault import MessageFault
+from lemonade_wire.sip.message.fault import MessageFault
 
 HEAD = (
     "Via: SIP/2.0/UDP 127.0.0.3;branch=z9hG4bKi;rport=5060\r\nMax-Forwards: 70\r\nFrom: <sip:joe@127.0.0.3>;tag=a\r\n"

@@ -11,7 +11,7 @@ from lemonade_wire.mscml.messages import StopRequest
 from lemonade_wire.sdp.codec import PCMU
 from lemonade_wire.sdp.offer import make_offer
 from lemonade_wire.sip.event import CallEnded, InfoReceived, RequestAnswered
-from lemonade_wire.sip.uri import SipUri
+from lemonade_wire.sip.message.uri import SipUri
 
 IVR = SipUri.parse("sip:ivr@media.example.net")
 OFFER = bytes(make_offer("192.0.2.3", 20000, [PCMU]))

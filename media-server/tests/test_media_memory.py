@@ -16,9 +16,9 @@ from lemonade_wire.sdp.codec import PCMU
 from lemonade_wire.sdp.offer import make_offer
 from lemonade_wire.sip.event import SendDatagram
 from lemonade_wire.sip.netann import AnnouncementUri
-from lemonade_wire.sip.session_timer import TIMER
 from lemonade_wire.sip.settings import UaSettings
 from lemonade_wire.sip.ua import UserAgent
+from lemonade_wire.sip.ua.session_timer import TIMER
 
 URL = "imap://joe@imap.example.com/INBOX;UIDVALIDITY=9/;UID=20/;SECTION=2;URLAUTH=anonymous:INTERNAL:" + "0a" * 32
 ANNC = str(AnnouncementUri(URL).uri("192.0.2.2"))

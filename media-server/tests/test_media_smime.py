@@ -27,10 +27,10 @@ from lemonade_wire.mscml.messages import (
 from lemonade_wire.sdp.codec import PCMU
 from lemonade_wire.sdp.offer import make_offer
 from lemonade_wire.sip.event import RequestAnswered
-from lemonade_wire.sip.keyring import Keyring
 from lemonade_wire.sip.message import SipResponse
-from lemonade_wire.sip.smime import MimeBody, Opening, Smime, SmimeIdentity, seal, shown_certificates
-from lemonade_wire.sip.uri import SipUri
+from lemonade_wire.sip.message.keyring import Keyring
+from lemonade_wire.sip.message.smime import MimeBody, Opening, Smime, SmimeIdentity, seal, shown_certificates
+from lemonade_wire.sip.message.uri import SipUri
 
 TOKEN = "0a" * 32
 URL = f"imap://joe@imap.example.com/INBOX;UIDVALIDITY=9/;UID=20/;SECTION=2;URLAUTH=anonymous:INTERNAL:{TOKEN}"

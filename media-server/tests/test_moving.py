@@ -18,8 +18,8 @@ from lemonade_wire.sdp.codec import PCMA, PCMU, Codec
 from lemonade_wire.sdp.offer import make_offer
 from lemonade_wire.sip.event import ByeReceived, CallEnded, InfoReceived, ReinviteAnswered, RequestAnswered
 from lemonade_wire.sip.message import SipResponse
+from lemonade_wire.sip.message.uri import SipUri
 from lemonade_wire.sip.netann import AnnouncementUri
-from lemonade_wire.sip.uri import SipUri
 
 FIRST, SECOND = (
     f"imap://joe@imap.example.com/INBOX;UIDVALIDITY=9/;UID={uid};URLAUTH=anonymous:INTERNAL:{'0a' * 32}"

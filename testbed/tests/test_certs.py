@@ -15,9 +15,9 @@ from lemonade_testbed import cli
 from lemonade_testbed.authority import LIFE, Authority
 from lemonade_testbed.certs import write
 from lemonade_testbed.places import UsageError
-from lemonade_wire.sip.keyring import Keyring
-from lemonade_wire.sip.smime import SmimeIdentity
-from lemonade_wire.sip.uri import SipUri
+from lemonade_wire.sip.message.keyring import Keyring
+from lemonade_wire.sip.message.smime import SmimeIdentity
+from lemonade_wire.sip.message.uri import SipUri
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 NAMES = ("imap.example.com", "127.0.0.1", "::1", "sip:example.com")

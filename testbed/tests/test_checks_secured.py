@@ -15,7 +15,7 @@ from lemonade_testbed.clauses import SCENARIOS
 from lemonade_testbed.evidence import Event, Evidence, NodeAddress, RecordedWorld
 from lemonade_testbed.scenario_loader import load_scenario
 from lemonade_testbed.verdict import CheckResult
-from lemonade_wire.sip.smime import seal
+from lemonade_wire.sip.message.smime import seal
 
 SCENARIO = load_scenario(SCENARIOS / "smime-ivr.yaml")
 KIND = "application/mediaservercontrol+xml"

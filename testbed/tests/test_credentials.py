@@ -12,8 +12,8 @@ from lemonade_testbed.runtime.credentials import make_credentials
 from lemonade_testbed.runtime.docker_compose import environment
 from lemonade_testbed.runtime.local import node_options
 from lemonade_testbed.scenario.world import HostAddress, Setup, Shown, Smime, Tls, World
-from lemonade_wire.sip.keyring import named
-from lemonade_wire.sip.smime import SmimeIdentity
+from lemonade_wire.sip.message.keyring import named
+from lemonade_wire.sip.message.smime import SmimeIdentity
 
 PLACES = {
     "imap": HostAddress("127.9.8.2", 1143, "imap.example.com"),

@@ -20,7 +20,7 @@ from lemonade_wire.rtp.telephone_event import (
     packets_of,
     read_reports,
 )
-from lemonade_wire.sip.dtmf import KEYS
+from lemonade_wire.sip.message.dtmf import KEYS
 
 # RFC 4733, table 5: time in ms, marker, timestamp, sequence number, event, duration, end. The rows that the table
 # leaves out are those between their neighbours.

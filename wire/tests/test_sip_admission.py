@@ -1,8 +1,8 @@
 from lemonade_wire.address import Address
-from lemonade_wire.sip.admission import SipRefusal, capabilities, refusal
-from lemonade_wire.sip.header_section import Headers
 from lemonade_wire.sip.message import SipRequest
+from lemonade_wire.sip.message.header_section import Headers
 from lemonade_wire.sip.settings import UaSettings
+from lemonade_wire.sip.ua.admission import SipRefusal, capabilities, refusal
 
 SETTINGS = UaSettings(
     Address("192.0.2.1", 5060), users=frozenset({"ivr"}), supported=("a",), methods=("INVITE", "CANCEL")

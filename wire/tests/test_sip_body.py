@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lemonade_wire.sdp.codec import SdpError
-from lemonade_wire.sip.body import MAX_DEPTH, MAX_PARTS, Entity, answer_in, session_description, understood
 from lemonade_wire.sip.errors import SipParseError
 from lemonade_wire.sip.message import SipRequest, build
+from lemonade_wire.sip.message.body import MAX_DEPTH, MAX_PARTS, Entity, answer_in, session_description, understood
 
 SDP = b"v=0\r\no=- 1 1 IN IP4 192.0.2.3\r\ns=-\r\nt=0 0\r\n"
 BINARY = bytes(range(256)) + b"\r\n--\r\n\n--b\0\r\n"

@@ -1,7 +1,7 @@
-from lemonade_wire.sip.dialog import Dialog
-from lemonade_wire.sip.header_section import Headers
-from lemonade_wire.sip.header_values import NameAddr
 from lemonade_wire.sip.message import SipRequest, SipResponse
+from lemonade_wire.sip.message.header_section import Headers
+from lemonade_wire.sip.message.header_values import NameAddr
+from lemonade_wire.sip.ua.dialog import Dialog
 
 # RFC 3261 sections 12.1 and 16.12.1.1: what the caller sent, what the callee answered.
 SHARED = [("From", "<sip:caller@u1.example.com>;tag=a"), ("Call-ID", "c")]

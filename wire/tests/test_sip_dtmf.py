@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lemonade_wire.sip.dtmf import PLAIN_TYPE, RELAY_TYPE, DtmfRelay
+from lemonade_wire.sip.message.dtmf import PLAIN_TYPE, RELAY_TYPE, DtmfRelay
 
 
 @pytest.mark.parametrize(

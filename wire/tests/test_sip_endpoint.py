@@ -25,8 +25,8 @@ from lemonade_wire.sip.event import (
     InviteReceived,
     RequestAnswered,
 )
+from lemonade_wire.sip.message.uri import SipUri
 from lemonade_wire.sip.settings import UaSettings
-from lemonade_wire.sip.uri import SipUri
 from lemonade_wire.trace import Trace
 
 URI = SipUri.parse("sip:annc@media.example.net;play=imap://h/%2523")

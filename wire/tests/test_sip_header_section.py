@@ -1,7 +1,7 @@
 import pytest
 
 from lemonade_wire.sip.errors import SipParseError
-from lemonade_wire.sip.header_section import Headers
+from lemonade_wire.sip.message.header_section import Headers
 
 
 def read(text: str) -> Headers:

@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lemonade_wire.sip.errors import SipParseError
-from lemonade_wire.sip.header_values import CSeq, MediaType, NameAddr, Via
+from lemonade_wire.sip.message.header_values import CSeq, MediaType, NameAddr, Via
 
 
 @pytest.mark.parametrize(

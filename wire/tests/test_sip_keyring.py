@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from lemonade_testbed.authority import Issued
-from lemonade_wire.sip.keyring import Keyring, named, read_certificates, records
-from lemonade_wire.sip.uri import SipUri
+from lemonade_wire.sip.message.keyring import Keyring, named, read_certificates, records
+from lemonade_wire.sip.message.uri import SipUri
 
 NOW = datetime.now(UTC)
 EC = ec.generate_private_key(ec.SECP256R1())

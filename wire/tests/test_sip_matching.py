@@ -1,10 +1,10 @@
 import pytest
 
 from lemonade_wire.address import Address, Resolver
-from lemonade_wire.sip.header_section import Headers
-from lemonade_wire.sip.matching import ack_of, input_of, received_from, resolve_next_hop, server_match
 from lemonade_wire.sip.message import SipRequest, SipResponse
-from lemonade_wire.sip.transaction import Input
+from lemonade_wire.sip.message.header_section import Headers
+from lemonade_wire.sip.transaction.matching import ack_of, input_of, received_from, resolve_next_hop, server_match
+from lemonade_wire.sip.transaction.state_machine import Input
 
 SOURCE = Address("192.0.2.1", 40000)
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lemonade_wire.sip.header_section import Headers
 from lemonade_wire.sip.message import SipRequest, SipResponse, UnreadableError, build, parse_datagram
+from lemonade_wire.sip.message.header_section import Headers
 from lemonade_wire.sip.tcp import Framed, StreamParser
 
 # RFC 3261 section 24.2, F1 of the session.

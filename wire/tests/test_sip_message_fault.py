@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lemonade_wire.sip.message_fault import (
+from lemonade_wire.sip.message.fault import (
     BYE_UNANSWERED,
     REFUSAL,
     REQUEST,

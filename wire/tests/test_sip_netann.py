@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lemonade_wire.sip.message.uri import SipUri
 from lemonade_wire.sip.netann import MAX_NUMBER, AnnouncementError, AnnouncementUri, service_of
-from lemonade_wire.sip.uri import SipUri
 
 URL = (
     "imap://joe@example.com/Voice%20Mail;UIDVALIDITY=385759045/;UID=20/;SECTION=2;EXPIRE=2026-11-22T10:00:00+01:00"

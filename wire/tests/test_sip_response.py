@@ -1,8 +1,8 @@
 import pytest
 
-from lemonade_wire.sip.header_section import Headers
 from lemonade_wire.sip.message import SipRequest
-from lemonade_wire.sip.response import PHRASES, respond_to
+from lemonade_wire.sip.message.header_section import Headers
+from lemonade_wire.sip.message.response import PHRASES, respond_to
 
 LINES = [
     ("Via", "SIP/2.0/UDP a;branch=z9hG4bK1"),

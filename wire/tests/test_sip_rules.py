@@ -17,9 +17,9 @@ from lemonade_wire.sip.event import (
     SendDatagram,
 )
 from lemonade_wire.sip.message import SipRequest, SipResponse, parse_datagram
+from lemonade_wire.sip.message.uri import SipUri
 from lemonade_wire.sip.settings import UaSettings
 from lemonade_wire.sip.ua import UserAgent
-from lemonade_wire.sip.uri import SipUri
 
 HERE, PEER = Address("192.0.2.2", 5060), Address("192.0.2.9", 5060)
 HEAD = (

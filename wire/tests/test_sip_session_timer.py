@@ -9,9 +9,9 @@ import pytest
 from lemonade_wire.address import Address
 from lemonade_wire.sip.event import CallEnded, Event, InviteReceived, ReinviteAnswered, ReinviteReceived
 from lemonade_wire.sip.message import SipRequest, SipResponse
+from lemonade_wire.sip.message.uri import SipUri
 from lemonade_wire.sip.settings import UaSettings
 from lemonade_wire.sip.ua import UserAgent
-from lemonade_wire.sip.uri import SipUri
 from lemonade_wire.testing import sent_messages
 
 PEER = Address("192.0.2.9", 5070)

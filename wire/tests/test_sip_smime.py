@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from lemonade_testbed.authority import Issued
 from lemonade_wire.sip.errors import SipParseError
 from lemonade_wire.sip.message import SipRequest, build
-from lemonade_wire.sip.smime import MimeBody, Opening, Smime, SmimeIdentity, seal, shown_certificates
+from lemonade_wire.sip.message.smime import MimeBody, Opening, Smime, SmimeIdentity, seal, shown_certificates
 
 KIND = "application/mediaservercontrol+xml"
 XML = b'<MediaServerControl version="1.0"/>\r\n'

@@ -11,8 +11,8 @@ import pytest
 from lemonade_testbed.authority import Issued
 from lemonade_wire.faults import FaultList
 from lemonade_wire.nodecli import NodeParser
-from lemonade_wire.sip.keyring import named
-from lemonade_wire.sip.smime import Smime, add_options, smime_from
+from lemonade_wire.sip.message.keyring import named
+from lemonade_wire.sip.message.smime import Smime, add_options, smime_from
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lemonade_wire.sip.errors import SipParseError
-from lemonade_wire.sip.text import find_param, format_params, parse_params, split_outside, unquoted
+from lemonade_wire.sip.message.text import find_param, format_params, parse_params, split_outside, unquoted
 
 
 def test_separators_in_quotes_and_brackets_stay() -> None:

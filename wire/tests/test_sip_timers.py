@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lemonade_wire.sip.settings import Timing
-from lemonade_wire.sip.transaction import (
+from lemonade_wire.sip.transaction.state_machine import (
     INVITE_CLIENT,
     INVITE_SERVER,
     REQUEST_CLIENT,

@@ -17,12 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lemonade_wire.address import Address
-from lemonade_wire.sip.body import Entity
 from lemonade_wire.sip.errors import SipParseError
 from lemonade_wire.sip.event import CloseStream, InviteReceived, MessageDropped, SendDatagram, SendStream
 from lemonade_wire.sip.message import SipMessage, SipRequest, SipResponse, parse_datagram, read_message, split_head
+from lemonade_wire.sip.message.body import Entity
+from lemonade_wire.sip.message.text import format_params
 from lemonade_wire.sip.settings import UaSettings
-from lemonade_wire.sip.text import format_params
 from lemonade_wire.sip.ua import UserAgent
 from lemonade_wire.testing import accept_stream
 

@@ -3,7 +3,7 @@
 import pytest
 
 from lemonade_wire.sip.settings import Timing
-from lemonade_wire.sip.transaction import (
+from lemonade_wire.sip.transaction.state_machine import (
     INVITE_CLIENT,
     INVITE_SERVER,
     REQUEST_CLIENT,

@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lemonade_wire.address import Address
-from lemonade_wire.sip.header_section import Headers
 from lemonade_wire.sip.message import SipRequest
+from lemonade_wire.sip.message.header_section import Headers
 from lemonade_wire.sip.settings import Timing
-from lemonade_wire.sip.transaction import INVITE_CLIENT, INVITE_SERVER, REQUEST_CLIENT, Input, Transaction
-from lemonade_wire.sip.transaction_index import SipFlow, TransactionEntry, TransactionIndex
+from lemonade_wire.sip.transaction.index import SipFlow, TransactionEntry, TransactionIndex
+from lemonade_wire.sip.transaction.state_machine import INVITE_CLIENT, INVITE_SERVER, REQUEST_CLIENT, Input, Transaction
 
 TABLES = [INVITE_CLIENT, INVITE_SERVER, REQUEST_CLIENT]
 

@@ -5,9 +5,9 @@ import random
 from lemonade_wire.address import Address
 from lemonade_wire.sip.event import MessageDropped, OpenStream, Output, SendDatagram, SendStream
 from lemonade_wire.sip.message import SipRequest, SipResponse, build, parse_datagram
-from lemonade_wire.sip.response import respond_to
+from lemonade_wire.sip.message.response import respond_to
 from lemonade_wire.sip.settings import UaSettings
-from lemonade_wire.sip.transaction_layer import RequestArrived, RequestFailed, ResponseArrived, TransactionLayer
+from lemonade_wire.sip.transaction.layer import RequestArrived, RequestFailed, ResponseArrived, TransactionLayer
 
 HERE = Address("192.0.2.9", 5060)
 SETTINGS = UaSettings(HERE)

@@ -18,7 +18,7 @@ from lemonade_wire.sip.event import (
     ReinviteAnswered,
     RequestAnswered,
 )
-from lemonade_wire.sip.uri import SipUri
+from lemonade_wire.sip.message.uri import SipUri
 from lemonade_wire.testing import Net
 
 MEDIA = Address("127.0.0.2", 5060)

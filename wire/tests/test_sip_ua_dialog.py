@@ -7,13 +7,13 @@ import random
 import pytest
 
 from lemonade_wire.address import Address
-from lemonade_wire.sip.dialog import Dialog
 from lemonade_wire.sip.errors import SipUsageError
 from lemonade_wire.sip.event import CallEnded, CallProgressed, InfoReceived, RequestAnswered, SendDatagram
 from lemonade_wire.sip.message import SipRequest, SipResponse, parse_datagram
+from lemonade_wire.sip.message.uri import SipUri
 from lemonade_wire.sip.settings import UaSettings
 from lemonade_wire.sip.ua import UserAgent
-from lemonade_wire.sip.uri import SipUri
+from lemonade_wire.sip.ua.dialog import Dialog
 from lemonade_wire.testing import Net
 
 CLIENT = Address("127.0.0.3", 5060)

@@ -15,7 +15,7 @@ from lemonade_wire.sip.event import (
     ReinviteReceived,
 )
 from lemonade_wire.sip.message import SipRequest, SipResponse, parse_datagram
-from lemonade_wire.sip.response import respond_to
+from lemonade_wire.sip.message.response import respond_to
 from lemonade_wire.testing import Net
 
 OTHER = b"v=0\r\no=other offer\r\n"

@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lemonade_wire.sip.errors import SipParseError
-from lemonade_wire.sip.uri import SipUri
+from lemonade_wire.sip.message.uri import SipUri
 
 # Examples of RFC 3261 section 19.1.3, then URIs of test networks and of the draft.
 EXACT = [

@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 
-from lemonade_wire.sip.dialog import Dialog
 from lemonade_wire.sip.event import Output, SendDatagram, SendStream
 from lemonade_wire.sip.message import SipRequest
 from lemonade_wire.sip.settings import UaSettings
 from lemonade_wire.sip.ua import UserAgent
+from lemonade_wire.sip.ua.dialog import Dialog
 
 
 class AckToRecord(Dialog):

@@ -11,8 +11,8 @@ from lemonade_client.behaviour import ClientBehaviour
 from lemonade_wire.faults import FaultRow
 from lemonade_wire.mscml.document import CONTENT_TYPE
 from lemonade_wire.mscml.messages import PlayCollectRequest, PlayRequest
-from lemonade_wire.sip.message_fault import Edit, EditedMessage, MessageEdit, change_body
-from lemonade_wire.sip.smime import MimeBody
+from lemonade_wire.sip.message.fault import Edit, EditedMessage, MessageEdit, change_body
+from lemonade_wire.sip.message.smime import MimeBody
 
 
 def _with_items_twice(request: PlayCollectRequest) -> PlayCollectRequest:

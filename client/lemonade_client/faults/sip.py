@@ -14,7 +14,7 @@ from lemonade_client.faults.agents import (
     SilentAgent,
 )
 from lemonade_wire.faults import Fault
-from lemonade_wire.sip.message_fault import (
+from lemonade_wire.sip.message.fault import (
     BYE_UNANSWERED,
     CopiesWithheld,
     Edit,

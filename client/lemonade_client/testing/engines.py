@@ -13,7 +13,7 @@ from lemonade_wire.imap.client import CommandDone, ImapClient
 from lemonade_wire.imap.command import ImapCommand
 from lemonade_wire.sdp.codec import Codec
 from lemonade_wire.sdp.offer import NegotiatedStream
-from lemonade_wire.sip.uri import SipUri
+from lemonade_wire.sip.message.uri import SipUri
 
 STRUCTURE = (
     b'(("TEXT" "PLAIN" ("CHARSET" "US-ASCII") NIL NIL "7BIT" 11 1)("AUDIO" "BASIC" NIL NIL NIL "BASE64" 87256) "MIXED")'

@@ -16,10 +16,10 @@ from lemonade_media.services.ivr import IvrSession
 from lemonade_wire.faults import Fault
 from lemonade_wire.sdp.codec import SdpError
 from lemonade_wire.sdp.description import SessionDescription
-from lemonade_wire.sip.body import SDP, session_description
 from lemonade_wire.sip.errors import SipParseError
 from lemonade_wire.sip.event import InviteReceived
 from lemonade_wire.sip.message import SipRequest
+from lemonade_wire.sip.message.body import SDP, session_description
 from lemonade_wire.sip.netann import AnnouncementError, AnnouncementUri, service_of
 
 

@@ -79,8 +79,8 @@ from lemonade_wire.mscml.document import write_document
 from lemonade_wire.mscml.messages import Keypress, MscmlResponse
 from lemonade_wire.sdp.codec import PCMU
 from lemonade_wire.sdp.offer import make_offer
+from lemonade_wire.sip.message.smime import seal
 from lemonade_wire.sip.netann import AnnouncementUri
-from lemonade_wire.sip.smime import seal
 from lemonade_wire.sip.ua import UserAgent
 
 SIP_PORT = 5060

@@ -30,7 +30,6 @@ from lemonade_wire.mscml.document import Tolerance
 from lemonade_wire.profile import DRAFT_07, Profile
 from lemonade_wire.sdp.codec import SdpError
 from lemonade_wire.sdp.offer import NoCommonCodec
-from lemonade_wire.sip.body import SDP, answer_in
 from lemonade_wire.sip.event import (
     ByeReceived,
     CallAnswered,
@@ -49,6 +48,7 @@ from lemonade_wire.sip.event import (
     RequestReceived,
 )
 from lemonade_wire.sip.message import SipRequest
+from lemonade_wire.sip.message.body import SDP, answer_in
 from lemonade_wire.sip.ua import UserAgent
 
 ACCEPTED = (SDP, MSCML, *DTMF, "multipart/mixed", "multipart/alternative")

@@ -18,12 +18,12 @@ from lemonade_media.services.service import Respond
 from lemonade_wire.mscml.document import CONTENT_TYPE as MSCML
 from lemonade_wire.mscml.document import MscmlError, Tolerance, parse_document
 from lemonade_wire.mscml.messages import Keypress, MscmlResponse
-from lemonade_wire.sip.body import Entity
-from lemonade_wire.sip.dtmf import DtmfRelay
 from lemonade_wire.sip.errors import SipParseError
 from lemonade_wire.sip.event import InfoReceived
 from lemonade_wire.sip.message import SipRequest
-from lemonade_wire.sip.smime import UNDECIPHERABLE, Opening, SmimeIdentity
+from lemonade_wire.sip.message.body import Entity
+from lemonade_wire.sip.message.dtmf import DtmfRelay
+from lemonade_wire.sip.message.smime import UNDECIPHERABLE, Opening, SmimeIdentity
 
 DTMF = ("application/dtmf-relay", "application/dtmf")
 

@@ -17,9 +17,9 @@ from lemonade_media.services.ivr import IvrSession
 from lemonade_wire.sdp.codec import SdpError
 from lemonade_wire.sdp.description import SessionDescription
 from lemonade_wire.sdp.offer import NegotiatedStream, NoCommonCodec
-from lemonade_wire.sip.body import answer_in
 from lemonade_wire.sip.event import ReinviteAnswered, ReinviteConfirmed, ReinviteReceived
 from lemonade_wire.sip.message import SipRequest
+from lemonade_wire.sip.message.body import answer_in
 
 
 class ReinviteHandler:

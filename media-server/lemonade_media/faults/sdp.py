@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from lemonade_wire.faults import FaultRow
-from lemonade_wire.sip.message_fault import MessageEdit, change_body
+from lemonade_wire.sip.message.fault import MessageEdit, change_body
 
 ANSWER_DROPS_REJECTED_LINE = FaultRow(
     "answer-drops-rejected-line", "leaves a rejected m-line out of the SDP answer", ("LS-2.6-1",)

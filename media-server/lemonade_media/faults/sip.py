@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lemonade_wire.faults import Fault
-from lemonade_wire.sip.message_fault import (
+from lemonade_wire.sip.message.fault import (
     BYE_UNANSWERED,
     REFUSAL,
     REQUEST,

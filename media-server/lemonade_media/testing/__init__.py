@@ -24,10 +24,10 @@ from lemonade_wire.faults import Fault
 from lemonade_wire.mscml.messages import MscmlResponse
 from lemonade_wire.profile import DRAFT_07, Profile
 from lemonade_wire.sip.event import CloseStream, Event, InfoReceived, OpenStream, Output, SendDatagram, SendStream
-from lemonade_wire.sip.session_timer import TIMER
+from lemonade_wire.sip.message.uri import SipUri
 from lemonade_wire.sip.settings import UaSettings
 from lemonade_wire.sip.ua import UserAgent
-from lemonade_wire.sip.uri import SipUri
+from lemonade_wire.sip.ua.session_timer import TIMER
 from lemonade_wire.testing import accept_stream
 
 CALLER = Address("192.0.2.3", 5060)

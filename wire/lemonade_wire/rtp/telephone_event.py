@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from lemonade_wire.rtp.packet import RtpError, RtpPacket
-from lemonade_wire.sip.dtmf import KEYS
+from lemonade_wire.sip.message.dtmf import KEYS
 
 UPDATE_MS = 50
 """Milliseconds between the packets of one event (RFC 4733 section 2.5.1.2)."""

@@ -19,7 +19,7 @@ from lemonade_wire.script.duration import format_duration, parse_duration
 from lemonade_wire.script.verbs import VERBS, Verb
 from lemonade_wire.script.yamltext import ListNode, MapNode, Node, ScriptError, TextNode, bind, load_yaml_file, nearest
 from lemonade_wire.sip.errors import SipParseError
-from lemonade_wire.sip.uri import SipUri
+from lemonade_wire.sip.message.uri import SipUri
 
 WITHIN = "within"
 EXTENSION = "x-"

@@ -1,4 +1,9 @@
-"""SIP (RFC 3261) without I/O, and on Twisted: messages, transactions, dialogs and a user agent.
+"""SIP (RFC 3261) without I/O, and on Twisted.
 
-Also announcement URIs (NETANN, RFC 4240), DTMF bodies of INFO, and S/MIME bodies.
+message       messages as values, and their parser
+transaction   the transactions, and the choice of the transport
+ua            the user agent: dialogs and calls
+event         the events of the user agent, and the outputs that the network layer carries out
+endpoint      runs a user agent on UDP and TCP; `tcp` splits a stream into messages
+netann        the Request-URIs of announcements (RFC 4240)
 """

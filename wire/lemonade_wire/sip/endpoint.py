@@ -15,7 +15,6 @@ from twisted.python.failure import Failure
 
 from lemonade_wire.address import Address
 from lemonade_wire.faults import Fault
-from lemonade_wire.sip.dialog import Dialog
 from lemonade_wire.sip.event import (
     CloseStream,
     Event,
@@ -27,9 +26,10 @@ from lemonade_wire.sip.event import (
     SendPong,
     SendStream,
 )
-from lemonade_wire.sip.message_fault import MessageFault
+from lemonade_wire.sip.message.fault import MessageFault
 from lemonade_wire.sip.settings import UaSettings
 from lemonade_wire.sip.ua import UserAgent
+from lemonade_wire.sip.ua.dialog import Dialog
 from lemonade_wire.trace import Trace
 
 T = TypeVar("T")

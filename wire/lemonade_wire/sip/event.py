@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lemonade_wire.address import Address
-from lemonade_wire.sip.message import SipRequest, SipResponse
+from lemonade_wire.sip.message.message import SipRequest, SipResponse
 
 EndReason = Literal["bye-received", "bye-answered", "cancelled", "no-ack", "dialog-gone", "session-expired"]
 

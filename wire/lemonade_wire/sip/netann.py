@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal, Self
 from urllib.parse import quote, unquote
 
-from lemonade_wire.sip.matching import bracketed
-from lemonade_wire.sip.uri import SipUri
+from lemonade_wire.sip.message.uri import SipUri
+from lemonade_wire.sip.transaction.matching import bracketed
 
 Service = Literal["annc", "ivr", "other", ""]
 UNESCAPED = "/:&+$[]!~*'()-_."

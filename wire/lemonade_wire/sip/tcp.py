@@ -13,7 +13,14 @@ from typing import NamedTuple
 from lemonade_wire.address import Address, in_networks
 from lemonade_wire.sip.errors import SipParseError
 from lemonade_wire.sip.event import CloseStream, OpenStream, Output, SendPong, SendStream
-from lemonade_wire.sip.message import SipRequest, SipResponse, UnreadableError, content_length, read_message, unreadable
+from lemonade_wire.sip.message.message import (
+    SipRequest,
+    SipResponse,
+    UnreadableError,
+    content_length,
+    read_message,
+    unreadable,
+)
 from lemonade_wire.sip.settings import UaSettings
 
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")

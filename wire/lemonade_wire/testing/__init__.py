@@ -13,10 +13,10 @@ from collections.abc import Callable
 
 from lemonade_wire.address import Address
 from lemonade_wire.sip.event import CloseStream, Event, InviteReceived, OpenStream, SendDatagram, SendStream
-from lemonade_wire.sip.message import SipRequest, SipResponse, parse_datagram
+from lemonade_wire.sip.message.message import SipRequest, SipResponse, parse_datagram
+from lemonade_wire.sip.message.uri import SipUri
 from lemonade_wire.sip.settings import UaSettings
 from lemonade_wire.sip.ua import UserAgent
-from lemonade_wire.sip.uri import SipUri
 
 CLIENT = Address("127.0.0.3", 5060)
 MEDIA = Address("127.0.0.2", 5060)

@@ -7,16 +7,16 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from lemonade_wire.address import Address
-from lemonade_wire.sip.dialog import Dialog, DialogId
 from lemonade_wire.sip.event import Event
-from lemonade_wire.sip.header_section import Headers
-from lemonade_wire.sip.header_values import CSeq, NameAddr
-from lemonade_wire.sip.matching import Transport, bracketed
-from lemonade_wire.sip.message import SipRequest
-from lemonade_wire.sip.response import respond_to
+from lemonade_wire.sip.message.header_section import Headers
+from lemonade_wire.sip.message.header_values import CSeq, NameAddr
+from lemonade_wire.sip.message.message import SipRequest
+from lemonade_wire.sip.message.response import respond_to
+from lemonade_wire.sip.message.uri import SipUri
 from lemonade_wire.sip.settings import UaSettings
-from lemonade_wire.sip.transaction_layer import TransactionLayer
-from lemonade_wire.sip.uri import SipUri
+from lemonade_wire.sip.transaction.layer import TransactionLayer
+from lemonade_wire.sip.transaction.matching import Transport, bracketed
+from lemonade_wire.sip.ua.dialog import Dialog, DialogId
 
 if TYPE_CHECKING:
     from lemonade_wire.sip.ua.invite_session import InviteSession

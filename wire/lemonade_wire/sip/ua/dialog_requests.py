@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lemonade_wire.sip.event import InfoReceived, RequestAnswered, RequestReceived
-from lemonade_wire.sip.message import SipRequest
+from lemonade_wire.sip.message.message import SipRequest
 from lemonade_wire.sip.ua.session_state import SipSessionState
 
 if TYPE_CHECKING:

@@ -10,8 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lemonade_wire.address import Address
-from lemonade_wire.sip import admission
-from lemonade_wire.sip.dialog import Dialog
 from lemonade_wire.sip.errors import SipUsageError
 from lemonade_wire.sip.event import (
     ByeReceived,
@@ -27,10 +25,12 @@ from lemonade_wire.sip.event import (
     ReinviteReceived,
     RequestAnswered,
 )
-from lemonade_wire.sip.matching import Transport, resolve_next_hop
-from lemonade_wire.sip.message import SipRequest, SipResponse
-from lemonade_wire.sip.response import respond_to
+from lemonade_wire.sip.message.message import SipRequest, SipResponse
+from lemonade_wire.sip.message.response import respond_to
+from lemonade_wire.sip.transaction.matching import Transport, resolve_next_hop
+from lemonade_wire.sip.ua import admission
 from lemonade_wire.sip.ua.context import HeaderList, UaContext
+from lemonade_wire.sip.ua.dialog import Dialog
 from lemonade_wire.sip.ua.dialog_requests import DialogRequests
 from lemonade_wire.sip.ua.reinvites import Reinvites
 from lemonade_wire.sip.ua.session_state import TRANSITIONS, SipSessionInput, SipSessionState

@@ -6,12 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lemonade_wire.sip import admission
 from lemonade_wire.sip.errors import SipParseError
 from lemonade_wire.sip.event import ReinviteAnswered
-from lemonade_wire.sip.message import SipRequest, SipResponse
-from lemonade_wire.sip.session_timer import TIMER, SessionTimer
+from lemonade_wire.sip.message.message import SipRequest, SipResponse
+from lemonade_wire.sip.ua import admission
 from lemonade_wire.sip.ua.session_state import SipSessionState
+from lemonade_wire.sip.ua.session_timer import TIMER, SessionTimer
 
 if TYPE_CHECKING:
     from lemonade_wire.sip.ua.context import UaContext

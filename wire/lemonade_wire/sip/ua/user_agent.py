@@ -14,21 +14,21 @@ from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
 from lemonade_wire.address import Address
-from lemonade_wire.sip import admission
-from lemonade_wire.sip.dialog import Dialog
 from lemonade_wire.sip.errors import SipUsageError
 from lemonade_wire.sip.event import Event, InviteReceived, Output, RequestAnswered, RequestReceived
-from lemonade_wire.sip.matching import Transport, transport_of
-from lemonade_wire.sip.message import SipRequest, SipResponse
-from lemonade_wire.sip.response import respond_to
+from lemonade_wire.sip.message.message import SipRequest, SipResponse
+from lemonade_wire.sip.message.response import respond_to
+from lemonade_wire.sip.message.uri import SipUri
 from lemonade_wire.sip.settings import UaSettings
-from lemonade_wire.sip.transaction_layer import RequestArrived, ResponseArrived
+from lemonade_wire.sip.transaction.layer import RequestArrived, ResponseArrived
+from lemonade_wire.sip.transaction.matching import Transport, transport_of
+from lemonade_wire.sip.ua import admission
 from lemonade_wire.sip.ua.context import HeaderList, UaContext
+from lemonade_wire.sip.ua.dialog import Dialog
 from lemonade_wire.sip.ua.dialog_requests import QueuedRequest
 from lemonade_wire.sip.ua.invite_session import InviteSession
 from lemonade_wire.sip.ua.reinvites import PendingReinvite
 from lemonade_wire.sip.ua.session_state import SipSessionState
-from lemonade_wire.sip.uri import SipUri
 
 _OWN_WAY = frozenset({"INVITE", "ACK", "CANCEL", "BYE"})
 """Methods that cannot be sent by `send`, because the user agent handles them itself."""

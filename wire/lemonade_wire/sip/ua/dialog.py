@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from lemonade_wire.sip.header_section import Headers
-from lemonade_wire.sip.header_values import CSeq, NameAddr
-from lemonade_wire.sip.message import SipRequest, SipResponse
-from lemonade_wire.sip.uri import SipUri
+from lemonade_wire.sip.message.header_section import Headers
+from lemonade_wire.sip.message.header_values import CSeq, NameAddr
+from lemonade_wire.sip.message.message import SipRequest, SipResponse
+from lemonade_wire.sip.message.uri import SipUri
 
 DialogId = tuple[str, str, str]
 """Call-ID, local tag, remote tag ("" if the peer has none, as in RFC 2543)."""

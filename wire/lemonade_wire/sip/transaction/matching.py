@@ -7,11 +7,11 @@ from typing import Literal
 
 from lemonade_wire.address import Address, Resolver
 from lemonade_wire.sip.errors import SipParseError
-from lemonade_wire.sip.header_section import Headers
-from lemonade_wire.sip.header_values import CSeq
-from lemonade_wire.sip.message import SipRequest, SipResponse
-from lemonade_wire.sip.transaction import Input
-from lemonade_wire.sip.uri import SipUri
+from lemonade_wire.sip.message.header_section import Headers
+from lemonade_wire.sip.message.header_values import CSeq
+from lemonade_wire.sip.message.message import SipRequest, SipResponse
+from lemonade_wire.sip.message.uri import SipUri
+from lemonade_wire.sip.transaction.state_machine import Input
 
 COOKIE = "z9hG4bK"
 SIP_PORT = 5060

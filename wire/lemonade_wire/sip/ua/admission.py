@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from lemonade_wire.sip.body import SDP
 from lemonade_wire.sip.errors import SipParseError
-from lemonade_wire.sip.matching import COOKIE, bracketed
-from lemonade_wire.sip.message import METHODS, SipRequest
-from lemonade_wire.sip.session_timer import LEAST, TIMER, too_small
+from lemonade_wire.sip.message.body import SDP
+from lemonade_wire.sip.message.message import METHODS, SipRequest
 from lemonade_wire.sip.settings import UaSettings
+from lemonade_wire.sip.transaction.matching import COOKIE, bracketed
+from lemonade_wire.sip.ua.session_timer import LEAST, TIMER, too_small
 
 
 class SipRefusal(NamedTuple):

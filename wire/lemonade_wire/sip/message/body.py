@@ -17,10 +17,10 @@ from typing import Self
 
 from lemonade_wire.sdp.codec import SdpError
 from lemonade_wire.sip.errors import SipParseError
-from lemonade_wire.sip.header_section import Headers
-from lemonade_wire.sip.header_values import MediaType
-from lemonade_wire.sip.message import SipMessage
-from lemonade_wire.sip.text import find_param, parse_params, unquoted
+from lemonade_wire.sip.message.header_section import Headers
+from lemonade_wire.sip.message.header_values import MediaType
+from lemonade_wire.sip.message.message import SipMessage
+from lemonade_wire.sip.message.text import find_param, parse_params, unquoted
 
 SDP = "application/sdp"
 MAX_BOUNDARY = 70

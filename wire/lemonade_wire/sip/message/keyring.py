@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from lemonade_wire.sip.errors import SipParseError
-from lemonade_wire.sip.uri import SipUri
+from lemonade_wire.sip.message.uri import SipUri
 
 Record = tuple[str, str]
 """User part ("" if the name has none), and host in lower case."""

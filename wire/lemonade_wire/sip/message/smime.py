@@ -21,10 +21,10 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES128
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key, pkcs7
 
 from lemonade_wire.nodecli import NodeParser
-from lemonade_wire.sip.body import Entity, Understands, understood
 from lemonade_wire.sip.errors import SipParseError
-from lemonade_wire.sip.keyring import Keyring, read_certificates
-from lemonade_wire.sip.message import SipMessage
+from lemonade_wire.sip.message.body import Entity, Understands, understood
+from lemonade_wire.sip.message.keyring import Keyring, read_certificates
+from lemonade_wire.sip.message.message import SipMessage
 
 PKCS7_MIME = "application/pkcs7-mime"
 UNDECIPHERABLE = 493

@@ -9,10 +9,10 @@ from functools import cached_property
 from typing import Self, TypeVar
 
 from lemonade_wire.sip.errors import SipParseError
-from lemonade_wire.sip.header_section import Headers
-from lemonade_wire.sip.header_values import CSeq, MediaType, NameAddr, Via
-from lemonade_wire.sip.text import TOKEN
-from lemonade_wire.sip.uri import SipUri
+from lemonade_wire.sip.message.header_section import Headers
+from lemonade_wire.sip.message.header_values import CSeq, MediaType, NameAddr, Via
+from lemonade_wire.sip.message.text import TOKEN
+from lemonade_wire.sip.message.uri import SipUri
 
 T = TypeVar("T")
 VERSION = "SIP/2.0"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from lemonade_wire.sip.errors import SipParseError
-from lemonade_wire.sip.text import (
+from lemonade_wire.sip.message.text import (
     QUOTED,
     TOKEN,
     Params,
@@ -20,7 +20,7 @@ from lemonade_wire.sip.text import (
     split_outside,
     unquoted,
 )
-from lemonade_wire.sip.uri import SipUri, parse_host_port
+from lemonade_wire.sip.message.uri import SipUri, parse_host_port
 
 MAX_CSEQ = 2**31 - 1
 _VIA = re.compile(r"([^\s/]+)\s*/\s*([^\s/]+)\s*/\s*([^\s/]+)\s+(.*)", re.DOTALL)

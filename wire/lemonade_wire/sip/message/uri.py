@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from lemonade_wire.address import MAX_PORT
 from lemonade_wire.sip.errors import SipParseError
-from lemonade_wire.sip.text import Params, find_param, format_params
+from lemonade_wire.sip.message.text import Params, find_param, format_params
 
 # Wider than the grammar: host names of test networks may be one label and have underscores.
 HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?")

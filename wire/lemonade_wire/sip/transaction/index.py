@@ -7,9 +7,9 @@ from collections.abc import ValuesView
 from dataclasses import dataclass
 
 from lemonade_wire.address import Address
-from lemonade_wire.sip.matching import Match, Transport
-from lemonade_wire.sip.message import SipRequest
-from lemonade_wire.sip.transaction import Transaction
+from lemonade_wire.sip.message.message import SipRequest
+from lemonade_wire.sip.transaction.matching import Match, Transport
+from lemonade_wire.sip.transaction.state_machine import Transaction
 
 
 @dataclass

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Self
 
 from lemonade_wire.sip.errors import SipParseError
-from lemonade_wire.sip.text import TOKEN, split_outside
+from lemonade_wire.sip.message.text import TOKEN, split_outside
 
 # Compact forms: RFC 3261 section 7.3.3, RFC 3515, 3892, 3841, 4028, 4474, 6665.
 COMPACT = {

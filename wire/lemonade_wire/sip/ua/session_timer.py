@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 
 from lemonade_wire.sip.errors import SipParseError
-from lemonade_wire.sip.message import SipMessage, SipRequest, SipResponse
-from lemonade_wire.sip.text import find_param, parse_params
+from lemonade_wire.sip.message.message import SipMessage, SipRequest, SipResponse
+from lemonade_wire.sip.message.text import find_param, parse_params
 
 TIMER = "timer"
 """The option tag."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from lemonade_wire.sip.errors import SipParseError
-from lemonade_wire.sip.message import SipRequest, SipResponse
+from lemonade_wire.sip.message.message import SipRequest, SipResponse
 
 # Reason phrases: RFC 3261 section 21, RFC 4028 (422), 6086 (469) and 6665 (202, 489).
 PHRASES = {

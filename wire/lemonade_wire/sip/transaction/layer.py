@@ -13,8 +13,13 @@ from dataclasses import dataclass, replace
 
 from lemonade_wire.address import Address, is_ip_address
 from lemonade_wire.sip.event import MessageDropped, MessageSeen, Output, SendDatagram
-from lemonade_wire.sip.header_values import CSeq, Via
-from lemonade_wire.sip.matching import (
+from lemonade_wire.sip.message.header_values import CSeq, Via
+from lemonade_wire.sip.message.message import SipRequest, SipResponse, UnreadableError, parse_datagram
+from lemonade_wire.sip.message.response import respond_to
+from lemonade_wire.sip.settings import UaSettings
+from lemonade_wire.sip.tcp import TcpConnections
+from lemonade_wire.sip.transaction.index import SipFlow, TransactionEntry, TransactionIndex
+from lemonade_wire.sip.transaction.matching import (
     COOKIE,
     SIP_PORT,
     Transport,
@@ -24,11 +29,7 @@ from lemonade_wire.sip.matching import (
     received_from,
     server_match,
 )
-from lemonade_wire.sip.message import SipRequest, SipResponse, UnreadableError, parse_datagram
-from lemonade_wire.sip.response import respond_to
-from lemonade_wire.sip.settings import UaSettings
-from lemonade_wire.sip.tcp import TcpConnections
-from lemonade_wire.sip.transaction import (
+from lemonade_wire.sip.transaction.state_machine import (
     INVITE_CLIENT,
     INVITE_SERVER,
     REQUEST_CLIENT,
@@ -38,7 +39,6 @@ from lemonade_wire.sip.transaction import (
     Transaction,
     TransactionState,
 )
-from lemonade_wire.sip.transaction_index import SipFlow, TransactionEntry, TransactionIndex
 
 LARGEST_DATAGRAM = 65507
 
