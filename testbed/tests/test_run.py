@@ -142,7 +142,7 @@ def test_a_refused_login_of_the_testbed_is_charged_to_the_imap_server(
     [
         ({"imap": "exits"}, 4, "imap: ended with exit code 7 before it was ready"),
         ({"imap": "refuses"}, 4, "imap: refused the message: NO full"),
-        ({"imap": "dies-of-append"}, 4, "imap: closed the connection before its answer"),
+        ({"imap": "dies-of-append"}, 4, "imap: closed the connection before the answer to APPEND"),
         ({"media": "taken"}, 3, "is taken; stop what listens there"),
     ],
 )

@@ -47,7 +47,7 @@ class ProvisionConnection:
         self._local = "{}:{}".format(*self._socket.getsockname())
         self._remote = f"{place.address}:{place.port}"
         while not self._engine.greeted:
-            self._receive()
+            self._receive("its greeting")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -88,18 +88,18 @@ class ProvisionConnection:
         tag = self._engine.send(command)
         self._flush()
         while True:
-            for event in self._receive():
+            for event in self._receive(f"the answer to {command.name}"):
                 if isinstance(event, CommandDone) and event.tag == tag:
                     return event
 
-    def _receive(self) -> list[object]:
+    def _receive(self, awaited: str) -> list[object]:
         self._flush()
         try:
             data = self._open.recv(65536)
         except OSError as problem:
-            raise self.broken(f"no answer: {problem}") from problem
+            raise self.broken(f"{awaited} did not come: {problem}") from problem
         if not data:
-            raise self.broken("closed the connection before its answer")
+            raise self.broken(f"closed the connection before {awaited}")
         events = self._engine.receive_data(data)
         self._flush()
         for event in events:

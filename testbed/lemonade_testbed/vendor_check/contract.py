@@ -59,7 +59,7 @@ def _imap(bench: Bench, image: str, verdict: ContractVerdict) -> None:
             token = _ticket(bench)
             verdict.note("accounts", True, f"{USER} logged in and stored a message")
         except ContractBroken as problem:
-            verdict.note("accounts", False, problem.why)
+            verdict.note("accounts", False, _with_log(bench, node, problem))
     note_stop(node, verdict)
     log = bench.keep_log(node)
     if token:
@@ -71,9 +71,16 @@ def _imap(bench: Bench, image: str, verdict: ContractVerdict) -> None:
             count = _messages(bench)
             empty = verdict.note("empty", not count, f"{count} messages in INBOX")
         except ContractBroken as problem:
-            empty = verdict.note("empty", False, problem.why)
+            empty = verdict.note("empty", False, _with_log(bench, node, problem))
         if empty:
             _own_mail(bench, node, verdict)
+    bench.keep_log(node)
+
+
+def _with_log(bench: Bench, node: DockerNode, problem: ContractBroken) -> str:
+    """Return what the server did, with the last two lines of its log."""
+    lines = bench.trace.redactor.text(bench.keep_log(node)).splitlines()[-2:]
+    return " ".join((f"{problem.why}; its log ends:", *lines)) if lines else problem.why
 
 
 def _own_mail(bench: Bench, node: DockerNode, verdict: ContractVerdict) -> None:
@@ -90,7 +97,7 @@ def _own_mail(bench: Bench, node: DockerNode, verdict: ContractVerdict) -> None:
         seed(node)
         after = _messages(bench)
     except ContractBroken as problem:
-        verdict.note("mail", False, f"with a message there: {problem.why}")
+        verdict.note("mail", False, f"with a message there: {_with_log(bench, node, problem)}")
         return
     who = "by the server as it starts (mail: folder)" if before else "by its hook (mail: hook)"
     told = {0: "left alone (mail: append)", 1: f"stored {who}"}.get(after, f"stored {after} times")
