@@ -144,7 +144,7 @@ vendor-checks: .venv/.runtime
 	    .venv/bin/lemonade vendor-check --role "$${one%%:*}" --image "$${one#*:}"; done
 
 test-containers:
-	@$(MAKE) --no-print-directory test ARGS="testbed -k 'docker or capture or vendors or playground'"
+	@$(MAKE) --no-print-directory test ARGS="testbed -k 'docker or capture or vendors or playground' $(ARGS)"
 
 # Ends with an error where the command does not end with that exit code.
 define exits
