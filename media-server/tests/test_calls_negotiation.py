@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lemonade_media.calls.call import MediaCall
-from lemonade_media.calls.negotiation import describe, stream_for, take_answer
+from lemonade_media.calls.negotiation import change_for, describe, stream_for, take_answer
 from lemonade_media.faults.rtp import BURST, TIMESTAMP_RESET_ON_SEEK
 from lemonade_media.faults.sdp import ANSWER_DROPS_KEYS, ANSWER_DROPS_REJECTED_LINE, CODEC_NOT_OFFERED
 from lemonade_media.services.announcement import Announcement
@@ -13,7 +13,7 @@ from lemonade_media.services.ivr import IvrSession
 from lemonade_wire.faults import Fault
 from lemonade_wire.sdp.codec import PCMA, PCMU, TELEPHONE_EVENT, SdpError
 from lemonade_wire.sdp.description import SessionDescription
-from lemonade_wire.sdp.offer import NoCommonCodec
+from lemonade_wire.sdp.offer import IncompatibleAddress, NoCommonCodec
 from lemonade_wire.sip.netann import AnnouncementUri
 
 # The offer of the draft's section 2.6 in short: A-law preferred, a video line, ptime and rtcp of its own.
@@ -81,10 +81,9 @@ def test_faults_change_one_thing_each() -> None:
     ("old", "new", "error"),
     [
         (b" 18 8 0 101", b" 18 101", NoCommonCodec),
-        (b"a=recvonly", b"a=sendonly", NoCommonCodec),
-        (b"a=recvonly", b"a=inactive", NoCommonCodec),
-        (b"c=IN IP4 192.0.2.3", b"c=IN IP4 0.0.0.0", NoCommonCodec),
-        (b"c=IN IP4 192.0.2.3", b"c=IN IP4 client.example", SdpError),
+        (b"c=IN IP4 192.0.2.3", b"c=IN IP4 client.example", IncompatibleAddress),
+        (b"c=IN IP4 192.0.2.3", b"c=IN IP6 2001:db8::3", IncompatibleAddress),
+        (b"c=IN IP4 192.0.2.3", b"c=IN IP4 2001:db8::3", SdpError),
         (b"c=IN IP4 192.0.2.3\r\n", b"", SdpError),
         (b"9224 RTP/AVP", b"9224 RTP/SAVP", NoCommonCodec),
     ],
@@ -94,13 +93,37 @@ def test_unusable_offers_raise_their_error(old: bytes, new: bytes, error: type[S
         describe(call(OFFER.replace(old, new)), "192.0.2.2", 16384, 1, None)
 
 
-def test_own_offer_waits_for_its_answer() -> None:
+HELD = [
+    (b"a=recvonly", b"a=sendonly", 9300),
+    (b"a=recvonly", b"a=inactive", 9300),
+    (b"c=IN IP4 192.0.2.3", b"c=IN IP4 0.0.0.0", None),
+    (b"c=IN IP4 192.0.2.3", b"c=IN IP6 ::", None),
+]
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize(("old", "new", "rtcp_port"), HELD)
+def test_a_call_is_on_hold_from_its_first_offer_or_late_answer(
+    late: bool, old: bytes, new: bytes, rtcp_port: int | None
+) -> None:
+    body = OFFER.replace(old, new)
+    made, _ = described(None if late else body)
+    if late:
+        take_answer(made, body.replace(b"m=video 9226 RTP/AVP 34\r\n", b""))
+    assert made.stream is not None
+    assert not made.stream.direction.sends
+    change = change_for(made, made.stream, None, None)
+    assert (change.held, change.rtcp_port) == (True, rtcp_port)
+
+
+@pytest.mark.parametrize(("formats", "chosen"), [(b" 18 8 0 101", "PCMA"), (b" 0 8 101", "PCMU"), (b" 8", "PCMA")])
+def test_own_offer_has_every_codec_and_the_answer_chooses(formats: bytes, chosen: str) -> None:
     made, offer = described(None)
     assert made.stream is None
-    assert [(line.port, line.formats) for line in offer.media] == [(16384, ("0",))]
-    take_answer(made, OFFER.replace(b"m=video 9226 RTP/AVP 34\r\n", b""))
+    assert [(line.port, line.formats) for line in offer.media] == [(16384, ("0", "8"))]
+    take_answer(made, OFFER.replace(b"m=video 9226 RTP/AVP 34\r\n", b"").replace(b" 18 8 0 101", formats))
     assert made.stream is not None
-    assert (made.stream.payload_type, made.stream.remote_port, made.law) == (0, 9224, "PCMU")
+    assert (made.stream.remote_port, made.law) == (9224, chosen)
 
 
 def test_telephone_event_has_the_payload_type_of_the_offer_or_none() -> None:
@@ -124,12 +147,12 @@ def test_own_offer_of_an_ivr_call_asks_for_keys() -> None:
     made = MediaCall("call-1", IvrSession(), None)
     describe(made, "192.0.2.2", 16384, 77, None)
     offer = SessionDescription.parse(made.description)
-    assert offer.media[0].formats == ("0", "101")
+    assert offer.media[0].formats == ("0", "8", "101")
     assert offer.media[0].attribute("sendrecv") == ""
     # the caller answers with a number of its own for keys, and sends them with ours
     take_answer(made, OFFER.replace(b"m=video 9226 RTP/AVP 34\r\n", b"").replace(b"101", b"97"))
     assert made.stream is not None
-    assert [known.payload_type for known in stream_for(made, made.stream, None).formats] == [0, 101]
+    assert [known.payload_type for known in stream_for(made, made.stream, None).formats] == [0, 8, 101]
 
 
 @pytest.mark.parametrize(

@@ -119,11 +119,7 @@ def test_media_go_where_the_new_offer_says() -> None:
 def test_another_codec_goes_on_with_the_same_sound() -> None:
     talk = Talk()
     assert talk.reinvite(make_offer("192.0.2.3", 20000, [PCMA, PCMU], version=2)).status == 200
-    (playing,) = (
-        talk.replay.commands[-3:-2]
-        if False
-        else [command for command in talk.replay.commands if isinstance(command, PlayMedia)]
-    )
+    (playing,) = (command for command in talk.replay.commands if isinstance(command, PlayMedia))
     (before,) = playing.media
     assert talk.changed.payload_type == 8
     assert talk.changed.media == (before.to("PCMA"),)
@@ -174,8 +170,26 @@ UNACCEPTABLE = [
     (make_offer("192.0.2.3", 20000, [Codec("G729", 8000)], version=2), 488, "304 192.0.2.2 "),
     (other(OFFER, protocol="RTP/SAVP"), 488, "304 192.0.2.2 "),
     (replace(OFFER, connection=None), 400, ""),
-    (replace(OFFER, connection=SdpConnection("IP4", "client.example")), 400, ""),
+    (replace(OFFER, connection=SdpConnection("IP4", "client.example")), 488, "301 192.0.2.2 "),
+    (replace(OFFER, connection=SdpConnection("IP6", "2001:db8::3")), 488, "300 192.0.2.2 "),
 ]
+
+
+@pytest.mark.parametrize("uri", [ANNC, IVR])
+@pytest.mark.parametrize(("offer", "direction", "rtcp_port"), ON_HOLD)
+def test_a_call_on_hold_from_its_start_plays_when_the_hold_ends(
+    uri: SipUri, offer: SessionDescription, direction: Direction, rtcp_port: int | None
+) -> None:
+    """The stream is held before the playing begins: media time stands still, and starts at offset 0 (RFC 3264, 8.4)."""
+    talk = Talk(uri, offer)
+    assert talk.first.media[0].direction(talk.first) is direction
+    names = [type(command).__name__ for command in talk.replay.commands if not isinstance(command, LogLine)]
+    assert names[names.index("StartStream") :][:2] == ["StartStream", "ModifyStream"]
+    assert "PlayMedia" not in names[: names.index("ModifyStream")]
+    held = next(command for command in talk.replay.commands if isinstance(command, ModifyStream))
+    assert (held.held, held.rtcp_port) == (True, rtcp_port)
+    assert talk.reinvite(other(OFFER)).status == 200
+    assert (talk.changed.held, talk.changed.rtcp_port) == (False, 20001)
 
 
 @pytest.mark.parametrize(("offer", "status", "warning"), UNACCEPTABLE)

@@ -98,7 +98,7 @@ def test_invite_without_an_offer_gets_one_and_is_played_after_the_answer_in_the_
     replay.invite(ANNC, b"")
     answered = next(event for event in replay.heard if isinstance(event, CallAnswered))
     offer = SessionDescription.parse(answered.response.body)
-    assert [line.formats for line in offer.media] == [("0",)]
+    assert [line.formats for line in offer.media] == [("0", "8")]
     # The caller's user agent acknowledges without an answer: nothing can be sent, so the server hangs up.
     assert replay.log[-3:] == ["server BYE", "caller 200", "CloseMedia"]
     assert not any(isinstance(command, StartStream) for command in replay.commands)

@@ -63,6 +63,8 @@ REFUSALS = {
     FailureKind.TOO_LARGE: NOT_RETRIEVED,
     FailureKind.UNPLAYABLE: (488, "Not Acceptable Here", "305"),
     FailureKind.NO_COMMON_CODEC: (488, "Not Acceptable Here", "304"),
+    FailureKind.OTHER_NETWORK: (488, "Not Acceptable Here", "300"),
+    FailureKind.NO_ADDRESS: (488, "Not Acceptable Here", "301"),
     FailureKind.NOT_IMPLEMENTED: (488, "Not Acceptable Here", "399"),
 }
 
@@ -121,14 +123,22 @@ def test_an_offer_without_a_common_codec_gets_488(uri: SipUri) -> None:
     [
         (b"v=1\r\nrubbish", "application/sdp", 400),
         (b"\xff\xfe\0", "application/sdp", 400),
-        (bytes(OFFER).replace(b"192.0.2.3", b"client.example"), "application/sdp", 400),
-        (bytes(OFFER).replace(b"recvonly", b"sendonly"), "application/sdp", 488),
+        (bytes(OFFER).replace(b"IP4 192.0.2.3", b"IP4 ::1"), "application/sdp", 400),
         (write_document(COLLECT), CONTENT_TYPE, 415),
     ],
-    ids=["no-sdp", "no-text", "host-name", "unwilling", "mscml"],
+    ids=["no-sdp", "no-text", "wrong-family", "mscml"],
 )
-def test_a_bad_offer_gets_400_415_or_488(body: bytes, kind: str, status: int) -> None:
+def test_a_bad_offer_gets_400_or_415(body: bytes, kind: str, status: int) -> None:
     assert refusal(Replay(), IVR, body, kind).status == status
+
+
+@pytest.mark.parametrize("uri", [ANNC, IVR])
+@pytest.mark.parametrize(("connection", "warning"), [(b"IP4 client.example", "301"), (b"IP6 2001:db8::3", "300")])
+def test_an_address_that_cannot_be_reached_gets_488_with_its_warning(
+    uri: SipUri, connection: bytes, warning: str
+) -> None:
+    response = refusal(Replay(), uri, bytes(OFFER).replace(b"c=IN IP4 192.0.2.3", b"c=IN " + connection))
+    assert (response.status, (response.headers.get("Warning") or "")[:4]) == (488, f"{warning} ")
 
 
 def mixed(*parts: bytes) -> bytes:

@@ -135,7 +135,11 @@ BAD = {
     "blank line within": HEAD + "\r\nt=0 0\r\n",
     "port too great": HEAD + "t=0 0\r\nm=audio 65536 RTP/AVP 0\r\n",
     "no formats": HEAD + "t=0 0\r\nm=audio 5000 RTP/AVP\r\n",
-    "attribute without name": HEAD + "t=0 0\r\na=:x\r\n",
+    "IPv6 address as IP4": HEAD + "c=IN IP4 ::1\r\nt=0 0\r\n",
+    "IPv4 address as IP6": HEAD + "c=IN IP6 192.0.2.1\r\nt=0 0\r\n",
+    "IPv6 address as IP4 in a medium": HEAD + "t=0 0\r\nm=audio 1 RTP/AVP 0\r\nc=IN IP4 2001:db8::1\r\n",
+    "origin without address": HEAD.replace("IP4 192.0.2.1", "IP4 ") + "t=0 0\r\n",
+    "session id beyond the bound": HEAD.replace(" 1 1 ", f" {'1' * 4001} 1 ") + "t=0 0\r\n",
     "lone CR": HEAD + "t=0 0\r\na=x:\ry\r\n",
     "NUL": HEAD + "t=0 0\r\na=x:\0\r\n",
 }
@@ -145,6 +149,56 @@ BAD = {
 def test_malformed_descriptions_are_refused(name: str) -> None:
     with pytest.raises(SdpError):
         SessionDescription.parse(BAD[name])
+
+
+WHOLE = HEAD + "c=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\na=sendonly\r\n"
+HARMLESS = {
+    "blank behind v=": ("v=0", "v=0 "),
+    "blank behind o=": ("IP4 192.0.2.1\r\ns=", "IP4 192.0.2.1  \r\ns="),
+    "blank behind c=": ("c=IN IP4 192.0.2.1", "c=IN IP4 192.0.2.1 "),
+    "blank behind t=": ("t=0 0", "t=0 0 "),
+    "blank behind m=": ("RTP/AVP 0", "RTP/AVP 0 "),
+    "tabulator behind a=": ("a=sendonly", "a=sendonly \t"),
+    "leading CRLF": ("v=0", "\r\nv=0"),
+    "leading LFs": ("v=0", "\n\nv=0"),
+    "attribute with a blank in its name": ("a=sendonly", "a=foo bar\r\na=sendonly"),
+    "attribute without a name": ("a=sendonly", "a=:x\r\na=sendonly"),
+    "such an attribute of the session": ("t=0 0", "t=0 0\r\na=foo bar:1"),
+}
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_what_programs_send_and_is_harmless_reads_the_same(name: str) -> None:
+    strict, sent = HARMLESS[name]
+    text = WHOLE.replace(strict, sent, 1)
+    assert text != WHOLE
+    assert str(SessionDescription.parse(text)) == WHOLE
+
+
+@pytest.mark.parametrize("address", ["IP4 my_host_1", "IP6 fe80::1%eth0", "IP4 ::1", "IP4 a,b", "IP6 host.example"])
+def test_the_address_of_an_origin_is_any_word(address: str) -> None:
+    text = WHOLE.replace("IP4 192.0.2.1\r\ns=", f"{address}\r\ns=", 1)
+    assert str(SessionDescription.parse(text).origin) == f"- 1 1 IN {address}"
+    assert str(SessionDescription.parse(text)) == text
+
+
+@pytest.mark.parametrize("digits", [25, 4000])
+def test_session_ids_of_any_length(digits: int) -> None:
+    text = WHOLE.replace(" 1 1 ", f" {'9' * digits} {'8' * digits} ", 1)
+    origin = SessionDescription.parse(text).origin
+    assert (origin.session_id, origin.version) == (int("9" * digits), int("8" * digits))
+
+
+@pytest.mark.parametrize(
+    ("charset", "read"), [("ISO-8859-1", True), ("iso-8859-15", True), ("windows-1252", True), ("UTF-16", False)]
+)
+def test_latin_1_in_the_name_is_read_where_the_description_names_its_charset(charset: str, read: bool) -> None:
+    text = WHOLE.replace("s=-", "s=Caf\u00e9").replace("t=0 0", f"t=0 0\r\na=charset:{charset}").encode("latin-1")
+    if read:
+        assert SessionDescription.parse(text).name == "Caf\u00e9"
+    else:
+        with pytest.raises(SdpError, match="charset"):
+            SessionDescription.parse(text)
 
 
 def test_octets_that_are_no_utf8() -> None:

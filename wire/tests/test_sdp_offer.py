@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from lemonade_wire.sdp.codec import PCMA, PCMU, Codec, SdpError
 from lemonade_wire.sdp.description import Attribute, Direction, SessionDescription
-from lemonade_wire.sdp.offer import Capabilities, NoCommonCodec, SdpAnswer, answer, make_offer, read_answer
+from lemonade_wire.sdp.offer import (
+    Capabilities,
+    IncompatibleAddress,
+    NoCommonCodec,
+    SdpAnswer,
+    answer,
+    make_offer,
+    read_answer,
+)
 
 G711 = Capabilities({"audio": (PCMU, PCMA)})
 HEAD = "v=0\r\no=- 1 1 IN IP4 192.0.2.40\r\ns=-\r\nc=IN IP4 192.0.2.40\r\nt=3034423619 0\r\n"
@@ -106,6 +114,46 @@ def test_addresses_ports_and_packet_time_of_the_other_side() -> None:
     for nonsense in ("rtcp:x", "rtcp:0", "rtcp:70000", "ptime:0", "ptime:5000", "ptime:²"):
         stream = respond(audio("0", nonsense)).streams[0]
         assert (stream.remote_rtcp_port, stream.ptime_ms) == (9225, 20)
+
+
+@pytest.mark.parametrize(
+    ("lines", "packet_ms"),
+    [
+        (("maxptime:10",), 10),
+        (("ptime:60", "maxptime:30"), 30),
+        (("ptime:30", "maxptime:60"), 30),
+        (("maxptime:60",), 20),
+        (("maxptime:0",), 20),
+        (("maxptime:x",), 20),
+    ],
+)
+def test_maxptime_bounds_the_packet_time(lines: tuple[str, ...], packet_ms: int) -> None:
+    assert respond(audio("0", *lines)).streams[0].ptime_ms == packet_ms
+
+
+@pytest.mark.parametrize(
+    ("connection", "warning"),
+    [("IP6 2001:db8::1", 300), ("IP6 host.example.com", 300), ("IP4 host.example.com", 301)],
+)
+def test_an_address_that_cannot_be_sent_to_is_refused_with_its_warning(connection: str, warning: int) -> None:
+    offer = audio("0").replace("c=IN IP4 192.0.2.40", f"c=IN {connection}")
+    with pytest.raises(IncompatibleAddress) as refused:
+        respond(offer)
+    assert refused.value.warning == warning
+    ours = SessionDescription.parse(audio("0"))
+    with pytest.raises(IncompatibleAddress):
+        read_answer(ours, SessionDescription.parse(offer))
+
+
+def test_a_rejected_stream_may_have_an_address_of_the_other_family() -> None:
+    answered = respond(audio("0") + "m=video 9226 RTP/AVP 34\r\nc=IN IP6 2001:db8::1\r\n")
+    assert [line.port for line in answered.description.media] == [16384, 0]
+
+
+@pytest.mark.parametrize("connection", ["IP4 0.0.0.0", "IP6 ::"])
+def test_the_unspecified_address_of_either_family_is_hold(connection: str) -> None:
+    (stream,) = respond(audio("0").replace("c=IN IP4 192.0.2.40", f"c=IN {connection}")).streams
+    assert stream.direction is Direction.RECVONLY
 
 
 def test_hold_is_never_sent_to() -> None:

@@ -183,6 +183,9 @@ class CallControl:
             return
         call.confirmed = True
         self.command(stream_for(call, call.stream, self.fault))
+        if not call.stream.direction.sends:
+            # On hold from the start (RFC 3264 section 8.4): the playing begins when a re-INVITE lifts the hold.
+            self.command(change_for(call, call.stream, None, self.fault))
         self.carry_out(call, call.service.confirmed(now), now)
 
     def answer(self, call: MediaCall, now: float) -> None:

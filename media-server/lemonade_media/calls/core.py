@@ -13,7 +13,7 @@ import math
 from lemonade_media.calls.admission import NotAdmittedError, admit
 from lemonade_media.calls.call_control import CallControl
 from lemonade_media.calls.commands import Command, LogLine, OpenMedia
-from lemonade_media.calls.failures import Failure, FailureKind
+from lemonade_media.calls.failures import Failure, negotiation_failure
 from lemonade_media.calls.info_handler import DTMF, InfoHandler
 from lemonade_media.calls.limits import FULL_SECONDS, CallRate, retry_after
 from lemonade_media.calls.negotiation import describe, take_answer
@@ -29,7 +29,7 @@ from lemonade_wire.mscml.document import CONTENT_TYPE as MSCML
 from lemonade_wire.mscml.document import Tolerance
 from lemonade_wire.profile import DRAFT_07, Profile
 from lemonade_wire.sdp.codec import SdpError
-from lemonade_wire.sdp.offer import NoCommonCodec
+from lemonade_wire.sdp.offer import IncompatibleAddress, NoCommonCodec
 from lemonade_wire.sip.event import (
     ByeReceived,
     CallAnswered,
@@ -117,8 +117,8 @@ class MediaServer:
             return
         try:
             describe(call, self._conductor.address, port, next(self._sessions), self._conductor.fault)
-        except NoCommonCodec as problem:
-            self._conductor.refuse(call, Failure(FailureKind.NO_COMMON_CODEC, str(problem)), now)
+        except (NoCommonCodec, IncompatibleAddress) as problem:
+            self._conductor.refuse(call, negotiation_failure(problem), now)
         except SdpError as problem:
             self._conductor.refuse_with(call, 400, f"Bad session description: {problem}", now)
         else:

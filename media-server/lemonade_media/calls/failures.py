@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from lemonade_wire.mscml.messages import ErrorInfo
+from lemonade_wire.sdp.offer import IncompatibleAddress, NoCommonCodec
 
 NOT_FOUND = "Announcement content not found"
 NOT_RETRIEVED = "Announcement content could not be retrieved"
@@ -33,6 +34,8 @@ class FailureKind(Enum):
     TOO_LARGE = "too-large"
     UNPLAYABLE = "unplayable"
     NO_COMMON_CODEC = "no-common-codec"
+    OTHER_NETWORK = "other-network"
+    NO_ADDRESS = "no-address"
     NOT_IMPLEMENTED = "not-implemented"
 
 
@@ -62,6 +65,8 @@ _ROWS = {
     FailureKind.TOO_LARGE: _Row(400, NOT_RETRIEVED, 399, 500, "Server Error", (413, "Content Too Large")),
     FailureKind.UNPLAYABLE: _Row(488, "Not Acceptable Here", 305, 415, "Unsupported Media", None),
     FailureKind.NO_COMMON_CODEC: _Row(488, "Not Acceptable Here", 304, 488, "Not Acceptable Here", None),
+    FailureKind.OTHER_NETWORK: _Row(488, "Not Acceptable Here", 300, 488, "Not Acceptable Here", None),
+    FailureKind.NO_ADDRESS: _Row(488, "Not Acceptable Here", 301, 488, "Not Acceptable Here", None),
     FailureKind.NOT_IMPLEMENTED: _Row(488, "Not Acceptable Here", 399, 501, "Not Implemented", None),
 }
 
@@ -104,6 +109,14 @@ class Failure:
         """Return the `<error_info>` of the response, with the URL as context; None if the retrieval did not fail."""
         remote = _ROWS[self.kind].remote
         return ErrorInfo(remote[0], remote[1], url) if remote else None
+
+
+def negotiation_failure(problem: NoCommonCodec | IncompatibleAddress) -> Failure:
+    """Return the failure that refuses an offer which this side cannot accept (RFC 3261 section 21.4.26)."""
+    if isinstance(problem, NoCommonCodec):
+        return Failure(FailureKind.NO_COMMON_CODEC, str(problem))
+    kinds = {300: FailureKind.OTHER_NETWORK, 301: FailureKind.NO_ADDRESS}
+    return Failure(kinds[problem.warning], str(problem))
 
 
 class FetchError(Exception):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
 from dataclasses import replace
 
 from lemonade_media.calls.call import MediaCall
@@ -22,27 +21,27 @@ from lemonade_media.faults.sdp import (
 from lemonade_media.fetch.decode import EncodedMedia
 from lemonade_media.services.ivr import IvrSession
 from lemonade_wire.faults import Fault
-from lemonade_wire.sdp.codec import PCMA, PCMU, Codec, Format, SdpError
+from lemonade_wire.sdp.codec import PCMA, PCMU, Format, SdpError
 from lemonade_wire.sdp.description import Direction, SessionDescription
 from lemonade_wire.sdp.offer import Capabilities, NegotiatedStream, NoCommonCodec, answer, make_offer, read_answer
 
 # LS-2.6-1: both services negotiate in the same way. An announcement agrees to telephone-event too, and ignores keys.
-_CAPABILITIES = Capabilities({"audio": (PCMU, PCMA)})
+_CODECS = (PCMU, PCMA)
+_CAPABILITIES = Capabilities({"audio": _CODECS})
 
 
 def describe(call: MediaCall, address: str, port: int, session_id: int, fault: Fault | None) -> None:
     """Set the call's session description for the 200, and its stream if the INVITE held an offer.
 
-    Raises NoCommonCodec (488) or SdpError (400).
+    Raises NoCommonCodec or IncompatibleAddress (488), or SdpError (400).
     """
     call.port = port
     if call.offer is None:
-        # The offer has one codec alone: the content can be encoded before the answer comes with the ACK.
-        call.offer = call.ours = _offer(call, address, [PCMU], session_id)
+        call.offer = call.ours = _offer(call, address, session_id)
         call.description = bytes(call.offer)
         return
     made = answer(call.offer, _CAPABILITIES, address, {"audio": port}, session_id=session_id)
-    call.stream = _usable(made.streams[0])
+    call.stream = made.streams[0]
     call.ours = description = made.description
     if fault is ANSWER_DROPS_REJECTED_LINE or fault is DRAFT_ANSWER:
         for index in reversed([index for index, line in enumerate(description.media) if line.rejected]):
@@ -55,13 +54,13 @@ def describe(call: MediaCall, address: str, port: int, session_id: int, fault: F
 
 
 def take_answer(call: MediaCall, body: bytes) -> None:
-    """Set the call's stream from the answer in an ACK; raises SdpError if no audio can be sent on it."""
+    """Set the call's stream from the answer in an ACK; raises SdpError if the answer accepts none."""
     if call.offer is None:
         raise SdpError("there was no offer")
     streams = read_answer(call.offer, SessionDescription.parse(body))
     if not streams:
         raise NoCommonCodec("the answer accepts no stream")
-    call.stream = _usable(streams[0])
+    call.stream = streams[0]
 
 
 def stream_for(call: MediaCall, stream: NegotiatedStream, fault: Fault | None) -> StartStream:
@@ -83,10 +82,10 @@ def stream_for(call: MediaCall, stream: NegotiatedStream, fault: Fault | None) -
     )
 
 
-def _offer(call: MediaCall, address: str, codecs: Sequence[Codec], session_id: int) -> SessionDescription:
+def _offer(call: MediaCall, address: str, session_id: int) -> SessionDescription:
     keys = isinstance(call.service, IvrSession)
     direction = Direction.SENDRECV if keys else Direction.SENDONLY
-    return make_offer(address, call.port, codecs, direction=direction, telephone_event=keys, session_id=session_id)
+    return make_offer(address, call.port, _CODECS, direction=direction, telephone_event=keys, session_id=session_id)
 
 
 def _own_formats(call: MediaCall, stream: NegotiatedStream) -> tuple[Format, ...]:
@@ -99,8 +98,8 @@ def change(call: MediaCall, offer: SessionDescription, address: str) -> tuple[Se
     """Return the answer to an offer in a re-INVITE, and the stream that results; the call is not changed.
 
     A stream that the caller puts on hold or removes stays in the call, and sends nothing. The version in the o= line
-    grows by one if anything else in the description changes (RFC 3264 section 8). Raises NoCommonCodec (488) or
-    SdpError (400).
+    grows by one if anything else in the description changes (RFC 3264 section 8). Raises NoCommonCodec or
+    IncompatibleAddress (488), or SdpError (400).
     """
     ours, stream = _agreed(call)
     origin = ours.origin
@@ -114,7 +113,7 @@ def change(call: MediaCall, offer: SessionDescription, address: str) -> tuple[Se
         version=origin.version,
         streams_needed=wanted,
     )
-    agreed = _named(made.streams[0]) if made.streams else removed(stream)
+    agreed = made.streams[0] if made.streams else removed(stream)
     return _next_version(made.description, ours), agreed
 
 
@@ -125,7 +124,7 @@ def offer_again(call: MediaCall, address: str) -> SessionDescription:
     """
     ours, stream = _agreed(call)
     lines = [replace(line, port=0) for line in ours.media]
-    (lines[stream.index],) = _offer(call, address, [PCMU, PCMA], ours.origin.session_id).media
+    (lines[stream.index],) = _offer(call, address, ours.origin.session_id).media
     return _next_version(replace(ours, media=tuple(lines)), ours)
 
 
@@ -133,7 +132,7 @@ def take_answer_again(call: MediaCall, offer: SessionDescription, body: bytes) -
     """Return the stream that results from an answer to `offer_again`, or to the last description; raises SdpError."""
     _, stream = _agreed(call)
     streams = read_answer(offer, SessionDescription.parse(body))
-    return _named(streams[0]) if streams else removed(stream)
+    return streams[0] if streams else removed(stream)
 
 
 def change_for(
@@ -169,20 +168,3 @@ def _agreed(call: MediaCall) -> tuple[SessionDescription, NegotiatedStream]:
 def _next_version(made: SessionDescription, before: SessionDescription) -> SessionDescription:
     same = replace(made, origin=before.origin)
     return before if same == before else replace(made, origin=replace(before.origin, version=before.origin.version + 1))
-
-
-def _usable(stream: NegotiatedStream) -> NegotiatedStream:
-    """Return the stream if the caller accepts audio on it; raises SdpError."""
-    _named(stream)
-    if not stream.direction.sends:
-        raise NoCommonCodec("the caller does not wish to receive audio")
-    return stream
-
-
-def _named(stream: NegotiatedStream) -> NegotiatedStream:
-    """Return the stream if its remote address is an IP address; raises SdpError."""
-    try:
-        ipaddress.ip_address(stream.remote_address)
-    except ValueError as problem:
-        raise SdpError("an IP address is expected in the c= line") from problem
-    return stream

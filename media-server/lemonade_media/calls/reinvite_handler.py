@@ -11,12 +11,12 @@ from lemonade_media.calls.admission import NotAdmittedError, another_service, of
 from lemonade_media.calls.call import CallService, MediaCall
 from lemonade_media.calls.call_control import CallControl
 from lemonade_media.calls.dtmf import KeyPresses
-from lemonade_media.calls.failures import Failure, FailureKind
+from lemonade_media.calls.failures import negotiation_failure
 from lemonade_media.calls.negotiation import change, change_for, offer_again, take_answer_again
 from lemonade_media.services.ivr import IvrSession
 from lemonade_wire.sdp.codec import SdpError
 from lemonade_wire.sdp.description import SessionDescription
-from lemonade_wire.sdp.offer import NegotiatedStream, NoCommonCodec
+from lemonade_wire.sdp.offer import IncompatibleAddress, NegotiatedStream, NoCommonCodec
 from lemonade_wire.sip.event import ReinviteAnswered, ReinviteConfirmed, ReinviteReceived
 from lemonade_wire.sip.message import SipRequest
 from lemonade_wire.sip.message.body import answer_in
@@ -42,8 +42,8 @@ class ReinviteHandler:
                 self._move(call, service, event.request, now)
         except NotAdmittedError as refusal:
             agent.refuse(call.id, refusal.status, now=now, reason=refusal.reason, headers=refusal.headers)
-        except NoCommonCodec as problem:
-            failure = Failure(FailureKind.NO_COMMON_CODEC, str(problem))
+        except (NoCommonCodec, IncompatibleAddress) as problem:
+            failure = negotiation_failure(problem)
             headers = failure.warning(self._conductor.address)
             agent.refuse(call.id, failure.status, now=now, reason=failure.reason, headers=headers)
 
@@ -84,7 +84,7 @@ class ReinviteHandler:
             self._conductor.log(f"the answer to a refresh cannot be used: {problem}", call.id)
 
     def _answer(self, call: MediaCall, request: SipRequest, now: float) -> None:
-        """Answer a re-INVITE with 200 and change the session; raises NotAdmittedError or NoCommonCodec."""
+        """Answer a re-INVITE with 200 and change the session; raises as `_describe`."""
         call.ours, stream = self._describe(call, request)
         call.offered = call.ours if stream is None else None
         self._conductor.agent.accept(call.id, bytes(call.ours), now=now)
@@ -94,7 +94,7 @@ class ReinviteHandler:
     def _move(self, call: MediaCall, service: CallService, request: SipRequest, now: float) -> None:
         """Start another service for a call. It answers the re-INVITE as a first INVITE; until then nothing changes.
 
-        Raises NotAdmittedError or NoCommonCodec.
+        Raises as `_describe`.
         """
         moved = replace(call, service=service, silenced=False, job=None, url="", media={}, keys=KeyPresses())
         moved.ours, stream = self._describe(moved, request)
@@ -106,14 +106,14 @@ class ReinviteHandler:
     def _describe(self, call: MediaCall, request: SipRequest) -> tuple[SessionDescription, NegotiatedStream | None]:
         """Return the server's session description and the stream that it agrees on; None if it is an offer.
 
-        Raises NotAdmittedError or NoCommonCodec.
+        Raises NotAdmittedError (400), NoCommonCodec or IncompatibleAddress (488).
         """
         offer = offer_of(request)
         try:
             if offer is None:
                 return offer_again(call, self._conductor.address), None
             return change(call, offer, self._conductor.address)
-        except NoCommonCodec:
+        except (NoCommonCodec, IncompatibleAddress):
             raise
         except SdpError as problem:
             raise NotAdmittedError(400, f"Bad session description: {problem}") from problem

@@ -1,7 +1,13 @@
-"""Session descriptions (SDP, RFC 4566) as values, with a strict parser that keeps all lines, and a writer."""
+"""Session descriptions (SDP, RFC 4566) as values, with a parser that keeps all lines, and a writer.
+
+The parser is strict, but for what real programs send and what is harmless: empty lines before the description, blanks
+at the end of a line, an attribute whose name is no token (it is ignored), any address in o=, and text in the character
+set that the description names.
+"""
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -77,14 +83,26 @@ class SdpConnection:
     # RFC 4566 section 9: connection-field = %x63 "=" nettype SP addrtype SP connection-address CRLF
     @classmethod
     def parse(cls, text: str) -> SdpConnection:
-        """Parse the text behind `c=`, such as `IN IP4 192.0.2.1`; raises SdpError. A TTL is dropped."""
+        """Parse the text behind `c=`, such as `IN IP4 192.0.2.1`. A TTL is dropped.
+
+        Raises SdpError, also for a literal address of the other family (`IN IP4 ::1`).
+        """
         words = text.split(" ")
         if len(words) != 3 or words[0] != "IN" or words[1] not in ("IP4", "IP6"):
             raise SdpError(f"bad connection {text!r}")
         address = words[2].partition("/")[0]
-        if not _ADDRESS.fullmatch(address):
+        made = cls(words[1], address)
+        if not _ADDRESS.fullmatch(address) or made.literal_family not in (None, made.family):
             raise SdpError(f"bad address {text!r}")
-        return cls(words[1], address)
+        return made
+
+    @property
+    def literal_family(self) -> str | None:
+        """The family of a literal address, `IP4` or `IP6`; None for a domain name."""
+        try:
+            return f"IP{ipaddress.ip_address(self.address).version}"
+        except ValueError:
+            return None
 
     @property
     def is_hold(self) -> bool:
@@ -108,11 +126,16 @@ class Origin:
     #   origin-field = %x6f "=" username SP sess-id SP sess-version SP nettype SP addrtype SP unicast-address CRLF
     @classmethod
     def parse(cls, text: str) -> Origin:
-        """Parse the text behind `o=`; raises SdpError."""
+        """Parse the text behind `o=`; raises SdpError.
+
+        The address names the session and is not connected to, so any text without a blank is read.
+        """
         words = text.split(" ")
-        if len(words) != 6 or not words[0] or not all(_NUMBER.fullmatch(word) for word in words[1:3]):
-            raise SdpError(f"bad origin {text!r}")
-        return cls(words[0], int(words[1]), int(words[2]), SdpConnection.parse(" ".join(words[3:])))
+        if len(words) != 6 or not all(words) or not all(_NUMBER.fullmatch(word) for word in words[1:3]):
+            raise SdpError(f"bad origin {text[:80]!r}")
+        if words[3] != "IN" or words[4] not in ("IP4", "IP6"):
+            raise SdpError(f"bad origin {text[:80]!r}")
+        return cls(words[0], int(words[1]), int(words[2]), SdpConnection(words[4], words[5]))
 
     def __str__(self) -> str:
         return f"{self.user} {self.session_id} {self.version} {self.connection}"
@@ -246,7 +269,8 @@ class SessionDescription:
 
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+")
-_NUMBER = re.compile(r"[0-9]{1,20}")
+# Session ids and versions have any length (RFC 4566 section 9); Python reads integers of at most 4,300 digits.
+_NUMBER = re.compile(r"[0-9]{1,4000}")
 _ADDRESS = re.compile(r"[0-9A-Za-z.:\-]+")
 _TIMING = re.compile(r"[0-9]{1,20} [0-9]{1,20}")
 _MEDIA = re.compile(
@@ -254,22 +278,43 @@ _MEDIA = re.compile(
     r"(?P<protocol>[^ /]+(/[^ /]+)*) (?P<formats>[^ ]+( [^ ]+)*)"
 )
 _DIRECTIONS = frozenset(direction.value for direction in Direction)
+_CHARSET = re.compile(rb"^a=charset:(iso-8859-|windows-)", re.IGNORECASE | re.MULTILINE)
+_TEXT_LINES = "siep"
 _SESSION_LINES = "iuepbrzk"
 _MEDIA_LINES = "ibk"
 
 
 def _split(body: bytes | str) -> list[tuple[str, str]]:
     """Return the lines as (letter, value); a line may end with LF alone (RFC 4566 section 5); raises SdpError."""
-    try:
-        text = body.decode() if isinstance(body, bytes) else body
-    except UnicodeDecodeError as error:
-        raise SdpError("not UTF-8") from error
+    text = _decode(body) if isinstance(body, bytes) else body
     lines = []
-    for line in text.replace("\r\n", "\n").rstrip("\n").split("\n"):
+    for line in text.replace("\r\n", "\n").strip("\n").split("\n"):
         if len(line) < 2 or line[1] != "=" or "\r" in line or "\0" in line:
             raise SdpError(f"not a line of SDP: {line[:80]!r}")
-        lines.append((line[0], line[2:]))
+        kind, value = line[0], line[2:]
+        lines.append((kind, value if kind in _TEXT_LINES else value.rstrip(" \t")))
     return lines
+
+
+def _decode(body: bytes) -> str:
+    """Return a description's text: UTF-8, or the 8-bit character set of its `a=charset` (RFC 4566 section 6).
+
+    Only the text of s=, i= and the like is in that character set, and it is not used; Latin-1 keeps every octet.
+    """
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        if not _CHARSET.search(body):
+            raise SdpError("not UTF-8, and no a=charset:ISO-8859-* or windows-*") from error
+        return body.decode("latin-1")
+
+
+def _attribute(value: str) -> tuple[Attribute, ...]:
+    """Return the attribute of an a= line; empty if its name is no token: such a line is ignored."""
+    try:
+        return (Attribute.parse(value),)
+    except SdpError:
+        return ()
 
 
 def _session(session: SessionDescription, lines: list[tuple[str, str]]) -> SessionDescription:
@@ -283,7 +328,7 @@ def _session(session: SessionDescription, lines: list[tuple[str, str]]) -> Sessi
                 raise SdpError("two c= lines in the session")
             session = replace(session, connection=SdpConnection.parse(value))
         elif kind == "a":
-            session = replace(session, attributes=(*session.attributes, Attribute.parse(value)))
+            session = replace(session, attributes=(*session.attributes, *_attribute(value)))
         elif kind in _SESSION_LINES:
             session = replace(session, lines=(*session.lines, f"{kind}={value}"))
         else:
@@ -296,7 +341,7 @@ def _with_line(media: MediaDescription, kind: str, value: str) -> MediaDescripti
         # Several c= lines are for hierarchical multicast (RFC 4566 section 5.7), not for calls: the first is used.
         return media if media.connection else replace(media, connection=SdpConnection.parse(value))
     if kind == "a":
-        return replace(media, attributes=(*media.attributes, Attribute.parse(value)))
+        return replace(media, attributes=(*media.attributes, *_attribute(value)))
     if kind in _MEDIA_LINES:
         return replace(media, lines=(*media.lines, f"{kind}={value}"))
     raise SdpError(f"line {kind}= does not belong to a medium")

@@ -24,6 +24,17 @@ class NoCommonCodec(SdpError):  # noqa: N818  named as the SIP warning it become
     """No stream of the offer can be accepted; the INVITE is refused by 488 (RFC 3261 section 21.4.26)."""
 
 
+class IncompatibleAddress(SdpError):  # noqa: N818  named as the SIP warning it becomes
+    """Media cannot be sent to the address of a description, which is a domain name or of another family.
+
+    An INVITE is refused by 488 with Warning 300 or 301 (RFC 3261 section 20.43): `warning`.
+    """
+
+    def __init__(self, connection: SdpConnection, own: SdpConnection) -> None:
+        super().__init__(f"no media can be sent from {own.family} {own.address} to {connection}")
+        self.warning = 300 if connection.family != own.family else 301
+
+
 @dataclass(frozen=True)
 class Capabilities:
     """What a side supports: its codecs by medium (`audio`, `video`), and whether it accepts telephone-event."""
@@ -104,7 +115,8 @@ def answer(
 
     The answer has each m-line of the offer, in order (RFC 3264 section 6); a rejected one has port 0 and the offer's
     formats. With `streams_needed=False` an offer that removes the last stream is answered too (section 8.2).
-    Raises NoCommonCodec if no stream can be accepted, SdpError if the offer has no address.
+    Raises NoCommonCodec if no stream can be accepted, IncompatibleAddress if media cannot be sent to the address of an
+    accepted one, SdpError if the offer has no address.
     """
     media: list[MediaDescription] = []
     streams: list[NegotiatedStream] = []
@@ -119,7 +131,7 @@ def answer(
         direction = line.direction(offer).reversed
         port = ports[line.media]
         media.append(_media(line.media, port, common, direction))
-        streams.append(_stream(offer, index, common, direction, port))
+        streams.append(_stream(offer, index, common, direction, port=port, own=SdpConnection.to(address)))
     if not streams and streams_needed:
         raise NoCommonCodec("no stream of the offer has a codec in common with this side")
     connection = SdpConnection.to(address)
@@ -134,7 +146,8 @@ def read_answer(offer: SessionDescription, answered: SessionDescription) -> tupl
 
     The errors of the draft's example are tolerated: m-lines missing at the end count as rejected (E-16), a missing
     direction in the answer to a recvonly line counts as sendonly (E-17), and formats that were not offered are ignored
-    (E-18). Raises SdpError for an answer with more m-lines than the offer, with other media, or without an address.
+    (E-18). Raises SdpError for an answer with more m-lines than the offer, with other media, or without an address, and
+    IncompatibleAddress if its address is of another family than that of the offer.
     """
     if len(answered.media) > len(offer.media):
         raise SdpError("the answer has more m-lines than the offer")
@@ -153,7 +166,10 @@ def read_answer(offer: SessionDescription, answered: SessionDescription) -> tupl
             continue
         mine, other = ours.direction(offer), theirs.direction(answered)
         direction = Direction.of(sends=mine.sends and other.receives, receives=mine.receives and other.sends)
-        streams.append(_stream(answered, index, common, direction, ours.port))
+        own = offer.connection_of(index)
+        if own is None:
+            raise SdpError(f"m-line {index + 1} of the offer has no c= line")
+        streams.append(_stream(answered, index, common, direction, port=ours.port, own=own))
     return tuple(streams)
 
 
@@ -174,12 +190,20 @@ def _common(line: MediaDescription, capabilities: Capabilities) -> list[Format]:
 
 
 def _stream(
-    remote: SessionDescription, index: int, formats: Sequence[Format], direction: Direction, port: int
+    remote: SessionDescription,
+    index: int,
+    formats: Sequence[Format],
+    direction: Direction,
+    *,
+    port: int,
+    own: SdpConnection,
 ) -> NegotiatedStream:
     line = remote.media[index]
     connection = remote.connection_of(index)
     if connection is None:
         raise SdpError(f"m-line {index + 1} has no c= line")
+    if connection.literal_family != own.family and not connection.is_hold:
+        raise IncompatibleAddress(connection, own)
     if connection.is_hold:
         direction = Direction.of(sends=False, receives=direction.receives)
     chosen = _sounds(formats)[0]
@@ -196,9 +220,15 @@ def _stream(
         # The rtcp attribute (RFC 3605 section 2.1), or else the next port (RFC 3550 section 11).
         remote_rtcp_port=_number_in(line.attribute("rtcp"), 1, 0xFFFF, min(line.port + 1, 0xFFFF)),
         local_port=port,
-        ptime_ms=_number_in(line.attribute("ptime"), 10, 100, DEFAULT_PTIME_MS),
+        ptime_ms=_packet_time(line),
         telephone_event=keys[0] if keys else None,
     )
+
+
+def _packet_time(line: MediaDescription) -> int:
+    """Return the packet time in ms that the other side wants: its `ptime`, bounded by its `maxptime` (RFC 4566, 6)."""
+    wanted = _number_in(line.attribute("ptime"), 10, 100, DEFAULT_PTIME_MS)
+    return min(wanted, _number_in(line.attribute("maxptime"), 10, 0xFFFF, wanted))
 
 
 def _number_in(text: str | None, least: int, most: int, default: int) -> int:
