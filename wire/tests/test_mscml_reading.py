@@ -284,6 +284,14 @@ def test_attributes_of_xml_and_xml_schema_are_ignored() -> None:
     assert parse_document(body) == StopRequest("1")
 
 
+@pytest.mark.parametrize("namespace", ["", "urn:x", "http://www.example.com/mscml"])
+def test_a_default_namespace_on_the_root_is_ignored(namespace: str) -> None:
+    head = f'<MediaServerControl version="1.0" xmlns="{namespace}">'
+    assert parse_document(f'{head}<request><stop id="1"/></request></MediaServerControl>'.encode()) == StopRequest("1")
+    response = f'{head}<response request="stop" id="1" code="200" text="OK"/></MediaServerControl>'
+    assert parse_document(response.encode()) == MscmlResponse("stop", 200, "OK", "1")
+
+
 def test_a_long_reason_is_cut() -> None:
     with pytest.raises(MscmlError) as caught:
         parse_document(mscml_request(f'<stop id="1" {"x" * 5000}="1"/>'))

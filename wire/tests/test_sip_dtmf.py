@@ -21,7 +21,13 @@ from lemonade_wire.sip.message.dtmf import PLAIN_TYPE, RELAY_TYPE, DtmfRelay
         (b"Signal=12", DtmfRelay("A")),
         (b"Signal=13\r\nDuration=160\r\n", DtmfRelay("B", 160)),
         (b"Signal=15", DtmfRelay("D")),
-        # deviations of other senders: a colon, names of keys, further lines, a final NUL, an invalid duration
+        # deviations of other senders: quotes, the key alone, a colon, names of keys, further lines, a final NUL, an
+        # invalid duration
+        (b'Signal="5"\r\nDuration="160"\r\n', DtmfRelay("5", 160)),
+        (b'Signal = "#"', DtmfRelay("#")),
+        (b"5", DtmfRelay("5")),
+        (b"*\r\n", DtmfRelay("*")),
+        (b"11", DtmfRelay("#")),
         (b"Signal: 5\nDuration: 160\n", DtmfRelay("5", 160)),
         (b"Signal=star\r\nDuration=250", DtmfRelay("*", 250)),
         (b"Signal=Pound", DtmfRelay("#")),
@@ -74,7 +80,10 @@ def test_a_hook_flash_is_no_key(kind: str, body: bytes) -> None:
     ("kind", "body"),
     [
         (RELAY_TYPE, b""),
-        (RELAY_TYPE, b"5"),
+        (RELAY_TYPE, b"x"),
+        (RELAY_TYPE, b"5\n6"),
+        (RELAY_TYPE, b'Signal="5'),
+        (RELAY_TYPE, b'Signal=""'),
         (RELAY_TYPE, b"Duration=5"),
         (RELAY_TYPE, b"Signal="),
         (RELAY_TYPE, b"Signal=17"),

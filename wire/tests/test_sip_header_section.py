@@ -18,6 +18,18 @@ def test_names_compare_without_case_and_in_compact_form() -> None:
     assert "l" not in headers
 
 
+@pytest.mark.parametrize("line", ["X Y: z", "X(1): z", "Caf\u00e9: z", "<sip:a@b>: z", '"X": z', "X;y : z"])
+def test_a_header_whose_name_is_no_token_spoils_itself_alone(line: str) -> None:
+    assert read(f"To: a\r\n{line}\r\nFrom: b\r\n").lines == (("To", "a"), ("From", "b"))
+
+
+@pytest.mark.parametrize("line", ["no colon", "A\rB: c", "A: b\rc", ":"])
+def test_a_line_that_is_no_header_is_an_error(line: str) -> None:
+    _, error = Headers.parse(f"To: a\r\n{line}\r\nFrom: b\r\n")
+    assert error is not None
+    assert error.reason == "Bad header line"
+
+
 def test_folded_lines_are_one() -> None:
     assert read("Subject: I know you're there,\r\n\tpick up\r\n   the phone\r\nA: b\n c\n").lines == (
         ("Subject", "I know you're there, pick up the phone"),

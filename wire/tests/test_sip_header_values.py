@@ -49,6 +49,10 @@ def test_malformed_via_values_are_refused(text: str) -> None:
         ("caller<sip:c@h;x=y>", "sip:c@h;x=y", "caller", None),
         (r'"\"<sip:no@h>" <isbn:2983792873>', "isbn:2983792873", r'"\"<sip:no@h>"', None),
         ('<sip:h?a="b>', None, None, None),
+        ("Ren\u00e9 M\u00fcller <sip:r@h>;tag=1", "sip:r@h", "Ren\u00e9 M\u00fcller", "1"),
+        ("\u5f20\u4f1f <sip:z@h>", "sip:z@h", "\u5f20\u4f1f", None),
+        ("A (B) <sip:a@h>", None, None, None),
+        ("A\udce9 <sip:a@h>", None, None, None),
     ],
 )
 def test_name_addr_values_are_read_or_refused(text: str, uri: str | None, display: str | None, tag: str | None) -> None:

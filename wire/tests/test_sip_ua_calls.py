@@ -167,6 +167,19 @@ def test_the_2xx_is_sent_again_over_tcp_too_and_its_ack_with_it() -> None:
     assert net.kinds("client") == ["CallProgressed", "CallAnswered"]
 
 
+@pytest.mark.parametrize(("padding", "parameter"), [(0, ""), (1400, ";transport=tcp")])
+def test_the_contact_of_a_call_that_came_by_tcp_says_so(padding: int, parameter: str) -> None:
+    net = Net()
+    _, theirs = net.call(OFFER + b"x" * padding)
+    net.media.accept(theirs, ANSWER, now=net.now)
+    net.settle()
+    answered = net.last("client", CallAnswered)
+    assert isinstance(answered, CallAnswered)
+    assert answered.response.contact is not None
+    assert str(answered.response.contact).endswith(f"{parameter}>")
+    assert ("transport" in str(answered.response.contact)) == bool(parameter)
+
+
 def test_no_ack_at_all_ends_in_a_bye() -> None:
     net = Net(loses=lambda data: data.startswith(b"ACK"))
     _, theirs = net.call()

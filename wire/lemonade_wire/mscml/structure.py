@@ -187,7 +187,11 @@ _OF_XML = ("xmlns:", "xsi:")
 
 
 def check_request(root: Element) -> Element:
-    """Return the element of the request in a document; raises ValueError if the document is not valid."""
+    """Return the element of the request in a document; raises ValueError if the document is not valid.
+
+    A default namespace on the root is no error: MSCML has none, and some programs write one.
+    """
+    root.attributes.pop("xmlns", None)
     _check(root, _DOCUMENT)
     return root.children[0].children[0]
 

@@ -35,8 +35,8 @@ def accept_stream(ua: UserAgent, source: Address, now: float) -> int:
 class Net:
     """A network of two user agents with a simulated clock.
 
-    It delivers messages without delay, and drops the datagrams for which `loses` returns true. With `tcp=False` TCP
-    connections are refused. `now` is in seconds.
+    It delivers messages without delay, and drops those for which `loses` returns true, of streams too. With `tcp=False`
+    TCP connections are refused. `now` is in seconds.
     """
 
     def __init__(self, *, tcp: bool = True, loses: Callable[[bytes], bool] = lambda _: False) -> None:
@@ -79,7 +79,7 @@ class Net:
             self.ua(name).stream_opened(output.stream, self.now)
         elif isinstance(output, SendStream | CloseStream) and (name, output.stream) not in self.ends:
             return  # a stream that only one side knows
-        elif isinstance(output, SendStream):
+        elif isinstance(output, SendStream) and not self.loses(output.data):
             far_name, far = self.ends[name, output.stream]
             for octet in range(0, len(output.data), 700):
                 self.ua(far_name).stream_received(far, output.data[octet : octet + 700], self.now)

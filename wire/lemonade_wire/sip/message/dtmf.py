@@ -14,6 +14,7 @@ MAX_DURATION = 60_000
 """Milliseconds; a longer duration is ignored."""
 _FIELD = re.compile(r"([A-Za-z][A-Za-z-]*)[ \t]*([=:])(.*)")
 _DURATION = re.compile(r"[0-9]{1,9}")
+_QUOTES = re.compile(r'"(.*)"')
 
 
 _NAMES = {"star": "*", "pound": "#", "hash": "#"}
@@ -38,17 +39,19 @@ class DtmfRelay:
         """Parse a body of either type (`content_type` without parameters); None for a hook flash, which is no key.
 
         No standard defines the syntax, so that every known form is accepted if it means one key: lines that end with
-        CRLF, LF, CR or nothing, blanks around `=`, `:` instead of `=`, event codes and names of keys, and further
-        lines. An invalid duration counts as absent. Raises ValueError with the error as its text.
+        CRLF, LF, CR or nothing, blanks around `=`, `:` instead of `=`, quotes around a value, event codes and names of
+        keys, the key alone, and further lines. An invalid duration counts as absent. Raises ValueError with the error
+        as its text.
         """
         lines = [line.strip(" \t\0") for line in re.split(r"\r\n|\n|\r", body.decode("latin-1"))]
         lines = [line for line in lines if line]
         kind = content_type.lower()
         if kind not in {RELAY_TYPE, PLAIN_TYPE}:
             raise ValueError(f"{content_type!r} is not a key press: {RELAY_TYPE} or {PLAIN_TYPE} is expected")
-        fields = [(name.strip().lower(), value.strip()) for name, mark, value in map(_split, lines) if mark]
+        split = [(name.strip().lower(), value.strip()) for name, mark, value in map(_split, lines) if mark]
+        fields = [(name, _QUOTES.sub(r"\1", value)) for name, value in split]
         signals = [value for name, value in fields if name == "signal"]
-        if kind == PLAIN_TYPE and not signals and len(lines) == 1:
+        if not fields and len(lines) == 1:
             signals = lines
         if len(signals) != 1:
             raise ValueError(f"{len(signals)} keys: one line Signal=KEY is expected")

@@ -50,6 +50,8 @@ _FULL_LISTS = frozenset({"contact", "record-route", "route", "via"})
 _FOLD = re.compile(r"(?:\r\n|\n)[ \t]+")
 _LINE_END = re.compile(r"\r\n|\n")
 _LINE = re.compile(r"([^\s:]+)[ \t]*:([^\r]*)")
+_FOREIGN = re.compile(r"[^\r:]+:[^\r]*")
+"""A header line whose name may be no token."""
 _BREAK = re.compile(r"[\r\n]")
 
 
@@ -74,14 +76,18 @@ class Headers:
     #   LWS            =  [ *WSP CRLF ] 1*WSP
     @classmethod
     def parse(cls, text: str) -> tuple[Self, SipParseError | None]:
-        """Parse header lines and join folded ones; returns the well-formed lines, and the first error or None."""
+        """Parse header lines and join folded ones; returns the well-formed lines, and the first error or None.
+
+        A header whose name is no token is left out, and is no error: it spoils itself and not the message. A line
+        without a colon, or with a CR in it, is an error.
+        """
         lines: list[tuple[str, str]] = []
         error: SipParseError | None = None
         for line in _LINE_END.split(_FOLD.sub(" ", text)):
             match = _LINE.fullmatch(line)
             if match and TOKEN.fullmatch(match[1]):
                 lines.append((match[1], match[2].strip(" \t")))
-            elif line:
+            elif line and not _FOREIGN.fullmatch(line):
                 error = error or SipParseError("Bad header line")
         return cls(tuple(lines)), error
 

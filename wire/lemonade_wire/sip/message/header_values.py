@@ -26,6 +26,7 @@ MAX_CSEQ = 2**31 - 1
 _VIA = re.compile(r"([^\s/]+)\s*/\s*([^\s/]+)\s*/\s*([^\s/]+)\s+(.*)", re.DOTALL)
 _SENT_BY_COLON = re.compile(r"\s*:\s*")
 _URI_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"]+")
+_DISPLAY = re.compile(r'"(?:[^"\\]|\\.)*"|(?:[A-Za-z0-9\-.!%*_+`\'~ \t]|[^\x00-\x7f\ud800-\udfff])*', re.DOTALL)
 _CSEQ = re.compile(r"\s*([0-9]{1,20})\s+(\S+)\s*")
 _MEDIA_TYPE = re.compile(r"\s*([^\s/;]+)\s*/\s*([^\s/;]+)\s*(;.*)?", re.DOTALL)
 
@@ -94,7 +95,10 @@ class NameAddr:
     #   display-name  =  *(token LWS) / quoted-string
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Parse `"Display" <uri>;params` or `uri;params`; raises SipParseError."""
+        """Parse `"Display" <uri>;params` or `uri;params`; raises SipParseError.
+
+        A display name without quotes may have characters beyond US-ASCII, as phones send them.
+        """
         text = text.strip()
         head = split_outside(text, ";")[0]
         if "<" not in (QUOTED.sub("", head) if '"' in head else head):
@@ -104,7 +108,7 @@ class NameAddr:
             return cls(_uri_text(head), "", parse_params(text[len(head) :]))
         opened = head.rindex("<")
         display = head[:opened].strip()
-        if display and not display.startswith('"') and not all(TOKEN.fullmatch(word) for word in display.split()):
+        if not display.startswith('"') and not _DISPLAY.fullmatch(display):
             raise SipParseError("display name that wants quotes")
         uri, _, rest = head[opened + 1 :].partition(">")
         if rest.strip():

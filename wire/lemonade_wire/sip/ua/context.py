@@ -68,10 +68,15 @@ class UaContext:
         self._count += 1
         return f"{kind}-{self._count}"
 
-    def contact(self, user: str) -> str:
-        """Return the own Contact with that user part; "" for none."""
+    def contact(self, user: str, transport: str = "udp") -> str:
+        """Return the own Contact with that user part ("" for none).
+
+        In a dialog that began by TCP it has `transport=tcp`, so that the peer's requests come by TCP too (RFC 3261
+        section 12.1.1 and 19.1.1).
+        """
         host, port = self.settings.address
-        return f"<sip:{user}{'@' if user else ''}{bracketed(host)}:{port}>"
+        parameter = ";transport=tcp" if transport.lower() == "tcp" else ""
+        return f"<sip:{user}{'@' if user else ''}{bracketed(host)}:{port}{parameter}>"
 
     def send(
         self,

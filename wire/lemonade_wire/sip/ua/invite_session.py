@@ -175,7 +175,7 @@ class InviteSession:
         taken = self._close_invite()
         invite, settings = taken.request, self._context.settings
         if self.dialog is not None and user:
-            self.dialog.contact = self._context.contact(user)
+            self.dialog.contact = self._context.contact(user, self.invite.vias[0].transport)
         response = respond_to(
             invite,
             200,
@@ -240,7 +240,8 @@ class InviteSession:
         """Return the headers of a response that establishes a dialog: Record-Route and Contact (section 12.1.1)."""
         user = self._context.settings.contact_user or invite.uri.user or ""
         routes = [("Record-Route", str(route)) for route in invite.record_routes]
-        return [*routes, ("Contact", self.dialog.contact if self.dialog else self._context.contact(user))]
+        own = self.dialog.contact if self.dialog else self._context.contact(user, invite.vias[0].transport)
+        return [*routes, ("Contact", own)]
 
     def _begin_dialog(self, dialog: Dialog) -> None:
         self.dialog = dialog

@@ -163,8 +163,9 @@ class UserAgent:
         request. `headers` replace the default headers of the same name.
         """
         tag = self._context.new_tag()
+        transport = transport or transport_of(uri)
         usual = [
-            ("Contact", self._context.contact(self.settings.contact_user)),
+            ("Contact", self._context.contact(self.settings.contact_user, transport or "udp")),
             admission.allow(self.settings),
             admission.accept(self.settings),
             *admission.supported(self.settings),
@@ -173,7 +174,6 @@ class UserAgent:
         invite = self._context.build_request(
             "INVITE", uri, from_=from_, to=to, tag=tag, usual=usual, headers=headers, body=body
         )
-        transport = transport or transport_of(uri)
         key = self._layer.send_request(invite, next_hop, transport, now)
         session = InviteSession(self._context, SipSessionState.INVITING, invite=invite, key=key, peer=next_hop, tag=tag)
         session.reinvites.note_description(content_type, body)
