@@ -7,6 +7,7 @@ import io
 import quopri
 import struct
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -17,11 +18,14 @@ from hypothesis import strategies as st
 from lemonade_media.fetch.decode import (
     MAX_GAIN_DB,
     DecodedMedia,
+    DecodingTally,
     EncodedMedia,
     FetchedPart,
     Law,
     MediaError,
+    StoredBlock,
     decode,
+    decode_blocks,
     decode_leniently,
     plan_reading,
 )
@@ -238,3 +242,118 @@ def test_gain_changes_the_level_and_nothing_else(law: Law) -> None:
     assert media.amplified(0) is media
     assert media.amplified(1000) == media.amplified(MAX_GAIN_DB)
     assert np.abs(expand(media.amplified(1000).octets).astype(int)).max() > 31000
+
+
+def encoded(codec: str, form: str, rate: int, seconds: float = 2.0) -> bytes:
+    """Return a tone in a codec and container, as FFmpeg writes it."""
+    file = io.BytesIO()
+    with av.open(file, "w", format=form) as target:
+        stream = target.add_stream(codec, rate=rate, layout="mono")
+        assert isinstance(stream, av.AudioStream)
+        tone = (8000 * np.sin(2 * np.pi * 440 * np.arange(int(rate * seconds)) / rate)).astype(np.int16)
+        size = stream.codec_context.frame_size or 1024
+        resampler = av.AudioResampler(format=stream.codec_context.format, layout="mono", rate=rate)
+        for at in range(0, len(tone), size):
+            frame = av.AudioFrame.from_ndarray(tone[at : at + size].reshape(1, -1), format="s16", layout="mono")
+            frame.rate, frame.pts, frame.time_base = rate, at, Fraction(1, rate)
+            for resampled in resampler.resample(frame):
+                target.mux(stream.encode(resampled))
+        target.mux(stream.encode(None))
+    return file.getvalue()
+
+
+def tallied(kind: str, octets: bytes) -> tuple[float, float]:
+    """Return the seconds that a part plays, and the share of it that could not be decoded."""
+    reading = plan_reading(FetchedPart(kind, {}, octets))
+    assert reading is not None
+    tally = DecodingTally()
+    blocks = list(decode_blocks(io.BytesIO(octets), reading, 3600, tally))
+    return sum(len(block) for block in blocks if not isinstance(block, StoredBlock)) / 8000, tally.share
+
+
+AMR = encoded("libopencore_amrnb", "amr", 8000)
+AMR_SPEECH = AMR[6:]
+AMR_FRAME = len(AMR_SPEECH) // 100
+
+
+def amr(*others: bytes) -> bytes:
+    """Return an AMR file with these frames among those of speech: one after each ten."""
+    frames = [AMR_SPEECH[at : at + AMR_FRAME] for at in range(0, len(AMR_SPEECH), AMR_FRAME)]
+    for number, other in enumerate(others):
+        frames.insert((number + 1) * 11, other)
+    return AMR[:6] + b"".join(frames)
+
+
+SID, NO_DATA, RESERVED = b"\x44" + b"\xaa" * 5, b"\x7c", b"\x64"
+
+
+@pytest.mark.parametrize("frames", [(SID,), (NO_DATA,), (SID, NO_DATA, NO_DATA, SID)])
+def test_amr_frames_without_speech_are_silence_of_20_ms(frames: tuple[bytes, ...]) -> None:
+    """RFC 4867 section 5.3: a coder with discontinuous transmission writes them."""
+    plain, none = tallied("audio/amr", AMR)
+    seconds, unreadable = tallied("audio/amr", amr(*frames))
+    assert (none, unreadable) == (0, 0)
+    assert seconds == pytest.approx(plain + 0.02 * len(frames), abs=0.001)
+
+
+def test_wide_band_amr_with_a_lost_frame_plays() -> None:
+    """The storage format of RFC 4867 section 5: mode 0 has 17 octets after its header; type 14 is SPEECH_LOST."""
+    speech = b"\x04" + bytes(17)
+    octets = b"#!AMR-WB\n" + speech * 20 + b"\x74" + speech * 20 + b"\x7c"
+    seconds, unreadable = tallied("audio/amr-wb", octets)
+    assert unreadable == 0
+    assert seconds == pytest.approx(42 * 0.02, abs=0.01)
+
+
+@pytest.mark.parametrize("damage", [1, 4])
+def test_packets_that_cannot_be_decoded_are_left_out_and_told(damage: int) -> None:
+    seconds, unreadable = tallied("audio/amr", amr(*[RESERVED] * damage))
+    assert seconds == pytest.approx(2.0, abs=0.05)
+    assert unreadable == pytest.approx(damage / (damage + len(AMR_SPEECH)), rel=0.3)
+
+
+CUT = {
+    "aac": ("aac", "adts", 44100, "audio/aac"),
+    "mp3": ("libmp3lame", "mp3", 44100, "audio/mpeg"),
+    "flac": ("flac", "flac", 44100, "audio/flac"),
+    "opus": ("libopus", "ogg", 48000, "audio/ogg"),
+    "adpcm": ("adpcm_ima_wav", "wav", 8000, "audio/wav"),
+}
+
+
+@pytest.mark.parametrize("name", CUT)
+@pytest.mark.parametrize("share", [0.7, 0.9])
+def test_a_file_that_was_cut_plays_up_to_its_end(name: str, share: float) -> None:
+    codec, form, rate, kind = CUT[name]
+    octets = encoded(codec, form, rate, 4.0)
+    seconds, unreadable = tallied(kind, octets[: int(len(octets) * share)])
+    # Ogg has pages of one second, and a page that was cut cannot be read.
+    assert seconds == pytest.approx(4.0 * share, abs=1.0 if form == "ogg" else 0.4)
+    assert unreadable <= 0.5
+
+
+def movie(path: Path, seconds: float = 4.0) -> bytes:
+    """Write an M4A file whose index comes before its sound, so that a part of the sound can be read; returns it."""
+    with av.open(path, "w", format="mp4", options={"movflags": "faststart"}) as target:
+        stream = target.add_stream("aac", rate=8000, layout="mono")
+        for at in range(0, int(8000 * seconds), 1024):
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+            frame.rate, frame.pts, frame.time_base = 8000, at, Fraction(1, 8000)
+            target.mux(stream.encode(frame))
+        target.mux(stream.encode(None))
+    return path.read_bytes()
+
+
+def test_what_is_missing_in_a_cut_movie_is_told_and_less_than_half_is_refused(tmp_path: Path) -> None:
+    octets = movie(tmp_path / "sound.m4a")
+    start = octets.index(b"mdat")
+    seconds, unreadable = tallied("audio/mp4", octets[: start + (len(octets) - start) * 3 // 4])
+    assert seconds == pytest.approx(3.0, abs=0.3)
+    assert unreadable == pytest.approx(0.25, abs=0.08)
+    with pytest.raises(MediaError, match=r"[0-9]+% of the part's audio cannot be decoded"):
+        tallied("audio/mp4", octets[: start + (len(octets) - start) // 4])
+
+
+def test_the_unreadable_share_goes_with_the_media() -> None:
+    media = EncodedMedia("PCMU", b"\xff" * 8, "x", 0.25)
+    assert (media.to("PCMA").unreadable, media.amplified(6).unreadable) == (0.25, 0.25)

@@ -165,7 +165,8 @@ class CallControl:
         """Handle that the fetch with the number `job` succeeded: give its media to the call's service."""
         if call := self._jobs.pop(job, None):
             call.job, call.media[call.url] = None, media
-            self.log(f"fetched {media.seconds:.2f} s of {media.law}", call.id)
+            cut = f"; {media.unreadable:.0%} of the part could not be decoded" if media.unreadable else ""
+            self.log(f"fetched {media.seconds:.2f} s of {media.law}{cut}", call.id)
             self.carry_out(call, call.service.media_fetched(media.seconds * 1000, now), now)
 
     def fetch_failed(self, job: int, failure: Failure, now: float) -> None:

@@ -31,6 +31,14 @@ class DecodersBusyError(Exception):
     """A part has waited too long for a decoding process."""
 
 
+@dataclass(frozen=True)
+class DecodedSound:
+    """The sound of a part in the wanted encoding, and the share of the part, from 0 to 0.5, that was left out."""
+
+    octets: bytes
+    unreadable: float
+
+
 @dataclass
 class _Part:
     """A part that waits for a process or is decoded; its sound goes to the file `sound`."""
@@ -38,7 +46,7 @@ class _Part:
     job: DecodeJob
     source: int
     sound: int
-    done: Deferred[bytes] = field(default_factory=Deferred)
+    done: Deferred[DecodedSound] = field(default_factory=Deferred)
     timer: DelayedCall | None = None
     process: DecodingProcess | None = None
 
@@ -160,7 +168,9 @@ class DecoderPool:
             self._on_log(f"no decoding process could be started: {problem}")
             self._start_later()
 
-    def decode(self, source: int, reading: MediaReading, law: Law, max_seconds: float, caller: str) -> Deferred[bytes]:
+    def decode(
+        self, source: int, reading: MediaReading, law: Law, max_seconds: float, caller: str
+    ) -> Deferred[DecodedSound]:
         """Decode the file with the descriptor `source`; fires with the sound as G.711 in the encoding `law`.
 
         The descriptor is duplicated. Fails with MediaError, or with DecodersBusyError if no process becomes free in
@@ -231,7 +241,7 @@ class DecoderPool:
                 part.done.errback(MediaError(str(answer["why"])))
                 return
             octets = min(int(answer["octets"]), int(part.job.max_seconds * RATE))
-            sound = os.pread(part.sound, octets, 0)
+            sound = DecodedSound(os.pread(part.sound, octets, 0), float(answer.get("unreadable", 0.0)))
         except (ValueError, TypeError, KeyError, OSError):
             part.done.errback(MediaError("the part's audio cannot be decoded"))
             return

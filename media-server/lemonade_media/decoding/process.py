@@ -6,7 +6,8 @@ on memory and processor time, answers and ends. A part that makes FFmpeg crash, 
 one process and changes nothing for the next part.
 
 A job is a JSON object (`DecodeJob`), with two file descriptors: the part's octets, and an empty file for the sound. The
-answer is a JSON object with either the number of `octets` that were written, or `why` the part cannot be played.
+answer is a JSON object with either the number of `octets` that were written and the share that was `unreadable`, or
+`why` the part cannot be played.
 
 The host ends when the media server's end of the channel closes, and ends its processes with it.
 """
@@ -25,7 +26,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from lemonade_media.fetch.decode import RATE, Law, MediaError, MediaReading, decode_blocks, encode_block
+from lemonade_media.fetch.decode import RATE, DecodingTally, Law, MediaError, MediaReading, decode_blocks, encode_block
 
 MAX_MESSAGE = 8192
 """Octets of the longest message between the media server and these processes."""
@@ -128,27 +129,29 @@ def work(server: socket.socket) -> None:
         return  # the media server has ended, or does not need this process
     answer: dict[str, object]
     try:
-        answer = {"octets": decode_job(DecodeJob.parse(message), *descriptors)}
+        octets, unreadable = decode_job(DecodeJob.parse(message), *descriptors)
+        answer = {"octets": octets, "unreadable": unreadable}
     except MediaError as problem:
         answer = {"why": str(problem)[:200]}
     server.send(json.dumps(answer).encode())
 
 
-def decode_job(job: DecodeJob, source: int, target: int) -> int:
-    """Decode the file `source` and write the sound to the file `target`; returns its octets. Raises MediaError.
+def decode_job(job: DecodeJob, source: int, target: int) -> tuple[int, float]:
+    """Decode the file `source` and write the sound to the file `target`. Raises MediaError.
 
+    Returns the octets that were written, and the share of the part, from 0 to 0.5, that could not be decoded.
     The limits of the job hold for this process from now on. Memory and processor time that it has taken already do not
     count.
     """
     limit_resources(job)
-    written = 0
+    written, tally = 0, DecodingTally()
     try:
         with os.fdopen(source, "rb") as part, os.fdopen(target, "wb") as sound:
-            for block in decode_blocks(part, MediaReading(job.form, job.options), job.max_seconds):
+            for block in decode_blocks(part, MediaReading(job.form, job.options), job.max_seconds, tally):
                 written += sound.write(encode_block(block, job.law))
     except (MemoryError, OSError) as problem:
         raise MediaError("the part's audio takes more than this server allows") from problem
-    return written
+    return written, tally.share
 
 
 def limit_resources(job: DecodeJob) -> None:

@@ -19,8 +19,10 @@ from typing import BinaryIO, Literal
 
 import av
 import numpy as np
+from av import Packet
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from numpy.typing import NDArray
 
@@ -91,6 +93,15 @@ _MAGIC: tuple[tuple[int, bytes], ...] = (
     (0, b"ID3"),
     (0, b"caff"),
 )
+_MOST_UNREADABLE = 0.5
+"""The share of a part that may be unreadable; a part of which less can be decoded is refused."""
+_TELLS_DURATION = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "flac"})
+"""The formats, as FFmpeg names them, whose header has the true length of the sound."""
+_CUT_SECONDS = 0.5
+"""Seconds by which the decoded sound may be shorter than the header says before a file counts as cut."""
+_AMR_FRAME_SECONDS = 0.02
+# The frame types of RFC 4867 section 5.3 without speech: SID, SPEECH_LOST and NO_DATA. FFmpeg decodes none of them.
+_AMR_WITHOUT_SPEECH: Mapping[str, frozenset[int]] = {"amrnb": frozenset({8, 15}), "amrwb": frozenset({9, 14, 15})}
 _NOT_STREAMABLE = ("text/", "image/", "multipart/", "message/", "model/", "font/")
 _ENCRYPTED = {"application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted"}
 
@@ -110,11 +121,15 @@ class FetchedPart:
 
 @dataclass(frozen=True)
 class EncodedMedia:
-    """Content that a call plays: G.711, 8,000 octets a second. `key` is the same for the same content."""
+    """Content that a call plays: G.711, 8,000 octets a second. `key` is the same for the same content.
+
+    `unreadable` is the share of the stored content that could not be decoded, from 0 to 0.5.
+    """
 
     law: Law
     octets: bytes
     key: str
+    unreadable: float = 0.0
 
     @property
     def seconds(self) -> float:
@@ -125,7 +140,8 @@ class EncodedMedia:
         """Return the same sound in the encoding `law`."""
         if law == self.law:
             return self
-        return EncodedMedia(law, self.octets.translate(conversion_table(self.law, law)), f"{self.key}>{law}")
+        octets = self.octets.translate(conversion_table(self.law, law))
+        return EncodedMedia(law, octets, f"{self.key}>{law}", self.unreadable)
 
     def amplified(self, gain_db: float) -> EncodedMedia:
         """Return the sound with a gain in dB, limited to -30 to 30 dB; samples above full scale are clipped."""
@@ -134,7 +150,7 @@ class EncodedMedia:
             return self
         levels = _EXPAND[self.law](bytes(range(256))).astype(np.float64) * 10 ** (gain_db / 20)
         table = _ENCODE[self.law](np.clip(np.rint(levels), -32768, 32767).astype(np.int16))
-        return EncodedMedia(self.law, self.octets.translate(table), f"{self.key}{gain_db:+g}dB")
+        return EncodedMedia(self.law, self.octets.translate(table), f"{self.key}{gain_db:+g}dB", self.unreadable)
 
 
 @dataclass(frozen=True)
@@ -169,6 +185,20 @@ class StoredBlock:
 
     law: Law
     octets: bytes
+
+
+@dataclass
+class DecodingTally:
+    """How much of a part was decoded, and how much could not be: in seconds of its sound, as its codec counts them."""
+
+    read: float = 0.0
+    unreadable: float = 0.0
+
+    @property
+    def share(self) -> float:
+        """The share that could not be decoded, from 0 to 1."""
+        whole = self.read + self.unreadable
+        return self.unreadable / whole if whole else 0.0
 
 
 Block = StoredBlock | NDArray[np.int16]
@@ -258,10 +288,13 @@ def _limit(samples: int, max_seconds: float) -> None:
         raise MediaError(f"the part plays longer than {max_seconds:g} s")
 
 
-def decode_blocks(file: BinaryIO, reading: MediaReading, max_seconds: float) -> Iterator[Block]:
+def decode_blocks(
+    file: BinaryIO, reading: MediaReading, max_seconds: float, tally: DecodingTally | None = None
+) -> Iterator[Block]:
     """Decode a file by FFmpeg piece by piece; the pieces are either all stored ones or all samples, and at least one.
 
-    Raises MediaError, and no other error, also when memory runs out.
+    A packet that cannot be decoded is left out, and decoding goes on behind it, as players do; `tally` has how much was
+    left out. Raises MediaError, and no other error, also if more than half is left out or memory runs out.
     """
     try:
         source = av.open(file, format=reading.form, options=dict(reading.options))
@@ -271,12 +304,12 @@ def decode_blocks(file: BinaryIO, reading: MediaReading, max_seconds: float) -> 
         try:
             if not isinstance(source, InputContainer):
                 raise MediaError("the part cannot be read")
-            yield from _read(source, max_seconds)
+            yield from _read(source, max_seconds, tally or DecodingTally())
         except (av.FFmpegError, ValueError, OSError, UnicodeError, MemoryError) as problem:
             raise MediaError("the part's audio cannot be decoded") from problem
 
 
-def _read(source: InputContainer, max_seconds: float) -> Iterator[Block]:
+def _read(source: InputContainer, max_seconds: float, tally: DecodingTally) -> Iterator[Block]:
     if not source.streams.audio:
         raise MediaError("the part has no audio")
     stream = source.streams.audio[0]  # LS-2.6-4: of a video, its audio
@@ -288,27 +321,69 @@ def _read(source: InputContainer, max_seconds: float) -> Iterator[Block]:
     law = _STORED.get(context.name)
     length = 0
     if law is not None and context.rate == RATE and context.channels == 1:
-        for packet in source.demux(stream):
+        for packet in _packets(source, stream):
             length += packet.size
             _limit(length, max_seconds)
             yield StoredBlock(law, bytes(packet))
-        return
-    resampler = AudioResampler(format="s16", layout="mono", rate=RATE)
-    for frame in _resampled(source, resampler):
-        block: NDArray[np.int16] = frame.to_ndarray().reshape(-1).astype(np.int16, copy=False)
-        length += len(block)
-        _limit(length, max_seconds)
-        yield block
+        tally.read = length / RATE
+    else:
+        for block in _samples(source, stream, tally):
+            length += len(block)
+            _limit(length, max_seconds)
+            yield block
+    # A file that was cut says in its header how long it was; other containers have an estimate there.
+    if source.format.name in _TELLS_DURATION and stream.duration and stream.time_base:
+        whole = float(stream.duration * stream.time_base)
+        tally.unreadable = max(tally.unreadable, whole - tally.read if whole - tally.read > _CUT_SECONDS else 0.0)
+    if tally.share > _MOST_UNREADABLE:
+        raise MediaError(f"{tally.share:.0%} of the part's audio cannot be decoded")
     if not length:
         raise MediaError("the part has no audio")
 
 
-def _resampled(source: InputContainer, resampler: AudioResampler) -> Iterator[AudioFrame]:
-    for frame in source.decode(source.streams.audio[0]):
-        _check_format(frame.sample_rate, len(frame.layout.channels))  # a stream may change them
-        frame.pts = None  # without timestamps the resampler adds no silence for gaps in the file
-        yield from resampler.resample(frame)
-    yield from resampler.resample(None)
+def _packets(source: InputContainer, stream: AudioStream) -> Iterator[Packet[AudioStream]]:
+    """Return the packets of a stream up to the end of the file, or to the place where the container cannot be read."""
+    packets = source.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.FFmpegError:
+            return
+        if packet is None:
+            return
+        yield packet
+
+
+def _samples(source: InputContainer, stream: AudioStream, tally: DecodingTally) -> Iterator[NDArray[np.int16]]:
+    """Decode a stream to mono samples at 8 kHz, and count into `tally` what was read and what could not be."""
+    resampler = AudioResampler(format="s16", layout="mono", rate=RATE)
+    silent = _AMR_WITHOUT_SPEECH.get(stream.codec_context.name, frozenset())
+    octets = lost = 0
+    for packet in _packets(source, stream):
+        try:
+            frames = packet.decode()
+        except av.FFmpegError:
+            octets_here = bytes(packet)
+            if octets_here and octets_here[0] >> 3 & 0xF in silent:
+                # RFC 4867 section 5.3: frames of comfort noise, and of nothing, last 20 ms as all others do.
+                tally.read += _AMR_FRAME_SECONDS
+                yield np.zeros(int(RATE * _AMR_FRAME_SECONDS), np.int16)
+            else:
+                lost += packet.size
+            continue
+        octets += packet.size
+        for frame in frames:
+            _check_format(frame.sample_rate, len(frame.layout.channels))  # a stream may change them
+            tally.read += frame.samples / frame.sample_rate
+            frame.pts = None  # without timestamps the resampler adds no silence for gaps in the file
+            yield from map(_block, resampler.resample(frame))
+    yield from map(_block, resampler.resample(None))
+    # What a packet would have lasted is not known; its octets are taken for as long as those of the others.
+    tally.unreadable = lost / octets * tally.read if octets else float(lost > 0)
+
+
+def _block(frame: AudioFrame) -> NDArray[np.int16]:
+    return frame.to_ndarray().reshape(-1).astype(np.int16, copy=False)
 
 
 def encode_block(block: Block, law: Law) -> bytes:

@@ -18,7 +18,7 @@ from lemonade_media.calls.commands import StartFetch
 from lemonade_media.calls.failures import Failure, FailureKind, FetchError
 from lemonade_media.config import MediaConfig
 from lemonade_media.decoding.host import Host
-from lemonade_media.decoding.pool import DecoderPool, DecodersBusyError
+from lemonade_media.decoding.pool import DecodedSound, DecoderPool, DecodersBusyError
 from lemonade_media.faults.imap import CONNECTION_PER_FETCH, NO_LOGOUT, TAGS_ALIKE, VIDEO_REFUSED
 from lemonade_media.fetch.budget import PartBudget
 from lemonade_media.fetch.cache import MediaCache, content_key
@@ -51,7 +51,7 @@ class _Job:
     command: StartFetch
     reported: Deferred[None] = field(default_factory=Deferred)
     connection: int | None = None
-    decoding: Deferred[bytes] | None = None
+    decoding: Deferred[DecodedSound] | None = None
     crowded: bool = False  # the parts of other fetches leave no memory for its part
 
 
@@ -313,10 +313,10 @@ class FetchEndpoint:
                 raise CancelledError
             job.decoding = self._decoders.decode(file.fileno(), reading, law, self._max_seconds, job.command.caller)
             try:
-                octets = await job.decoding
+                sound = await job.decoding
             finally:
                 job.decoding = None
-        return self._cache.keep(EncodedMedia(law, octets, key))
+        return self._cache.keep(EncodedMedia(law, sound.octets, key, sound.unreadable))
 
     def _wanted(self, job: _Job) -> bool:
         return self._jobs.get(job.command.job) is job

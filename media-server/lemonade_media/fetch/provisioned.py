@@ -152,7 +152,9 @@ def join_pieces(pieces: Sequence[EncodedMedia], law: Law, max_octets: int) -> En
     """Return the sounds of a sequence, which have the encoding `law`, as one content; raises FetchError."""
     if sum(len(piece.octets) for piece in pieces) > max_octets:
         raise FetchError(FailureKind.TOO_LARGE, "the sequence is larger than this server plays")
-    return EncodedMedia(law, b"".join(piece.octets for piece in pieces), "+".join(piece.key for piece in pieces))
+    unreadable = max((piece.unreadable for piece in pieces), default=0.0)
+    key = "+".join(piece.key for piece in pieces)
+    return EncodedMedia(law, b"".join(piece.octets for piece in pieces), key, unreadable)
 
 
 def best_locales(wanted: str, present: Iterable[str]) -> list[str]:
