@@ -112,7 +112,7 @@ class DecoderPoolTests(TestCase):
         assert len((await self.decode(pool, SHORT)).octets) > 7000
 
     async def test_a_part_waits_for_a_process_no_longer_than_the_time(self) -> None:
-        pool = self.pool(seconds=1, processes=2)
+        pool = self.pool(seconds=3, processes=2)
         both = [self.decode(pool, LONG), self.decode(pool, LONG)]
         await self.assertFailure(both[1], DecodersBusyError)
         await self.assertFailure(both[0], MediaError)
