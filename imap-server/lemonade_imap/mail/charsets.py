@@ -47,6 +47,36 @@ _CODECS = {codec for codec in {*aliases.values(), *_EXTRA} - _NO_CHARSETS if _is
 _KNOWN = {codec: codec for codec in _CODECS} | {name: codec for name, codec in aliases.items() if codec in _CODECS}
 
 
+_MARKS = {
+    "utf_16": {codecs.BOM_UTF16_LE: "utf_16_le", codecs.BOM_UTF16_BE: "utf_16_be"},
+    "utf_32": {codecs.BOM_UTF32_LE: "utf_32_le", codecs.BOM_UTF32_BE: "utf_32_be"},
+}
+"""The charsets whose text may begin with a byte order mark: each mark, and the codec of the text behind it."""
+
+
+class _MarkedDecoder(codecs.IncrementalDecoder):
+    """A decoder of text that may begin with a byte order mark; Python's own fails for text without one."""
+
+    def __init__(self, codec: str) -> None:
+        super().__init__("replace")
+        self._marks = _MARKS[codec]
+        self._codec = f"{codec}_be"
+        self._begin = b""
+        self._rest: codecs.IncrementalDecoder | None = None
+
+    def decode(self, octets: bytes, final: bool = False) -> str:
+        if self._rest is not None:
+            return self._rest.decode(octets, final)
+        self._begin += octets
+        size = len(next(iter(self._marks)))
+        if len(self._begin) < size and not final:
+            return ""
+        codec = self._marks.get(self._begin[:size])
+        text = self._begin[size:] if codec else self._begin
+        self._rest = codecs.getincrementaldecoder(codec or self._codec)("replace")
+        return self._rest.decode(text, final)
+
+
 def codec_of(charset: str) -> str | None:
     """Return the name of the codec for a charset, or None; letter case is ignored, and `-` is the same as `_`."""
     return _KNOWN.get(charset.strip().lower().replace("-", "_").replace(":", "_").replace(" ", "_"))
@@ -55,9 +85,12 @@ def codec_of(charset: str) -> str | None:
 def decoder_of(charset: str | None) -> codecs.IncrementalDecoder:
     """Return a decoder for a charset that replaces invalid octets and never fails.
 
-    A missing or unknown charset and US-ASCII get the decoder of UTF-8, which such text most likely is.
+    A missing or unknown charset and US-ASCII get the decoder of UTF-8, which such text most likely is. UTF-16 and
+    UTF-32 without a byte order mark are big-endian (RFC 2781, 4.3).
     """
     codec = codec_of(charset or "") or "utf_8"
+    if codec in _MARKS:
+        return _MarkedDecoder(codec)
     return codecs.getincrementaldecoder("utf_8" if codec == "ascii" else codec)("replace")
 
 
