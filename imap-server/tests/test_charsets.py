@@ -92,6 +92,16 @@ def test_a_byte_order_mark_may_be_absent(charset: str, octets: bytes, text: str)
     assert decoder_of(charset).decode(octets, final=True) == text
 
 
+@pytest.mark.parametrize("charset", ["iso-2022-jp", "iso-2022-jp-2", "iso-2022-kr"])
+def test_a_piece_that_a_codec_of_python_fails_at_is_decoded_by_itself(charset: str) -> None:
+    # "pending buffer overflow": more than 8 octets of what looks like one escape sequence
+    decoder = decoder_of(charset)
+    texts = [decoder.decode(piece) for piece in (b"A\x1b&\x1b&", b"(&\x1b}},(", b"B")]
+    assert texts[0].startswith("A")
+    assert texts[1].endswith("}},(")
+    assert texts[2] + decoder.decode(b"", True) == "B"
+
+
 @given(st.sampled_from(sorted(_CODECS)), st.lists(st.binary(max_size=9)))
 def test_no_charset_fails_on_any_octets(charset: str, pieces: list[bytes]) -> None:
     decoder = decoder_of(charset)

@@ -1,8 +1,8 @@
 """The inputs that are kept in the repository: a text file for each target, with one input in each line.
 
-A line is the input in Latin-1 with the escapes of a Python string, such as `a LOGIN joe\\r\\n\\x00`. An input is kept if it
-executes a line of the packages after another one than all inputs before it, the seeds included; inputs that once found
-an error stand in the same file, above a blank line, and are always kept.
+A line is the input in Latin-1 with the escapes of a Python string, such as `a LOGIN joe\\r\\n`. An input is kept if
+it executes a line of the packages after another one than all inputs before it, the seeds included. Inputs that once
+found an error stand in the same file, above a blank line, and are always kept.
 """
 
 from __future__ import annotations

@@ -26,7 +26,8 @@ from lemonade_wire.redaction import DigitMask, Redactor, decode_bodies
 from lemonade_wire.script import ScriptError, dump_script, load_script
 
 _INVITE = (
-    b"INVITE sip:annc@ms;play=imap://h/%3bUID=1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.3;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\n"
+    b"INVITE sip:annc@ms;play=imap://h/%3bUID=1 SIP/2.0\r\n"
+    b"Via: SIP/2.0/UDP 127.0.0.3;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\n"
     b"To: <sip:annc@ms>\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\nContent-Type: application/sdp\r\nContent-Length: 71\r\n\r\n"
     b"v=0\r\no=- 1 1 IN IP4 1.2.3.4\r\ns=-\r\nc=IN IP4 1.2.3.4\r\nm=audio 4 RTP/AVP 0\r\n"
 )
@@ -172,7 +173,8 @@ TARGETS = (
         "client-script",
         _script,
         [
-            b"account:\n  user: joe\n  password: x\n  host: h\nmedia: sip:annc@ms\nsteps:\n- find-part:\n- announce:\n- listen: {until: bye}\n- hang-up:\n"
+            b"account:\n  user: joe\n  password: x\n  host: h\nmedia: sip:annc@ms\nsteps:\n- "
+            b"find-part:\n- announce:\n- listen: {until: bye}\n- hang-up:\n"
         ],
         (ScriptError,),
     ),
@@ -180,7 +182,8 @@ TARGETS = (
         "ladder",
         _ladder,
         [
-            b"client ->> imap: IMAP LOGIN\nimap -->> client: IMAP OK\nloop\n  client ->> media: SIP INVITE annc\nend\nalt\n"
+            b"client ->> imap: IMAP LOGIN\nimap -->> client: IMAP OK\nloop\n  client ->> media: SIP "
+            b"INVITE annc\nend\nalt\n"
             b"media ->> client: RTP PCMU 1 s\nelse\nclient ->> media: SIP BYE\nend\n"
         ],
         (LadderError,),
@@ -197,7 +200,8 @@ TARGETS = (
         "judge-body",
         _judged_bodies,
         [
-            b'<MediaServerControl version="1.0"><request><play><prompt><audio url="x"/></prompt></play></request></MediaServerControl>',
+            b'<MediaServerControl version="1.0"><request><play><prompt><audio '
+            b'url="x"/></prompt></play></request></MediaServerControl>',
             _INVITE,
         ],
     ),

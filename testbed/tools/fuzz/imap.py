@@ -156,12 +156,16 @@ TARGETS = (
             b'\x10a APPEND x CATENATE (URL "/INBOX/;UID=1" TEXT ~{3+}\r\nabc URL "imap://h/x")\r\n',
             b'\xffa GENURLAUTH "%sanonymous" INTERNAL\r\nb URLFETCH ("%ssubmit+joe" BINARY BODYPARTSTRUCTURE)\r\n'
             % (_TICKET, _TICKET),
-            b'\xffa SETMETADATA "" (/shared/comment {2+}\r\nok /private/x NIL)\r\nb GETMETADATA (DEPTH 1) "" /shared\r\n',
+            b'\xffa SETMETADATA "" (/shared/comment {2+}\r\nok /private/x NIL)\r\n'
+            b'b GETMETADATA (DEPTH 1) "" /shared\r\n',
             b'\xffa LIST "" (INBOX *) RETURN (CHILDREN)\r\nb LSUB "" "%"\r\nc STATUS "a b" (MESSAGES UIDNEXT)\r\n',
             b'\xffa UID SEARCH RETURN (MIN ALL) CHARSET UTF-8 OR NOT SEEN (HEADER "x" {1+}\r\ny SINCE 1-Feb-2026)\r\n',
-            b"\xffa FETCH 1:*,3 (FLAGS BODY.PEEK[1.2.HEADER.FIELDS (FROM TO)]<0.10>) (CHANGEDSINCE 5)\r\nb RESETKEY\r\n",
-            b"\xffa SELECT INBOX (CONDSTORE)\r\nb UID STORE 1 (UNCHANGEDSINCE 3) +FLAGS.SILENT (\\Seen x)\r\nc IDLE\r\nDONE\r\n",
-            b"\xffa RENAME a b\r\nb COPY 1:2 &AOQ-\r\nc UID EXPUNGE 4\r\nd ENABLE CONDSTORE\r\ne MOVE 1 x\r\nf NAMESPACE\r\n",
+            b"\xffa FETCH 1:*,3 (FLAGS BODY.PEEK[1.2.HEADER.FIELDS (FROM TO)]<0.10>) (CHANGEDSINCE "
+            b"5)\r\nb RESETKEY\r\n",
+            b"\xffa SELECT INBOX (CONDSTORE)\r\nb UID STORE 1 (UNCHANGEDSINCE 3) +FLAGS.SILENT (\\Seen "
+            b"x)\r\nc IDLE\r\nDONE\r\n",
+            b"\xffa RENAME a b\r\nb COPY 1:2 &AOQ-\r\nc UID EXPUNGE 4\r\nd ENABLE CONDSTORE\r\n"
+            b"e MOVE 1 x\r\nf NAMESPACE\r\n",
         ],
     ),
     FuzzTarget(
@@ -177,15 +181,19 @@ TARGETS = (
         _response,
         [
             b'* 1 FETCH (UID 3 BODYSTRUCTURE (("TEXT" "PLAIN" ("CHARSET" "x") NIL NIL "7BIT" 3 1 NIL NIL NIL NIL)'
-            b'("AUDIO" "WAV" NIL "<i>" "d" "BASE64" 99 NIL ("ATTACHMENT" ("FILENAME" "a")) ("de" "en") "l") "MIXED"))\r\n',
-            b'* 2 FETCH (BODYSTRUCTURE ("MESSAGE" "RFC822" NIL NIL NIL "7BIT" 9 ("d" "s" (("n" NIL "m" "h")) NIL NIL NIL'
+            b'("AUDIO" "WAV" NIL "<i>" "d" "BASE64" 99 NIL ("ATTACHMENT" ("FILENAME" "a")) ("de" "en") '
+            b'"l") "MIXED"))\r\n',
+            b'* 2 FETCH (BODYSTRUCTURE ("MESSAGE" "RFC822" NIL NIL NIL "7BIT" 9 ("d" "s" (("n" NIL "m" '
+            b'"h")) NIL NIL NIL'
             b' NIL NIL NIL "i") ("TEXT" "PLAIN" NIL NIL NIL "7BIT" 1 1) 2))\r\n',
-            b'* URLFETCH "%s:internal:1234" (BODYPARTSTRUCTURE ("AUDIO" "BASIC" NIL NIL NIL "BASE64" 4)) (BINARY ~{2}\r\nab)\r\n'
-            % _TICKET,
+            b'* URLFETCH "%s:internal:1234" (BODYPARTSTRUCTURE ("AUDIO" "BASIC" NIL NIL NIL "BASE64" '
+            b"4)) (BINARY ~{2}\r\nab)\r\n" % _TICKET,
             b'* GENURLAUTH "%ssubmit+joe:internal:12"\r\n* METADATA "" (/shared/a {2}\r\nxy /private/b NIL)\r\n'
             % _TICKET,
-            b'* LIST (\\HasNoChildren) "/" "a b"\r\n* LSUB () NIL x\r\n* 4 EXISTS\r\n* SEARCH 1 2 (MODSEQ 9)\r\n* FLAGS (\\Seen)\r\n',
-            b'a OK [APPENDUID 1 2] done\r\n* BYE x\r\n+ Z29vZA==\r\n* CAPABILITY IMAP4rev1 URLAUTH\r\n* ESEARCH (TAG "a") MIN 1\r\n',
+            b'* LIST (\\HasNoChildren) "/" "a b"\r\n* LSUB () NIL x\r\n* 4 EXISTS\r\n'
+            b"* SEARCH 1 2 (MODSEQ 9)\r\n* FLAGS (\\Seen)\r\n",
+            b"a OK [APPENDUID 1 2] done\r\n* BYE x\r\n+ Z29vZA==\r\n* CAPABILITY IMAP4rev1 URLAUTH\r\n"
+            b'* ESEARCH (TAG "a") MIN 1\r\n',
         ],
         (ImapParseError,),
     ),

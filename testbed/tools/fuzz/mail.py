@@ -89,7 +89,8 @@ TARGETS = (
         _message,
         [
             b"\x40From: a <a@b.c>\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\nhi\r\n--x\r\n"
-            b"Content-Type: audio/wav; name*0=a; name*1*=utf-8''b%20\r\nContent-Transfer-Encoding: base64\r\n\r\nQUJD\r\n--x--\r\n",
+            b"Content-Type: audio/wav; name*0=a; name*1*=utf-8''b%20\r\n"
+            b"Content-Transfer-Encoding: base64\r\n\r\nQUJD\r\n--x--\r\n",
             b"\xffContent-Type: message/rfc822\r\n\r\nSubject: =?utf-8?Q?=C3=A9?=\r\nContent-Type: multipart/digest;"
             b' boundary="y z"\r\n\r\n--y z\r\n\r\nTo: g:a@b,"c\\"" <d@e>;\r\n\r\nx\r\n--y z--\r\n',
             b"\x05Content-Type: text/plain; charset=iso-8859-1\nContent-Transfer-Encoding: quoted-printable\n"
@@ -101,8 +102,10 @@ TARGETS = (
         "mail-header",
         _header,
         [
-            b'From: "a\\"b" <@x,@y:c@d> (note \\( (in)), Group: e@f, g@h;\r\nSubject: =?utf-8?B?w6k=?=\r\n =?x?q?_?=\r\n\r\n',
-            b'Content-Type: a/b; c*=utf-8\'en\'%e2%82%ac; d*1=x; d*0=y; e="f\\"g"\r\nDate: Mon, 1 Jan 2026 00:00:00 +0000\r\n\r\n',
+            b'From: "a\\"b" <@x,@y:c@d> (note \\( (in)), Group: e@f, g@h;\r\n'
+            b"Subject: =?utf-8?B?w6k=?=\r\n =?x?q?_?=\r\n\r\n",
+            b'Content-Type: a/b; c*=utf-8\'en\'%e2%82%ac; d*1=x; d*0=y; e="f\\"g"\r\n'
+            b"Date: Mon, 1 Jan 2026 00:00:00 +0000\r\n\r\n",
         ],
     ),
     FuzzTarget(

@@ -139,6 +139,8 @@ def _encoded(form: str, codec: str, rate: int = 8000) -> bytes:
     tone = (8000 * np.sin(np.arange(rate // 10) / 5)).astype(np.int16).reshape(1, -1)
     with av.open(file, "w", format=form) as target:
         stream = target.add_stream(codec, rate=rate, layout="mono")
+        if not isinstance(stream, av.AudioStream):
+            raise TypeError(f"{codec} is no codec of audio")
         frame = av.AudioFrame.from_ndarray(tone, format="s16", layout="mono")
         frame.sample_rate = rate
         for packet in (*stream.encode(frame), *stream.encode(None)):
@@ -182,11 +184,13 @@ TARGETS = (
             _mscml(b'<request><play id="2"><prompt><audio url="file:///a"/></prompt></play></request>'),
             _mscml(b'<request><playrecord recurl="http://h/x" escapekey="*" duration="5s" beep="no"/></request>'),
             _mscml(
-                b'<request><configure_leg><subscribe><events><keypress report="both"/></events></subscribe></configure_leg></request>'
+                b"<request><configure_leg><subscribe><events><keypress "
+                b'report="both"/></events></subscribe></configure_leg></request>'
             ),
             _mscml(b'<response request="playcollect" id="1" code="200" text="OK" digits="12" reason="match"/>'),
             _mscml(
-                b'<notification><keypress digit="1" length="long"><status command="play" duration="3s"/></keypress></notification>'
+                b'<notification><keypress digit="1" length="long"><status command="play" '
+                b'duration="3s"/></keypress></notification>'
             ),
         ],
         (MscmlError,),

@@ -68,8 +68,17 @@ class FuzzWorker:
             "-print_final_stats=1",
             "-use_value_profile=1",
         ]
-        atheris.Setup([self._target.name, *options, str(self._corpus)], self._target.call)
+        atheris.Setup([self._target.name, *options, str(self._corpus)], self._call)
         atheris.Fuzz()
+
+    def _call(self, octets: bytes) -> None:
+        """Run the target, and write an input that raises an error to a file, which atheris leaves to its caller."""
+        try:
+            self._target.call(octets)
+        except Exception:
+            name = sha1(octets, usedforsecurity=False).hexdigest()
+            (self._folder / f"{self._target.name}-crash-{name}").write_bytes(octets)
+            raise
 
     def outcome(self, status: int) -> FuzzOutcome:
         """Return what came of it; `status` is the status of the ended process, as `os.waitpid` returns it."""

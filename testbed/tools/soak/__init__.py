@@ -1,1 +1,1 @@
-"""A soak: calls, fetches, logins and re-INVITEs against the real nodes, while memory, descriptors and threads are read."""
+"""A soak: calls, fetches, logins and re-INVITEs against the real nodes, whose memory and descriptors are read."""

@@ -79,9 +79,10 @@ class Caller:
         match event:
             case CallAnswered(call=call):
                 self._agent.reinvite(call, self._offer(2), now=now)
-            case ReinviteAnswered(call=call, status=status):
-                self.counts.reinvites += status == 200
-                self.counts.failed += status != 200
+            case ReinviteAnswered(call=call, response=response):
+                accepted = response is not None and response.status == 200
+                self.counts.reinvites += accepted
+                self.counts.failed += not accepted
                 self._agent.bye(call, now=now)
             case CallRefused(call=call):
                 self.counts.failed += 1

@@ -17,7 +17,7 @@ KINDS = ("memory", "descriptors", "threads")
 
 @dataclass(frozen=True)
 class NodeUsage:
-    """What the processes of a node use together: memory in octets (PSS: shared pages count once), numbers of the rest."""
+    """What the processes of a node use together: memory in octets (PSS: shared pages count once), and two numbers."""
 
     memory: int
     descriptors: int
@@ -44,20 +44,18 @@ class GrowthVerdict:
         return self.growth <= GROWTH
 
 
-def usage_of(pid: int) -> NodeUsage:
-    """Return what a process and its descendants use; raises OSError if the process has ended.
+def usage_of(pid: int, *, alone: bool = False) -> NodeUsage:
+    """Return what a process and its descendants use, or the process `alone`; raises OSError if the process has ended.
 
     A descendant that ends meanwhile does not count.
     """
     total = _one(pid)
-    for child in _descendants(pid):
+    for child in [] if alone else _descendants(pid):
         try:
             one = _one(child)
         except OSError:
             continue
-        total = NodeUsage(
-            total.memory + one.memory, total.descriptors + one.descriptors, total.threads + one.threads
-        )
+        total = NodeUsage(total.memory + one.memory, total.descriptors + one.descriptors, total.threads + one.threads)
     return total
 
 
