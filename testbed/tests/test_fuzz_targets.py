@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -31,6 +33,16 @@ def test_octets_that_are_like_a_seed_raise_only_what_is_allowed(name: str, octet
     at = octets.draw(st.integers(0, len(seed)))
     to = octets.draw(st.integers(at, min(len(seed), at + 8)))
     target.call(seed[:at] + octets.draw(st.binary(max_size=8)) + seed[to:])
+
+
+@pytest.mark.parametrize("name", sorted(TARGETS.keys() - SLOW))
+@pytest.mark.parametrize("digits", [b"9" * 5000, b"0" * 5000, b"1" * 25, "²".encode(), "٣".encode()])
+def test_a_number_of_any_length_and_any_script_raises_only_what_is_allowed(name: str, digits: bytes) -> None:
+    # Python's `int` raises ValueError for more than 4,300 digits, and `str.isdigit` is true for a superscript
+    target = TARGETS[name]
+    for seed in target.seeds:
+        for number in list(re.finditer(rb"[0-9]+", seed))[:40]:
+            target.call(seed[: number.start()] + digits + seed[number.end() :])
 
 
 @pytest.mark.parametrize("name", TARGETS)
