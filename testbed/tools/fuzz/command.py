@@ -67,12 +67,16 @@ def repeat(target: FuzzTarget, octets: bytes) -> int:
 
 
 def fuzz(targets: Sequence[FuzzTarget], seconds: float, jobs: int, folder: Path, *, keep: bool = False) -> int:
-    """Fuzz targets for `seconds` in all; prints a line for each, and returns exit code 1 if one has an error."""
+    """Fuzz targets for `seconds` in all; prints a line for each, and returns exit code 1 if one has an error.
+
+    Each target gets its share, in whole seconds, of the time that is left when its turn comes, and a second at least.
+    """
     began = time.monotonic()
-    share = max(1, int(seconds * jobs / len(targets)))
     waiting, running, errors = list(targets), dict[int, tuple[FuzzTarget, FuzzWorker]](), 0
     while waiting or running:
         while waiting and len(running) < jobs:
+            left = began + seconds - time.monotonic()
+            share = max(1, int(left * jobs / len(waiting)))
             target = waiting.pop(0)
             found, others = corpus.read_corpus(target.name)
             worker = FuzzWorker(target, [*target.seeds, *found, *others], share, folder)
@@ -87,7 +91,7 @@ def fuzz(targets: Sequence[FuzzTarget], seconds: float, jobs: int, folder: Path,
         if keep and outcome.error is None:
             keep_inputs(target, outcome.kept)
     spent = time.monotonic() - began
-    print(f"{len(targets)} targets, {errors} with an error, in {spent:.0f} s, {share} s each, {jobs} side by side")
+    print(f"{len(targets)} targets, {errors} with an error, in {spent:.0f} s, {jobs} side by side")
     return 1 if errors else 0
 
 
