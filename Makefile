@@ -43,7 +43,7 @@ endif
 
 .PHONY: help setup setup-dev lock scenario matrix bench vendor-check test mypy lint prove judge images base-image up down clean
 .PHONY: test-programs test-containers scenario-rfc5616 scenario-dovecot scenario-cyrus scenario-sipp scenario-baresip
-.PHONY: vendor-checks refusals
+.PHONY: vendor-checks refusals fuzz soak
 .DEFAULT_GOAL := help
 
 help:
@@ -54,6 +54,8 @@ help:
 	@echo "make prove      show that every check can fail     NAME=ivr-service  J=6"
 	@echo "make matrix     run them with every known peer     NAME=ivr-service  J=1"
 	@echo "make bench      measure beside other makers' servers ARGS='urlfetch-big crowd'"
+	@echo "make fuzz       feed generated octets to the parsers  MINUTES=1  ARGS='--target sdp --keep'"
+	@echo "make soak       calls and logins, while memory is read  HOURS=0.05"
 	@echo "make vendor-check  see if an image keeps the contract  ROLE=imap IMAGE=example/imap:1.0"
 	@echo "make judge      judge a run again                  RUN=runs/latest  ARGS='--from capture'"
 	@echo "make images     build the images for RUNTIME=docker, where they are not up to date"
@@ -176,6 +178,10 @@ down: .venv/.runtime
 
 test: .venv/.dev
 	@$(if $(filter local,$(RUNTIME)),env -u CI DOCKER_HOST=none) .venv/bin/python -m pytest -n auto --dist loadgroup $(if $(COVERAGE),--cov --cov-report=term) $(ARGS)
+
+# Both programs are maintainers' tools, which no package installs.
+fuzz soak: .venv/.dev
+	@PYTHONPATH=testbed/tools .venv/bin/python -m $@ $(if $(MINUTES),--minutes $(MINUTES)) $(if $(HOURS),--hours $(HOURS)) $(ARGS)
 
 mypy: .venv/.dev
 	@$(MYPY)

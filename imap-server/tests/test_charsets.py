@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lemonade_imap.mail.charsets import codec_of, decoder_of, readable
+from lemonade_imap.mail.charsets import _CODECS, codec_of, decoder_of, readable
 
 
 @pytest.mark.parametrize(
@@ -71,6 +71,41 @@ def test_decoding_never_fails(charset: str | None, octets: bytes, text: str) -> 
 )
 def test_encoded_words_are_decoded(value: str, text: str) -> None:
     assert readable(value) == text
+
+
+# RFC 2781, 4.3: without a byte order mark the text is big-endian
+@pytest.mark.parametrize(
+    ("charset", "octets", "text"),
+    [
+        ("utf-16", b"\xff\xfea\x00", "a"),
+        ("utf-16", b"\xfe\xff\x00a", "a"),
+        ("utf-16", b"\x00a\x00b", "ab"),
+        ("utf-16", b"\x00", "\ufffd"),
+        ("utf-16", b"", ""),
+        ("utf-32", b"\xff\xfe\x00\x00a\x00\x00\x00", "a"),
+        ("utf-32", b"\x00\x00\x00a", "a"),
+    ],
+)
+def test_a_byte_order_mark_may_be_absent(charset: str, octets: bytes, text: str) -> None:
+    decoder = decoder_of(charset)
+    assert "".join(decoder.decode(octets[at : at + 1]) for at in range(len(octets))) + decoder.decode(b"", True) == text
+    assert decoder_of(charset).decode(octets, final=True) == text
+
+
+@pytest.mark.parametrize("charset", ["iso-2022-jp", "iso-2022-jp-2", "iso-2022-kr"])
+def test_a_piece_that_a_codec_of_python_fails_at_is_decoded_by_itself(charset: str) -> None:
+    # "pending buffer overflow": more than 8 octets of what looks like one escape sequence
+    decoder = decoder_of(charset)
+    texts = [decoder.decode(piece) for piece in (b"A\x1b&\x1b&", b"(&\x1b}},(", b"B")]
+    assert texts[0].startswith("A")
+    assert texts[1].endswith("}},(")
+    assert texts[2] + decoder.decode(b"", True) == "B"
+
+
+@given(st.sampled_from(sorted(_CODECS)), st.lists(st.binary(max_size=9)))
+def test_no_charset_fails_on_any_octets(charset: str, pieces: list[bytes]) -> None:
+    decoder = decoder_of(charset)
+    assert isinstance("".join(map(decoder.decode, pieces)) + decoder.decode(b"", True), str)
 
 
 @given(st.text(alphabet="=?qQbB_ \tautf-8*;\udcfcé", max_size=60))

@@ -56,6 +56,7 @@ from lemonade_wire.script import ScriptError
 def main(argv: Sequence[str] | None = None) -> int:
     """Carry out the command of `argv` (by default of the process's arguments); returns its exit code."""
     options = _parser().parse_args(argv)
+    sys.set_int_max_str_digits(0)  # a node may write numbers of any length, and the judge reads them
     try:
         code: int = options.command(options)
     except Interrupted as stopped:

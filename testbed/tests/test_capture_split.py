@@ -31,6 +31,18 @@ def test_an_unfinished_message_is_not_returned() -> None:
     assert list(split_sip([(1.0, 1, INFO[:-1])])) == []
 
 
+@pytest.mark.parametrize("digits", [b"9" * 10, b"9" * 5000])
+def test_a_length_beyond_all_octets_is_that_of_an_unfinished_message(digits: bytes) -> None:
+    assert list(split_sip([(1.0, 1, BYE.replace(b" 0\r", b" " + digits + b"\r") + OK)])) == []
+    splitter = ImapSplitter()
+    assert splitter.feed(1.0, SERVER, b"* 1 FETCH (BODY[] {" + digits + b"}\r\n* 2 EXISTS\r\n") == []
+
+
+def test_a_length_may_begin_with_zeros() -> None:
+    message = BYE.replace(b" 0\r", b" " + b"0" * 5000 + b"2\r") + b"ab"
+    assert list(split_sip([(1.0, 1, message + OK)])) == [(1.0, 1, message), (1.0, 1, OK)]
+
+
 Talk = list[tuple[bool, bytes]]
 CLIENT, SERVER = True, False
 

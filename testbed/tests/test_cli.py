@@ -134,6 +134,15 @@ def test_bad_usage_exits_with_2_and_says_what_is_allowed(
     assert not (home / "runs").exists()
 
 
+def test_numbers_of_any_length_are_read(home: Path) -> None:
+    before = sys.get_int_max_str_digits()
+    try:
+        cli.main(["list"])
+        assert int("9" * 5000) > 0
+    finally:
+        sys.set_int_max_str_digits(before)
+
+
 def test_bench_runs_the_program_of_the_clone(
     home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -140,6 +140,8 @@ def test_empty_texts_are_as_good_as_none_and_unknown_ones_may_come_twice() -> No
         (";play=a%2", "Bad play parameter"),
         (";play=a%zz", "Bad play parameter"),
         (";play=a%FF", "Bad play parameter"),  # no text
+        (";play=a\udcff", "Bad play parameter"),  # an octet of the datagram that is not UTF-8
+        (";play=a;locale=\udcff", "Bad locale parameter"),
     ],
 )
 def test_invalid_parameters_are_refused_by_400(params: str, reason: str) -> None:

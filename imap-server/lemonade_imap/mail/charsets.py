@@ -47,18 +47,57 @@ _CODECS = {codec for codec in {*aliases.values(), *_EXTRA} - _NO_CHARSETS if _is
 _KNOWN = {codec: codec for codec in _CODECS} | {name: codec for name, codec in aliases.items() if codec in _CODECS}
 
 
+_MARKS = {
+    "utf_16": {codecs.BOM_UTF16_LE: "utf_16_le", codecs.BOM_UTF16_BE: "utf_16_be"},
+    "utf_32": {codecs.BOM_UTF32_LE: "utf_32_le", codecs.BOM_UTF32_BE: "utf_32_be"},
+}
+"""The charsets whose text may begin with a byte order mark: each mark, and the codec of the text behind it.
+
+Python's own decoders for them fail for text without a mark."""
+
+
+class TextDecoder:
+    """Decodes text of one charset that comes in pieces; it replaces invalid octets by U+FFFD and never fails."""
+
+    def __init__(self, codec: str) -> None:
+        self._marks = _MARKS.get(codec, {})
+        self._begin = b""
+        self._decoder = codecs.getincrementaldecoder(f"{codec}_be" if self._marks else codec)("replace")
+
+    def decode(self, octets: bytes, final: bool = False) -> str:
+        """Return the text that octets complete; with `final` they are the last ones."""
+        if self._marks:
+            self._begin += octets
+            size = len(next(iter(self._marks)))
+            if len(self._begin) < size and not final:
+                return ""
+            octets, codec = self._begin, self._marks.get(self._begin[:size])
+            if codec is not None:
+                octets, self._decoder = octets[size:], codecs.getincrementaldecoder(codec)("replace")
+            self._marks = {}
+        try:
+            return self._decoder.decode(octets, final)
+        except UnicodeError:
+            # Python's decoders of ISO-2022 hold at most 8 octets of what is incomplete.
+            self._decoder.reset()
+            text = self._decoder.decode(octets, True)
+            self._decoder.reset()
+            return text
+
+
 def codec_of(charset: str) -> str | None:
     """Return the name of the codec for a charset, or None; letter case is ignored, and `-` is the same as `_`."""
     return _KNOWN.get(charset.strip().lower().replace("-", "_").replace(":", "_").replace(" ", "_"))
 
 
-def decoder_of(charset: str | None) -> codecs.IncrementalDecoder:
+def decoder_of(charset: str | None) -> TextDecoder:
     """Return a decoder for a charset that replaces invalid octets and never fails.
 
-    A missing or unknown charset and US-ASCII get the decoder of UTF-8, which such text most likely is.
+    A missing or unknown charset and US-ASCII get the decoder of UTF-8, which such text most likely is. UTF-16 and
+    UTF-32 without a byte order mark are big-endian (RFC 2781, 4.3).
     """
     codec = codec_of(charset or "") or "utf_8"
-    return codecs.getincrementaldecoder("utf_8" if codec == "ascii" else codec)("replace")
+    return TextDecoder("utf_8" if codec == "ascii" else codec)
 
 
 def readable(value: str) -> str:

@@ -65,7 +65,12 @@ def _end(buffer: bytes) -> int | None:
     if not blank:
         return None
     length = _LENGTH.search(head)
-    return len(head) + 4 + (int(length[1]) if length else 0)
+    return len(head) + 4 + (_size(length[1]) if length else 0)
+
+
+def _size(digits: bytes) -> int:
+    """Return the number that digits are; of more than 18 of them, one that is greater than any capture all the same."""
+    return int(digits.lstrip(b"0")[:18] or b"0")
 
 
 @dataclass(frozen=True)
@@ -185,9 +190,9 @@ class ImapSplitter:
             if literal is None or (not half.from_client and _NO_LITERAL.match(half.text)):
                 yield half.whole(t)
             elif half.from_client and not literal[2] and not rest:
-                half.waits = int(literal[1])
+                half.waits = _size(literal[1])
             else:
-                half.begin(int(literal[1]))
+                half.begin(_size(literal[1]))
 
     def _refused(self, line: CapturedLine) -> Iterator[CapturedLine]:
         """Read a server's line while the client waits to send a literal: `+` allows it, a tagged response refuses it.

@@ -94,7 +94,7 @@ def _judge_request(found: Findings, signal: Signal) -> None:
     missing = [name for name in _MANDATORY if not message.header(name)]
     hops = message.header("max-forwards")
     wrong = ", ".join([f"no {name}" for name in missing] + ([] if tag_of(message.header("from")) else ["no From tag"]))
-    if hops and not (hops.isdigit() and int(hops) <= 255):
+    if hops and not (hops.isdecimal() and int(hops) <= 255):
         wrong += f" Max-Forwards: {hops}"
     found.expect(not wrong, "RFC3261-8.1.1", signal, "To, From with a tag, CSeq, Call-ID, Max-Forwards, Via", wrong)
     if message.header("cseq"):
@@ -143,7 +143,7 @@ def _check_responses(scenario: Scenario, evidence: Evidence, _file: str) -> Chec
         if asked and not asked[1]:
             filled = _RPORT.search(next(iter(values_of(signal.message, "via")), ""))
             port = (filled[1] or "") if filled else ""
-            sound = port.isdigit() and 0 < int(port) < 65536
+            sound = port.isdecimal() and 0 < int(port) < 65536
             found.expect(sound, "RFC3581-4", signal, "rport with the port of the request", f"rport={port}")
     return found.result(
         "a response repeats Via, From, To, Call-ID and CSeq of its request", "the values of the request", "response"

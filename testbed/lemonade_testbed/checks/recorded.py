@@ -69,7 +69,7 @@ def _check_length(_scenario: Scenario, evidence: Evidence, _file: str) -> CheckR
             breaches.append(Breach(signal.source, _DURATION, expected, f"{duration:.1f} s", signal.t, alone=True))
         length = one.response.attributes.get("reclength", "")
         size = _size(one.request.attributes.get("recurl", ""), evidence)
-        fits = length.isdigit() and (size is None or size - _HEADER <= int(length) <= size)
+        fits = length.isdecimal() and (size is None or size - _HEADER <= int(length) <= size)
         if length and "append" not in one.request.attributes.get("mode", "") and not fits:
             expected = "octets" if size is None else f"{size} octets"
             breaches.append(Breach(signal.source, _OCTETS, expected, length, signal.t, alone=True))

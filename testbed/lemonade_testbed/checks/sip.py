@@ -178,7 +178,7 @@ def arrived_body(message: SipText) -> str:
     """Return a body as its receiver reads it: octets beyond Content-Length are dropped (RFC 3261, section 18.3)."""
     length = message.header("content-length")
     octets = message.body.replace("\n", "\r\n")
-    return (octets[: int(length)] if length.isascii() and length.isdigit() else octets).replace("\r\n", "\n")
+    return (octets[: int(length)] if length.isascii() and length.isdecimal() else octets).replace("\r\n", "\n")
 
 
 def calls_of(among: Sequence[Signal]) -> Iterator[list[Signal]]:

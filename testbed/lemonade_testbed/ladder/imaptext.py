@@ -75,7 +75,7 @@ def tokens(text: str, literals: Sequence[Mapping[str, Any]] = ()) -> list[Any]:
                 done = stack.pop()
                 stack[-1].append(done)
         elif literal := _LITERAL.match(text, position):
-            stack[-1].append(_literal(int(literal[1]), rest.pop(0) if rest else {}))
+            stack[-1].append(_literal(int(literal[1][-18:]), rest.pop(0) if rest else {}))
             position = literal.end()
             continue
         elif quoted := _QUOTED.match(text, position):

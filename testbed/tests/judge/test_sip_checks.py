@@ -137,6 +137,12 @@ ANSWERED, FORM, FITS = "sip requests are answered", "session descriptions are wh
 
 RED: dict[str, tuple[Change, str, str, str]] = {
     "no Max-Forwards": (replace("bye", "Max-Forwards: 70\r\n", ""), WHOLE, "media", "RFC3261-8.1.1"),
+    "Max-Forwards that is no number": (
+        replace("ack", "Forwards: 70", "Forwards: ²"),
+        WHOLE,
+        "client",
+        "RFC3261-8.1.1",
+    ),
     "odd Max-Forwards": (replace("ack", "Forwards: 70", "Forwards: x"), WHOLE, "client", "RFC3261-8.1.1"),
     "no From tag": (replace("ack", ">;tag=a", ">"), WHOLE, "client", "RFC3261-8.1.1"),
     "CSeq of another method": (replace("ack", "1 ACK", "1 INVITE"), WHOLE, "client", "RFC3261-8.1.1.5"),

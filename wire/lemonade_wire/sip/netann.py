@@ -124,8 +124,10 @@ def _parameters(uri: SipUri) -> dict[str, str]:
 def _decoded(name: str, value: str) -> str:
     try:
         if _ESCAPED.fullmatch(value):
-            return unquote(value, errors="strict")
-    except UnicodeDecodeError:
+            text = unquote(value, errors="strict")
+            text.encode()  # raises where the URI itself has octets that are not UTF-8
+            return text
+    except UnicodeError:
         pass
     # A guess at the intended URL would fetch another one, and a URLAUTH token is valid for the exact octets only.
     raise AnnouncementError(400, f"Bad {name} parameter")
