@@ -46,6 +46,23 @@ RTP_FAULTS = (
         key_packets=lambda packets: packets[:-2],  # the last two repeat the end
     ),
     ClientBehaviour(
+        "key-reserved-bit",
+        "sets the reserved bit of the packets of a key press",
+        ("RFC4733-2.3.3",),
+        key_packets=lambda packets: [
+            replace(one, payload=bytes((one.payload[0], one.payload[1] | 0x40)) + one.payload[2:]) for one in packets
+        ],
+    ),
+    ClientBehaviour(
+        "key-duration-in-ms",
+        "tells the duration of a key press in milliseconds",
+        ("RFC4733-2.3.5",),
+        key_packets=lambda packets: [
+            replace(one, payload=one.payload[:2] + (int.from_bytes(one.payload[2:]) // 8).to_bytes(2))
+            for one in packets
+        ],
+    ),
+    ClientBehaviour(
         "sequence-stands",
         "gives all its RTP packets the same sequence number",
         ("RFC3550-5.1-2",),
