@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lemonade_client.behaviour import ClientBehaviour
+from lemonade_wire.rtp.g711 import decode_ulaw, encode_alaw
+from lemonade_wire.rtp.rtcp import ReceiverReport, ReportBlock
 
 RTP_FAULTS = (
     ClientBehaviour(
@@ -69,6 +71,12 @@ RTP_FAULTS = (
         number_after=lambda sequence: sequence,
     ),
     ClientBehaviour(
+        "sound-in-other-law",
+        "sends A-law with the payload type of mu-law",
+        ("RFC3551-6",),
+        sound_to_send=lambda sound: encode_alaw(decode_ulaw(sound)),
+    ),
+    ClientBehaviour(
         "sound-too-fast",
         "sends sound in half its time",
         ("RFC3550-5.1-3",),
@@ -91,5 +99,14 @@ RTP_FAULTS = (
         "begins the last RTCP packet of a call without a report",
         ("RFC3550-6.1",),
         last_report=lambda packets: packets[1:],
+    ),
+    ClientBehaviour(
+        "reports-on-nothing",
+        "reports on a source that sends it no RTP in the last RTCP packet of a call",
+        ("RFC3550-6.4.2",),
+        last_report=lambda packets: [
+            replace(one, blocks=(ReportBlock(1, 0, 0, 0, 0, 0, 0),)) if isinstance(one, ReceiverReport) else one
+            for one in packets
+        ],
     ),
 )
