@@ -11,6 +11,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -148,7 +149,7 @@ class CallReceiver:
         names: list[str],
         remote: Source,
         at: float | None = None,
-        values: Mapping[str, object] | None = None,
+        values: Mapping[str, Any] | None = None,
     ) -> None:
         """Write a compound RTCP packet to the trace, with the `values` in it.
 

@@ -16,6 +16,7 @@ from lemonade_testbed.checks.rtp import sound_streams
 from lemonade_testbed.evidence import Evidence
 from lemonade_testbed.ladder.mscmltext import ResponseText
 from lemonade_testbed.ladder.siptext import mscml_of
+from lemonade_testbed.ladder.streams import read_packets
 from lemonade_testbed.scenario.model import Scenario
 from lemonade_testbed.verdict import Breach, CheckResult
 
@@ -75,16 +76,19 @@ def _sound_sent(evidence: Evidence, until: float) -> _SentSound | None:
 
     None if a relay may have lost some of it, or if it cannot be laid out.
     """
-    streams = [stream for stream in sound_streams(evidence) if evidence.world.kind_of(stream[0].stream[0]) == "client"]
-    packets = [one for one in streams[0] if one.pt in RAW and one.t < until] if len(streams) == 1 else []
-    if not packets or is_relayed(evidence):
+    packets = [
+        one
+        for one in read_packets(evidence)
+        if one.pt in RAW and one.t < until and evidence.world.kind_of(one.stream[0]) == "client"
+    ]
+    if not packets or is_relayed(evidence) or len({one.ssrc for one in packets}) > 1:
         return None
     places = [(one.ts - packets[0].ts) % (1 << 32) for one in packets]
     if max(places) > (until - packets[0].t + 1) * RATE:
         return None  # another check judges the timestamps
-    samples = np.zeros(max(places) + len(packets[-1].payload), np.int16)
+    samples = np.zeros(max(places) + max(len(one.payload) for one in packets), np.int16)
     for place, one in zip(places, packets, strict=True):
-        samples[place : place + len(one.payload)] = decode(one.payload, RAW[one.pt])[: len(samples) - place]
+        samples[place : place + len(one.payload)] = decode(one.payload, RAW[one.pt])
     loud = np.flatnonzero(samples)
     return _SentSound(packets[0].stream[0], packets[0].t, samples[loud[0] : loud[-1] + 1]) if len(loud) else None
 
