@@ -58,9 +58,13 @@ def _judge_copies(found: Findings, signal: Signal, request: Signal | None, evide
 
 
 def _judge_first(found: Findings, invite: Signal, given: list[Signal], evidence: Evidence) -> None:
-    """Judge that an INVITE has a response soon after it arrived, if the receiver has a trace or nothing can be lost."""
+    """Judge that an INVITE has a response soon after it arrived.
+
+    A receiver that answers nothing and has no trace may not be there. A relay may lose what the receiver's trace lacks.
+    """
     arrived = [one.t for one in _copies(invite, "received", invite.target, evidence)]
-    if invite.target in evidence.world.died or (is_relayed(evidence) and not arrived):
+    unknown = not arrived and (not given or is_relayed(evidence))
+    if invite.target in evidence.world.died or unknown:
         return
     since = min(arrived, default=invite.t)
     first = min((one.t for one in given), default=evidence.world.ended)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -99,3 +100,14 @@ def test_an_invite_that_waits_has_100(annc: Flow) -> None:
     silence = Message("silence", "rtp", "media", "client", seconds=1.5)
     annc.messages.insert(annc.messages.index(annc["invite-ok"]), silence)
     assert found(annc) == set()
+
+
+def test_a_receiver_without_a_trace_may_not_be_there(annc: Flow) -> None:
+    annc.messages = annc.messages[: annc.messages.index(annc["invite"]) + 1]
+    annc.waited = 10.0
+    evidence = annc.evidence()
+    events = tuple(event for event in evidence.events if event.node != "media")
+    (check,) = TIMES
+    assert check.run(ANNC, replace(evidence, events=events), "").ok
+    (breach,) = check.run(ANNC, evidence, "").breaches
+    assert (breach.node, breach.clauses) == ("media", ("RFC3261-17.2.1-2",))
