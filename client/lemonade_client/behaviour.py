@@ -117,6 +117,8 @@ class ClientBehaviour(FaultRow):
     """The difference between the port that RTP is sent to and the port in the answer."""
     says_goodbye: bool = True
     """Whether the client sends a last RTCP packet with BYE for a stream (RFC 3550 section 6.6)."""
+    sound_to_send: Callable[[bytes], bytes] = _same
+    """Returns the octets of sound to send, given those in the encoding of the payload type (RFC 3551 section 6)."""
     pace: float = 1.0
     """How fast sound is sent, beside its own time (RFC 3550 section 5.1)."""
     last_report: Callable[[list[RtcpPacket]], list[RtcpPacket]] = _same

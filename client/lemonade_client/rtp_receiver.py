@@ -11,6 +11,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from lemonade_wire.rtp.g711 import Samples, decode_alaw, decode_ulaw
 from lemonade_wire.rtp.packet import RtpError, RtpPacket
 from lemonade_wire.rtp.receiver import StreamReceiver
 from lemonade_wire.rtp.recording import Recording
-from lemonade_wire.rtp.rtcp import SenderReport, kinds, parse_compound
+from lemonade_wire.rtp.rtcp import SenderReport, kinds, parse_compound, traced_values
 from lemonade_wire.sdp.codec import PCMA, PCMU, Codec
 from lemonade_wire.trace import Trace
 
@@ -135,8 +136,7 @@ class CallReceiver:
             packets = parse_compound(octets)
         except RtpError:
             return
-        report = next((packet for packet in packets if isinstance(packet, SenderReport)), None)
-        self.trace_rtcp("received", kinds(packets), source, arrival, report)
+        self.trace_rtcp("received", kinds(packets), source, arrival, traced_values(packets))
         if source[0] not in self.peers:
             return
         for packet in packets:
@@ -149,15 +149,14 @@ class CallReceiver:
         names: list[str],
         remote: Source,
         at: float | None = None,
-        report: SenderReport | None = None,
+        values: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write a compound RTCP packet to the trace, with the SSRC and the packet count of its sender report.
+        """Write a compound RTCP packet to the trace, with the `values` in it.
 
         The RTCP port is the RTP port plus one.
         """
         local = _text((self.local[0], self.local[1] + 1))
-        counted = {} if report is None else {"ssrc": report.ssrc, "packets": report.packets}
-        self.trace.emit("rtcp", at=at, way=way, local=local, remote=_text(remote), kinds=[*names], **counted)
+        self.trace.emit("rtcp", at=at, way=way, local=local, remote=_text(remote), kinds=[*names], **(values or {}))
 
     def finish(self) -> None:
         """Write a `heard` record to the trace for each source: packets, losses, jitter and lateness."""

@@ -96,6 +96,7 @@ class Voice:
         """
         if not self.stream.direction.sends:
             raise ValueError("the media server's answer does not let the client send")
+        sound = self._behaviour.sound_to_send(sound)
         size = self.stream.codec.clock * PACKET_MS // 1000
         start = self._ticks(now)
         for place in range(0, len(sound), size):

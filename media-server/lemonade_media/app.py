@@ -255,7 +255,9 @@ class MediaApp:
 
     def _report_sent(self, report: ReportSent) -> None:
         local, remote = (f"{host}:{port}" for host, port in (report.source, report.destination))
-        self._options.trace.emit("rtcp", way="sent", local=local, remote=remote, kinds=list(report.kinds))
+        self._options.trace.emit(
+            "rtcp", way="sent", local=local, remote=remote, kinds=list(report.kinds), **report.values
+        )
 
     def _sender_restarted(self, why: str) -> None:
         self._log(f"the RTP sender was started again: {why}")

@@ -16,7 +16,7 @@ HEAD = (
 BYE = "BYE sip:joe@127.0.0.3 SIP/2.0\r\n" + HEAD % "BYE"
 SDP = (
     "v=0\r\no=- 9 2 IN IP4 127.0.0.2\r\ns=-\r\nc=IN IP4 127.0.0.2\r\nt=0 0\r\nm=audio 16384 RTP/AVP 0 96\r\n"
-    "a=sendonly\r\nm=video 0 RTP/AVP 31\r\n"
+    "a=rtpmap:96 telephone-event/8000\r\na=sendonly\r\nm=video 0 RTP/AVP 31\r\n"
 )
 
 
@@ -26,6 +26,7 @@ def response(status: str, method: str) -> str:
 
 TRYING, GONE = response("100 Trying", "INVITE"), "481 Call/Transaction Does Not Exist"
 REFUSED, CANCELLED = response("488 Not Acceptable", "INVITE"), response("487 Request Terminated", "INVITE")
+NO_TYPE = response("415 Unsupported Media Type", "INFO").replace("\r\n\r\n", "\r\nAccept: application/sdp\r\n\r\n")
 OK_BYE, OK_CANCEL = response("200 OK", "BYE"), response("200 OK", "CANCEL")
 OK = response("200 OK", "INVITE").replace("\r\n\r\n", "\r\nContent-Type: application/sdp\r\n\r\n")
 
@@ -56,6 +57,14 @@ SIP = {
     "refusal-says-ok": (REFUSED, "488 Not Acceptable", "488 OK"),
     "warning-malformed": (REFUSED, "\r\n\r\n", '\r\nWarning: 399 "no such service"\r\n\r\n'),
     "rport-empty": (REFUSED, ";rport=5060", ";rport"),
+    "rport-wrong": (REFUSED, ";rport=5060", ";rport=1"),
+    "refusal-without-accept": (NO_TYPE, "Accept: application/sdp\r\n", ""),
+    "requires-timer": (OK, "\r\n\r\n", "\r\nRequire: timer\r\n\r\n"),
+    "session-too-short": (OK, "\r\n\r\n", "\r\nSession-Expires: 60;refresher=uas\r\n\r\n"),
+    "refresher-unnamed": (OK, "\r\n\r\n", "\r\nSession-Expires: 1800\r\n\r\n"),
+    "retry-after-in-words": (REFUSED, "\r\n\r\n", "\r\nRetry-After: soon\r\n\r\n"),
+    "trying-missing": (TRYING, TRYING, ""),
+    "from-uri-changes": (BYE, "sip:joe@127.0.0.3>", "sip:mediaserver@example.net>"),
     "refuses-everything": (response("200 OK", "OPTIONS"), "200 OK", "488 Not Acceptable Here"),
 }
 SDP_CHANGES = {
@@ -71,9 +80,11 @@ SDP_CHANGES = {
     "answer-inactive": ("a=sendonly", "a=inactive"),
     "answer-elsewhere": ("c=IN IP4 127.0.0.2", "c=IN IP4 192.0.2.1"),
     "answer-rejects-all": ("audio 16384", "audio 0"),
+    "answer-without-name": ("s=-\r\n", "s=\r\n"),
+    "answer-other-clock": ("telephone-event/8000", "telephone-event/16000"),
     "version-stuck": ("o=- 9 2", "o=- 9 1"),
 }
-STATEFUL = {"no-second-200", "info-unanswered", "ok-after-ack", "bye-twice", "ringing-after-200"}
+STATEFUL = {"no-second-200", "answer-sent-twice", "info-unanswered", "ok-after-ack", "bye-twice", "ringing-after-200"}
 
 
 def test_each_fault_is_in_a_table() -> None:
@@ -86,7 +97,7 @@ def test_a_message_is_changed_in_one_place_and_no_other_message(name: str) -> No
     message, old, new = SIP[name]
     assert old in message
     assert fault_of(name).rewrite(message.encode()).decode() == message.replace(old, new)
-    other = OK.replace("200 OK", "183 Session Progress") if name != "rport-empty" else BYE
+    other = OK.replace("200 OK", "183 Session Progress") if name not in {"rport-empty", "rport-wrong"} else BYE
     assert fault_of(name).rewrite(other.encode()).decode() == other
 
 
@@ -138,3 +149,10 @@ def test_180_is_sent_behind_the_200_to_invite() -> None:
     assert ringing.endswith("\r\nContent-Length: 0\r\n\r\n")
     assert "Content-Type" not in ringing
     assert fault.behind(OK_BYE.encode()) == b""
+
+
+def test_a_200_to_invite_is_sent_twice() -> None:
+    fault = fault_of("answer-sent-twice")
+    assert fault.behind(OK.encode()) == fault.rewrite(OK.encode()) == OK.encode()
+    assert fault.behind(OK_BYE.encode()) == b""
+    assert 0 < fault.pause < 0.1

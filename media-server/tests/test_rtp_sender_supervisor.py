@@ -25,7 +25,7 @@ from lemonade_media.rtp.sender.protocol import (
 from lemonade_media.rtp.sender.supervisor import SenderFullError, StreamSetup, Supervisor
 from lemonade_wire.rtp.endpoint import RtpEndpoint, RtpPorts
 from lemonade_wire.rtp.packet import RtpPacket
-from lemonade_wire.rtp.rtcp import Goodbye, RtcpPacket, parse_compound
+from lemonade_wire.rtp.rtcp import Goodbye, RtcpPacket, parse_compound, traced_values
 
 HOST = f"127.94.{os.getpid() % 250}.1"
 MEDIA = bytes(range(160)) * 500
@@ -84,9 +84,9 @@ class SenderProcess(TestCase):
         await until(lambda: self.reports)
         assert isinstance(self.reports[-1][-1], Goodbye)
         await until(lambda: len(self.told) == len(self.reports))
-        assert self.told[-1] == ReportSent(
-            (HOST, self.ours.port + 1), (HOST, self.heard.port + 1), ("SR", "SDES", "BYE")
-        )
+        ends, last = ((HOST, self.ours.port + 1), (HOST, self.heard.port + 1)), self.told[-1]
+        assert last == ReportSent(*ends, ("SR", "SDES", "BYE"), traced_values(self.reports[-1]))
+        assert last.values["gone"] == [last.values["ssrc"]]
 
     async def test_seek_and_stop_are_reported_with_their_offsets(self) -> None:
         content = self.sender.load(MEDIA)

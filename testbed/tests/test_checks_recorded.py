@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import wave
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from lemonade_testbed.checks.registry import find_check
 from lemonade_testbed.evidence import Event, Evidence, NodeAddress, RecordedWorld
 from lemonade_testbed.scenario.model import Scenario
 from lemonade_testbed.scenario_loader import load_scenario
+from lemonade_wire.rtp.g711 import encode_ulaw
 from lemonade_wire.script import ScriptError
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
@@ -73,6 +75,33 @@ def test_recordings(tmp_path: Path, scenario: Scenario, recorded: np.ndarray, ok
     charged = [(one.node, one.clauses, one.t) for one in result.breaches]
     assert charged == ([] if ok else [("media", ("RFC5022-6.5.2",), 7.0)]), result.seen
     assert result.ok is ok
+
+
+@pytest.mark.parametrize(("payload_type", "node"), [(0, ""), (8, "client")])
+def test_the_client_is_charged_for_sound_in_another_encoding(
+    tmp_path: Path, scenario: Scenario, payload_type: int, node: str
+) -> None:
+    write(tmp_path / RECORDED, spoken() if not node else spoken()[::-1])
+    run, octets = evidence(tmp_path), encode_ulaw(spoken())
+    ends = {"way": "sent", "local": "127.9.9.3:20000", "remote": "127.9.9.2:16384", "ssrc": 5, "pt": payload_type}
+    packets = [
+        Event(
+            2 + place / 8000,
+            "client",
+            2 + place,
+            "rtp",
+            {
+                **ends,
+                "seq": place // 160,
+                "ts": place,
+                "payload": base64.b64encode(octets[place : place + 160]).decode(),
+            },
+        )
+        for place in range(0, len(octets), 160)
+    ]
+    check, file = find_check("recorded is spoken.wav")
+    result = check.run(scenario, replace(run, events=(*packets, *run.events)), file)
+    assert [(one.node, one.clauses) for one in result.breaches] == ([(node, ("RFC3551-6",))] if node else [])
 
 
 def test_a_recording_that_is_not_there_or_none(tmp_path: Path, scenario: Scenario) -> None:

@@ -71,6 +71,16 @@ def test_encrypted_bodies_alone_are_green(encrypted: bytes) -> None:
     assert check(BINARY, ("client", told(encrypted, "application/pkcs7-mime", ""))).ok  # E-41
 
 
+@pytest.mark.parametrize(
+    ("parameter", "ok"),
+    [("", True), ("; smime-type=enveloped-data", True), ('; smime-type="Enveloped-Data"', True),
+     ("; smime-type=signed-data", False)],
+)  # fmt: skip
+def test_smime_type_is_that_of_the_content(encrypted: bytes, parameter: str, ok: bool) -> None:
+    result = check("smime-type is true", ("client", told(encrypted, f"application/pkcs7-mime{parameter}")))
+    assert [(one.node, one.clauses) for one in result.breaches] == ([] if ok else [("client", ("RFC8551-3.2.2",))])
+
+
 @pytest.mark.parametrize("sender", ["client", "media"])
 @pytest.mark.parametrize(
     ("body", "kind"),

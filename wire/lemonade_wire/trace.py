@@ -12,7 +12,7 @@ stores the number of lines, so that a missing last line is detected too) and `ev
          CRLF; a literal is only its `{n}`), literals (in order: size, sha256, and text if it is short UTF-8 text)
 `rtp`    way, local, remote, ssrc, seq, ts, pt, marker, payload (base64); `t` of a received packet is the kernel's
          arrival time; a client traces the packets that it sends too, the media server traces no packets
-`rtcp`   way, local, remote, kinds (SR, RR, SDES, BYE)
+`rtcp`   way, local, remote, kinds (SR, RR, SDES, BYE), and the values of `lemonade_wire.rtp.rtcp.traced_values`
 `media`  state (playing, seek, stopped, finished), call, played_ms, offset_ms: actions of the media server's player;
          state (recording, recorded), call, and at the end recorded_ms, octets, why: its recordings
 `step`   index, verb, line, state (started, done, failed), why: the steps of the client's script

@@ -19,6 +19,7 @@ from lemonade_wire.rtp.rtcp import (
     kinds,
     ntp_time,
     parse_compound,
+    traced_values,
     write_compound,
 )
 
@@ -82,6 +83,16 @@ def test_loss_is_kept_within_24_bits() -> None:
 def test_kinds_for_traces() -> None:
     assert kinds(parse_compound(bytes.fromhex(SR + SDES + BYE))) == ["SR", "SDES", "BYE"]
     assert kinds([OtherRtcp(205, 1, b"")]) == ["205"]
+
+
+def test_values_for_traces() -> None:
+    block = ReportBlock(9, 0, 0, 0, 0, 0, 0)
+    report = SenderReport(7, 1 << 32, 160, 2, 320, (block,))
+    assert traced_values((report, SourceDescription(((7, "m"),)), Goodbye((7,)))) == {
+        "reporter": 7, "ssrc": 7, "ntp": 1 << 32, "timestamp": 160, "packets": 2, "octets": 320, "reported": [9],
+        "cnames": {"7": "m"}, "gone": [7],
+    }  # fmt: skip
+    assert traced_values((ReceiverReport(5),)) == {"reporter": 5}
 
 
 def test_ntp_time_begins_in_1900() -> None:

@@ -11,7 +11,7 @@ from lemonade_client.behaviour import ClientBehaviour
 from lemonade_wire.faults import FaultRow
 from lemonade_wire.mscml.document import CONTENT_TYPE
 from lemonade_wire.mscml.messages import PlayCollectRequest, PlayRequest
-from lemonade_wire.sip.message.fault import Edit, EditedMessage, MessageEdit, change_body
+from lemonade_wire.sip.message.fault import Edit, EditedMessage, MessageEdit, change_body, change_header
 from lemonade_wire.sip.message.smime import MimeBody
 
 
@@ -140,6 +140,13 @@ MSCML_FAULTS: tuple[FaultRow, ...] = (
         "sends encrypted bodies in base64",
         ("SM-4-1",),
         secured_body=_secured_in_base64,
+    ),
+    MessageEdit(
+        "smime-type-wrong",
+        "names encrypted bodies signed-data",
+        ("RFC8551-3.2.2",),
+        "INFO",
+        change_header("Content-Type", "enveloped-data", "signed-data"),
     ),
     MessageEdit(
         "mscml-version-2",

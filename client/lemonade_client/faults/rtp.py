@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lemonade_client.behaviour import ClientBehaviour
+from lemonade_wire.rtp.g711 import decode_ulaw, encode_alaw
+from lemonade_wire.rtp.rtcp import ReceiverReport, ReportBlock
 
 RTP_FAULTS = (
     ClientBehaviour(
@@ -46,10 +48,33 @@ RTP_FAULTS = (
         key_packets=lambda packets: packets[:-2],  # the last two repeat the end
     ),
     ClientBehaviour(
+        "key-reserved-bit",
+        "sets the reserved bit of the packets of a key press",
+        ("RFC4733-2.3.3",),
+        key_packets=lambda packets: [
+            replace(one, payload=bytes((one.payload[0], one.payload[1] | 0x40)) + one.payload[2:]) for one in packets
+        ],
+    ),
+    ClientBehaviour(
+        "key-duration-in-ms",
+        "tells the duration of a key press in milliseconds",
+        ("RFC4733-2.3.5",),
+        key_packets=lambda packets: [
+            replace(one, payload=one.payload[:2] + (int.from_bytes(one.payload[2:]) // 8).to_bytes(2))
+            for one in packets
+        ],
+    ),
+    ClientBehaviour(
         "sequence-stands",
         "gives all its RTP packets the same sequence number",
         ("RFC3550-5.1-2",),
         number_after=lambda sequence: sequence,
+    ),
+    ClientBehaviour(
+        "sound-in-other-law",
+        "sends A-law with the payload type of mu-law",
+        ("RFC3551-6",),
+        sound_to_send=lambda sound: encode_alaw(decode_ulaw(sound)),
     ),
     ClientBehaviour(
         "sound-too-fast",
@@ -74,5 +99,14 @@ RTP_FAULTS = (
         "begins the last RTCP packet of a call without a report",
         ("RFC3550-6.1",),
         last_report=lambda packets: packets[1:],
+    ),
+    ClientBehaviour(
+        "reports-on-nothing",
+        "reports on a source that sends it no RTP in the last RTCP packet of a call",
+        ("RFC3550-6.4.2",),
+        last_report=lambda packets: [
+            replace(one, blocks=(ReportBlock(1, 0, 0, 0, 0, 0, 0),)) if isinstance(one, ReceiverReport) else one
+            for one in packets
+        ],
     ),
 )

@@ -19,12 +19,14 @@ from lemonade_wire.sip.message.fault import (
     CopiesWithheld,
     Edit,
     EditedMessage,
+    ExtraMessage,
     MessageEdit,
     MessageFault,
     change_body,
     change_header,
     change_start,
     drop_header,
+    put_header,
 )
 
 
@@ -42,6 +44,32 @@ def _add_to_length(octets: int) -> Edit:
 def _add_to_tag(message: EditedMessage) -> None:
     if ";tag=" not in message.header("To"):
         message.put("To", f"{message.header('To')};tag=invented")
+
+
+def _make_cancel(message: EditedMessage) -> None:
+    """Make a CANCEL of an INVITE (RFC 3261 section 9.1)."""
+    message.start = message.start.replace("INVITE", "CANCEL", 1)
+    message.change("CSeq", "INVITE", "CANCEL")
+    for name in ("Contact", "Allow", "Accept", "Content-Type"):
+        message.drop(name)
+    message.set_body("")
+
+
+class AckWithOffer(MessageFault):
+    """The client sends the offer of its INVITE again in the ACK."""
+
+    name = "ack-with-offer"
+    summary = "sends the offer of its INVITE again in the ACK"
+    breaks = ("RFC3261-13.2.1",)
+    offer = ""
+
+    def edit(self, message: EditedMessage) -> None:
+        """Remember the body of an INVITE, and write it into the ACK of a call."""
+        if message.kind == "INVITE":
+            self.offer = message.body
+        elif message.kind == "ACK":
+            message.put("Content-Type", "application/sdp")
+            message.set_body(self.offer)
 
 
 class SendsOnce(CopiesWithheld):
@@ -124,6 +152,7 @@ class RefusalUnacknowledged(_AckFault):
 
 
 SIP_FAULTS: tuple[Fault | type[Fault], ...] = (
+    AckWithOffer,
     SendsOnce,
     CopyChanged,
     AckRepeatsBranch,
@@ -256,6 +285,41 @@ SIP_FAULTS: tuple[Fault | type[Fault], ...] = (
         ("RFC3261-12.2.1.1-2",),
         "BYE",
         lambda message: message.raise_cseq(4),
+    ),
+    MessageEdit(
+        "hops-used-up",
+        "sends INVITE with Max-Forwards 0",
+        ("RFC3261-8.1.1.6",),
+        "INVITE",
+        put_header("Max-Forwards", "0"),
+    ),
+    MessageEdit(
+        "extension-of-its-own",
+        "lists an extension in Supported that no RFC defines",
+        ("RFC3261-8.1.1.9",),
+        "INVITE",
+        put_header("Supported", "x-lemonade"),
+    ),
+    MessageEdit(
+        "keys-without-rtpmap",
+        "offers the payload type of keys without a=rtpmap",
+        ("RFC4566-5.14",),
+        "INVITE",
+        change_body(r"^a=rtpmap:101 .*\r\n", ""),
+    ),
+    ExtraMessage(
+        "cancels-at-once",
+        "cancels an INVITE before any response to it",
+        ("RFC3261-9.1-2",),
+        "INVITE",
+        _make_cancel,
+    ),
+    MessageEdit(
+        "cancel-requires-timer",
+        "sends CANCEL with Require",
+        ("RFC3261-9.1",),
+        "CANCEL",
+        put_header("Require", "timer"),
     ),
     MessageEdit(
         "cancel-other-branch",

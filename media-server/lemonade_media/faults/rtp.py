@@ -21,6 +21,8 @@ _SEQUENCE = slice(2, 4)
 _TIMESTAMP = slice(4, 8)
 _SSRC = 8
 _HEADER = 12
+_NTP_EPOCH = 2208988800
+"""Seconds from 1900 to 1970."""
 
 PacketEdit: TypeAlias = Callable[[memoryview], None]
 """A function that changes an RTP packet in place."""
@@ -120,6 +122,29 @@ def _with_reports(report: bytes, edit: Callable[[SenderReport], SenderReport]) -
     return (write_compound([edit(one) if isinstance(one, SenderReport) else one for one in packets]),)
 
 
+def _with_unix_time(report: SenderReport) -> SenderReport:
+    return replace(report, ntp=(report.ntp - (_NTP_EPOCH << 32)) % (1 << 64))
+
+
+def _with_other_names(report: bytes) -> tuple[bytes, ...]:
+    """Add the packet count of the sender report to the CNAME, so that it differs from report to report."""
+    packets = parse_compound(report)
+    count = next((str(one.packets) for one in packets if isinstance(one, SenderReport)), "")
+    edited = [
+        replace(one, cnames=tuple((ssrc, name + count) for ssrc, name in one.cnames))
+        if isinstance(one, SourceDescription)
+        else one
+        for one in packets
+    ]
+    return (write_compound(edited),)
+
+
+def _with_other_bye(report: bytes) -> tuple[bytes, ...]:
+    packets = parse_compound(report)
+    edited = [replace(one, ssrcs=(1,)) if isinstance(one, Goodbye) else one for one in packets]
+    return (write_compound(edited),)
+
+
 def _with_bye(report: bytes) -> tuple[bytes, ...]:
     packets = parse_compound(report)
     sources = tuple(one.ssrc for one in packets if isinstance(one, SenderReport | ReceiverReport))
@@ -179,6 +204,22 @@ _STREAM_ROWS = (
         "sends sender reports of an SSRC that sends no RTP",
         ("RFC3550-6.4.1",),
         reported=lambda report: _with_reports(report, lambda one: replace(one, ssrc=one.ssrc ^ 1)),
+    ),
+    StreamFault(
+        "reports-count-headers",
+        "counts the RTP headers among the octets of its sender reports",
+        ("RFC3550-6.4.1",),
+        reported=lambda report: _with_reports(report, lambda one: replace(one, octets=one.octets + 12 * one.packets)),
+    ),
+    StreamFault(
+        "reports-unix-time",
+        "writes seconds since 1970 into the NTP time of its sender reports",
+        ("RFC3550-6.4.1-2",),
+        reported=lambda report: _with_reports(report, _with_unix_time),
+    ),
+    StreamFault("cname-changes", "gives another CNAME in every report", ("RFC3550-6.5.1",), reported=_with_other_names),
+    StreamFault(
+        "bye-of-another", "names another SSRC than its own in RTCP BYE", ("RFC3550-6.6-3",), reported=_with_other_bye
     ),
     StreamFault(
         "reports-often", "sends each RTCP report five times", ("RFC3550-6.2",), reported=lambda report: (report,) * 5

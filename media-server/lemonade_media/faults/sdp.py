@@ -136,6 +136,20 @@ SDP_FAULTS = (
         r"m=\1 0 ",
     ),
     _edit(
+        "answer-without-name",
+        "leaves the session name in s= of the SDP answer empty",
+        "RFC4566-5.3",
+        r"^s=.*\r$",
+        "s=\r",
+    ),
+    _edit(
+        "answer-other-clock",
+        "answers the payload type of keys with another clock rate than the offer's",
+        "RFC3264-8.3.2",
+        "telephone-event/8000",
+        "telephone-event/16000",
+    ),
+    _edit(
         "version-stuck",
         "never raises the version in o=",
         "RFC3264-8",

@@ -30,6 +30,10 @@ def _refuse_service(message: EditedMessage) -> None:
         set_status("488 Not Acceptable Here")(message)
 
 
+def _leave_message(_message: EditedMessage) -> None:
+    """Change nothing."""
+
+
 REFUSES_EVERYTHING = MessageEdit(
     "refuses-everything",
     "answers a bare 488 to every INVITE, and to OPTIONS for every service",
@@ -237,6 +241,70 @@ SIP_FAULTS: tuple[Fault | type[Fault], ...] = (
         ("RFC3261-20.43",),
         "488 INVITE",
         put_header("Warning", '399 "no such service"'),
+    ),
+    MessageEdit(
+        "rport-wrong",
+        "names port 1 as the source of every request in the Via of responses",
+        ("RFC3581-4",),
+        RESPONSE,
+        change_header("Via", ";rport=[0-9]+", ";rport=1"),
+    ),
+    MessageEdit(
+        "refusal-without-accept",
+        "leaves Accept out of a 415",
+        ("RFC3261-8.2",),
+        "415 .*",
+        drop_header("Accept"),
+    ),
+    MessageEdit(
+        "requires-timer",
+        "requires the extension timer in its 200 to INVITE, though the caller does not support it",
+        ("RFC3261-8.2.4",),
+        "200 INVITE",
+        put_header("Require", "timer"),
+    ),
+    MessageEdit(
+        "session-too-short",
+        "lets sessions expire after 60 seconds",
+        ("RFC4028-4",),
+        "200 INVITE",
+        put_header("Session-Expires", "60;refresher=uas"),
+    ),
+    MessageEdit(
+        "refresher-unnamed",
+        "leaves the refresher out of Session-Expires in its 200",
+        ("RFC4028-9",),
+        "200 INVITE",
+        put_header("Session-Expires", "1800"),
+    ),
+    MessageEdit(
+        "retry-after-in-words",
+        "writes Retry-After of refusals in words",
+        ("RFC3261-20.33",),
+        REFUSAL,
+        put_header("Retry-After", "soon"),
+    ),
+    MessageEdit(
+        "trying-missing",
+        "sends no 100 while it fetches",
+        ("RFC3261-17.2.1-2",),
+        "100 INVITE",
+        withhold,
+    ),
+    ExtraMessage(
+        "answer-sent-twice",
+        "sends every 200 to INVITE twice within 20 ms",
+        ("RFC3261-17.1.1.2",),
+        "200 INVITE",
+        _leave_message,
+        pause=0.02,
+    ),
+    MessageEdit(
+        "from-uri-changes",
+        "names another URI in From of its BYE than that of the call",
+        ("RFC3261-12.2.1.1",),
+        "BYE",
+        change_header("From", "sip:[^>]*", "sip:mediaserver@example.net"),
     ),
     MessageEdit(
         "refusal-says-ok",

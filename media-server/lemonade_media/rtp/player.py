@@ -12,7 +12,7 @@ from lemonade_media.rtp.sender.supervisor import StreamSetup, Supervisor
 from lemonade_wire.address import Resolver
 from lemonade_wire.rtp.endpoint import OnPacket, RtpEndpoint, RtpPorts
 from lemonade_wire.rtp.packet import RtpError
-from lemonade_wire.rtp.rtcp import kinds, parse_compound
+from lemonade_wire.rtp.rtcp import kinds, parse_compound, traced_values
 from lemonade_wire.trace import Trace
 
 OnEnded = Callable[[str, float, float], None]
@@ -192,5 +192,10 @@ class MediaPlayer:
         except RtpError:
             return
         self._trace.emit(
-            "rtcp", at=arrival, way="received", remote=f"{source[0]}:{source[1]}", kinds=list(kinds(packets))
+            "rtcp",
+            at=arrival,
+            way="received",
+            remote=f"{source[0]}:{source[1]}",
+            kinds=list(kinds(packets)),
+            **traced_values(packets),
         )

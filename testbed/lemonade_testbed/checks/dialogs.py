@@ -29,7 +29,9 @@ PATIENCE = 1.0
 """Seconds within which a request must be answered: a request that is lost is sent again after half a second (T1)."""
 
 KEPT = ("RFC3261-12.2.1.1", "RFC3261-12.2.1.1-2", "RFC3261-12.2.1.1-3")
-REPEATED = ("RFC3261-13.2.2.4", "RFC3261-17.1.1.3", "RFC3261-9.1", "RFC3261-17.1.2")
+REPEATED = (
+    "RFC3261-13.2.2.4", "RFC3261-13.2.1", "RFC3261-17.1.1.3", "RFC3261-9.1", "RFC3261-9.1-2", "RFC3261-17.1.2",
+)  # fmt: skip
 NEW = ("RFC3261-8.1.1.2", "RFC3261-12.2.1.1", "RFC3261-8.1.1.4", "RFC3261-8.1.1.7-2", "RFC3261-8.1.3.5", "RFC3261-19.3")
 ANSWERED = ("RFC3261-15.1.2", "RFC3261-9.2", "RFC3261-13.2.2.4-2", "RFC3261-17.1.1.3-2")
 
@@ -39,6 +41,8 @@ class _Dialog:
     """The state of a dialog for each side: its tag, the URI and routes of its requests, and its last CSeq number."""
 
     tags: dict[str, str]
+    names: dict[str, str] = field(default_factory=dict)
+    """The URI of each side: that of From and that of To in the INVITE."""
     targets: dict[str, str] = field(default_factory=dict)
     routes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
@@ -52,6 +56,7 @@ class _Dialog:
         recorded = [uri_in(one) for one in values_of(response.message, "record-route")]
         return cls(
             {caller: tag_of(invite.message.header("from")), callee: tag_of(response.message.header("to"))},
+            {caller: uri_in(invite.message.header("from")), callee: uri_in(invite.message.header("to"))},
             {caller: response.message.contact_uri(), callee: invite.message.contact_uri()},
             {caller: tuple(reversed(recorded)), callee: tuple(recorded)},
             {caller: number_of(invite.message)},
@@ -113,6 +118,10 @@ def _judge_inside(found: Findings, dialog: _Dialog, signal: Signal, *, traced: b
     expected = f"From tag {wanted[0]}, To tag {wanted[1] or 'none'}"
     said = f"From tag {seen[0] or 'none'}, To tag {seen[1] or 'none'}"
     found.expect(seen == wanted, "RFC3261-12.2.1.1", signal, expected, said)
+    uris = uri_in(message.header("from")), uri_in(message.header("to"))
+    names = dialog.names.get(own, ""), dialog.names.get(other, "")
+    fits = all(map(same_uri, uris, names))
+    found.expect(fits, "RFC3261-12.2.1.1", signal, f"From {names[0]}, To {names[1]}", f"From {uris[0]}, To {uris[1]}")
     number, before = number_of(message), dialog.numbers.get(own)
     if before is not None:
         fits = number == before + 1 if traced else number > before
@@ -191,6 +200,10 @@ def _judge_ack(found: Findings, ack: Signal, all_signals: Sequence[Signal], evid
         wrong += _differences(("branch", asked.branch, sent.branch), ("", asked.uri, sent.uri))
         clause = "RFC3261-17.1.1.3"
     _expect_all(found, clause, ack, wrong)
+    described = "application/sdp"
+    if asked.content_type == described and final.message.status.startswith("2"):
+        expected = "no description: INVITE and 2xx have offer and answer"
+        found.expect(sent.content_type != described, "RFC3261-13.2.1", ack, expected, "a session description")
 
 
 def _judge_cancel(found: Findings, cancel: Signal, all_signals: Sequence[Signal]) -> None:
@@ -206,7 +219,11 @@ def _judge_cancel(found: Findings, cancel: Signal, all_signals: Sequence[Signal]
         ("From", asked.header("from"), sent.header("from")),
         ("To", asked.header("to"), sent.header("to")),
     )
+    wrong += [(f"no {name.title()}", sent.header(name)) for name in ("require", "proxy-require") if sent.header(name)]
     _expect_all(found, "RFC3261-9.1", cancel, wrong)
+    asked_by = requests_of(all_signals)
+    given = [one for one in all_signals if one.t <= cancel.t and asked_by.get(id(one)) is invite]
+    found.expect(bool(given), "RFC3261-9.1-2", cancel, "CANCEL after a response to the INVITE", "CANCEL before it")
 
 
 def _judge_resent(found: Findings, signal: Signal, all_signals: Sequence[Signal], evidence: Evidence) -> None:
@@ -254,7 +271,7 @@ def _check_identifiers(scenario: Scenario, evidence: Evidence, _file: str) -> Ch
     found = Findings()
     all_signals = signals(evidence)
     requests = [one for one in all_signals if not one.message.is_response and not is_ordered(one, scenario, evidence)]
-    branches: dict[tuple[str, str], Signal] = {}
+    branches: dict[str, Signal] = {}
     calls: list[Signal] = []
     first_of = {one.message.call_id: one for one in reversed(all_signals)}
     for signal in requests:
@@ -267,7 +284,7 @@ def _check_identifiers(scenario: Scenario, evidence: Evidence, _file: str) -> Ch
             else:
                 found.expect(not tag_of(to), "RFC3261-8.1.1.2", signal, "To without a tag", f"To: {to}")
         if signal.message.method not in {"ACK", "CANCEL"} and signal.message.branch:
-            first = branches.setdefault((signal.source, signal.message.branch), signal)
+            first = branches.setdefault(signal.message.branch, signal)
             if first is not signal or len(branches) > 1:
                 seen = f"branch {signal.message.branch}"
                 found.expect(first is signal, "RFC3261-8.1.1.7-2", signal, "a new branch", seen)

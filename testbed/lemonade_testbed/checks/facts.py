@@ -107,7 +107,10 @@ class Sighting:
 
 
 def answer_to(request: Signal, among: Sequence[Signal], status: str = "2") -> Signal | None:
-    """Return the first response to `request` whose status begins with `status`; None if there is none."""
+    """Return the first response to `request` whose status begins with `status`; None if there is none.
+
+    A response that was sent before the request answers another one that has the same Call-ID and CSeq.
+    """
     wanted = (request.message.call_id, request.message.cseq)
     return next(
         (
@@ -116,6 +119,7 @@ def answer_to(request: Signal, among: Sequence[Signal], status: str = "2") -> Si
             if signal.message.is_response
             and signal.message.status.startswith(status)
             and signal.source == request.target
+            and signal.t >= request.t
             and (signal.message.call_id, signal.message.cseq) == wanted
         ),
         None,

@@ -25,7 +25,11 @@ _TIMESTAMP = "RFC4733-2.5.1.2"
 _DURATION = "RFC4733-2.5.1.2-2"
 _ENDS = "RFC4733-2.5.1.2-3"
 _AGAIN = "RFC4733-2.5.1.4"
-_CLAUSES = (_TIMESTAMP, _DURATION, _ENDS, _AGAIN)
+_RESERVED, _UNITS = "RFC4733-2.3.3", "RFC4733-2.3.5"
+_CLAUSES = (_TIMESTAMP, _DURATION, _ENDS, _AGAIN, _RESERVED, _UNITS)
+_CLOCK = 8000
+_SLOW, _STEPS = 3, 2
+"""A duration grows too slowly if it grows by a third of the time that passes, in each of so many steps at least."""
 _WHOLE, _ELAPSED, _ASKED = "RFC5022-7.1", "RFC5022-7.1-2", "RFC5022-7.1-3"
 _VALUES = {
     "digit": frozenset("0123456789ABCDabcd#*"),
@@ -113,11 +117,25 @@ def _problems(press: Sequence[KeyPacket], number: int) -> Iterator[Breach]:
     if not first.marker or marked:
         seen = "the marker bit at a later packet" if marked else "no marker bit at the first packet"
         yield breach(_ENDS, "the marker bit at the first packet alone", seen, (marked or [first])[0].t)
+    reserved = next((one for one in press if one.packet.payload[1] & 0x40), None)
+    if reserved is not None:
+        yield breach(_RESERVED, "the reserved bit unset", "the reserved bit set", reserved.packet.t)
+    steps = [(one, other) for one, other in pairs if other.duration > one.duration]
+    slow = [(one, other) for one, other in steps if other.duration - one.duration < _passed(one, other) / _SLOW]
+    if len(steps) >= _STEPS and len(slow) == len(steps):  # a stall of a busy machine makes one step slow, and not all
+        one, other = slow[-1]
+        seen = f"{other.duration - one.duration} in {_passed(one, other) / _CLOCK * 1000:.0f} ms"
+        yield breach(_UNITS, "durations in units of the timestamp", seen, other.packet.t)
     ends = sum(one.end for one in press)
     if not ends:
         yield breach(_ENDS, "a packet that reports the end", "none", last.t)
     elif ends < _FINALS:
         yield breach(_AGAIN, f"{_FINALS} reports of the end", f"{ends}", last.t)
+
+
+def _passed(one: KeyPacket, other: KeyPacket) -> float:
+    """Return the time between two packets in timestamp units."""
+    return (other.packet.t - one.packet.t) * _CLOCK
 
 
 def _check_notifications(_scenario: Scenario, evidence: Evidence, _file: str) -> CheckResult:
@@ -193,7 +211,7 @@ CHECKS = (
     Check(
         "key events are whole",
         _CLAUSES,
-        "the packets of a key press in RTP agree on its start, its duration and its end",
+        "the packets of a key press in RTP agree on its start, its duration (in timestamp units) and its end",
         _check_key_events,
     ),
     Check(

@@ -6,7 +6,7 @@ import re
 
 from lemonade_testbed.checks.base import Check
 from lemonade_testbed.checks.exchanges import MSCML
-from lemonade_testbed.checks.facts import Signal, copies_of, signals
+from lemonade_testbed.checks.facts import Signal, copies_of, is_relayed, signals
 from lemonade_testbed.checks.sip import (
     Findings,
     contradicts_status,
@@ -32,9 +32,12 @@ _HEADER = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+[ \t]*:")
 _WARNING = re.compile(r'[0-9]{3} [^\s",]+ "(?:[^"\\]|\\.)*"')
 _TRANSPORT = re.compile(r"SIP\s*/\s*2\.0\s*/\s*([A-Za-z]+)", re.IGNORECASE)
 _RPORT = re.compile(r";\s*rport(?:\s*=\s*([^;\s]*))?", re.IGNORECASE)
+_RECEIVED = re.compile(r";\s*received\s*=\s*([^;\s]*)", re.IGNORECASE)
+_RETRY_AFTER = re.compile(r"[0-9]+\s*(?:\([^()]*\)\s*)?(?:;.*)?")
 WHOLE = (
     "RFC3261-7", "RFC3261-8.1.1", "RFC3261-8.1.1.5", "RFC3261-8.1.1.7", "RFC3261-8.1.1.8", "RFC3261-12.1.1",
     "RFC3261-18.1.1", "RFC3261-18.3", "RFC3261-20.15", "RFC3261-20.43", "RFC3261-7.2",
+    "RFC3261-8.1.1.6", "RFC3261-20.33",
 )  # fmt: skip
 REPEATED = ("RFC3261-8.2.6.2", "RFC3261-8.2.6.2-2", "RFC3581-4")
 
@@ -64,6 +67,8 @@ def _check_headers(scenario: Scenario, evidence: Evidence, _file: str) -> CheckR
             if length and (octets := _octets(message)):
                 expected = f"Content-Length: {octets[-1]}"
                 found.expect(length in map(str, octets), "RFC3261-18.3", signal, expected, length)
+        elif length := message.header("content-length"):
+            found.expect(length.strip("0") == "", "RFC3261-18.3", signal, "Content-Length: 0", length)
         transports = {evidence.events[place].text("transport").lower() or "udp" for place in signal.events}
         if not message.is_response and (via := _TRANSPORT.match(message.header("via"))) and len(transports) == 1:
             expected, named = f"a Via of {transports.copy().pop().upper()}", via[1].lower()
@@ -72,27 +77,31 @@ def _check_headers(scenario: Scenario, evidence: Evidence, _file: str) -> CheckR
             found.expect(fits, "RFC3261-18.1.1", signal, expected, message.header("via"))
         if "tcp" in transports:
             length = message.header("content-length")
-            found.expect(length.isdigit(), "RFC3261-18.3", signal, "Content-Length over TCP", length)
+            found.expect(length.isdecimal(), "RFC3261-18.3", signal, "Content-Length over TCP", length)
     return found.result("each SIP message has the headers that it must have", "whole messages", "SIP message")
 
 
 def _octets(message: SipText) -> range:
     """Return the lengths that the body may have had; empty if unknown, because a trace leaves secrets out.
 
-    The lines of a session description end in CRLF. Those of a document may end in LF, which a trace does not show.
+    The lines of a document may end in LF, which not every trace shows.
     """
     is_document = message.content_type == MSCML and not FINGERPRINT.search(message.body)
     known = message.content_type == "application/sdp" or is_document
     if not known or not message.body.isascii() or message.header("content-transfer-encoding").endswith(DECODED):
         return range(0)
     most = len(message.body) + message.body.count("\n")
-    return range(len(message.body) if is_document else most, most + 1)
+    return (
+        range(len(message.body), most + 1) if is_document else range(len(message.raw_body), len(message.raw_body) + 1)
+    )
 
 
 def _judge_request(found: Findings, signal: Signal) -> None:
     message = signal.message
     missing = [name for name in _MANDATORY if not message.header(name)]
     hops = message.header("max-forwards")
+    if hops.isdecimal():
+        found.expect(int(hops) > 0, "RFC3261-8.1.1.6", signal, "Max-Forwards: 70", f"Max-Forwards: {hops}")
     wrong = ", ".join([f"no {name}" for name in missing] + ([] if tag_of(message.header("from")) else ["no From tag"]))
     if hops and not (hops.isdecimal() and int(hops) <= 255):
         wrong += f" Max-Forwards: {hops}"
@@ -115,6 +124,9 @@ def _judge_response(found: Findings, signal: Signal) -> None:
     for line in message.headers.get("warning", ()):
         fits = all(_WARNING.fullmatch(one) for one in values_of(message, "warning"))
         found.expect(fits, "RFC3261-20.43", signal, 'Warning: code agent "text"', f"Warning: {line}")
+    for line in message.headers.get("retry-after", ()):
+        fits = _RETRY_AFTER.fullmatch(line) is not None
+        found.expect(fits, "RFC3261-20.33", signal, "Retry-After: seconds", f"Retry-After: {line}")
     _, _, phrase = message.start.partition(f" {message.status} ")
     contradicts = contradicts_status(message.status, phrase)
     found.expect(not contradicts, "RFC3261-7.2", signal, f"a reason phrase for {message.status}", message.start)
@@ -139,15 +151,32 @@ def _check_responses(scenario: Scenario, evidence: Evidence, _file: str) -> Chec
             continue
         _judge_copies(found, request, signal)
         _judge_tag(found, request, signal, tags, evidence)
-        asked = _RPORT.search(next(iter(values_of(request.message, "via")), ""))
-        if asked and not asked[1]:
-            filled = _RPORT.search(next(iter(values_of(signal.message, "via")), ""))
-            port = (filled[1] or "") if filled else ""
-            sound = port.isdecimal() and 0 < int(port) < 65536
-            found.expect(sound, "RFC3581-4", signal, "rport with the port of the request", f"rport={port}")
+        _judge_source(found, request, signal, evidence)
     return found.result(
         "a response repeats Via, From, To, Call-ID and CSeq of its request", "the values of the request", "response"
     )
+
+
+def _judge_source(found: Findings, request: Signal, response: Signal, evidence: Evidence) -> None:
+    """Judge rport and received in the topmost Via of a response: the port and the address that the request came from.
+
+    Behind a relay both are the relay's, and only their presence is judged.
+    """
+    asked = _RPORT.search(next(iter(values_of(request.message, "via")), ""))
+    if not asked or asked[1]:
+        return
+    via = next(iter(values_of(response.message, "via")), "")
+    ports, hosts = _RPORT.search(via), _RECEIVED.search(via)
+    port, host = (ports[1] or "") if ports else "", hosts[1].strip("[]") if hosts else ""
+    events = [evidence.events[place] for place in request.events]
+    came_from = {one.text("remote") for one in events if one.text("way") == "received"}
+    if is_relayed(evidence) or not came_from:
+        fits, expected = port.isdecimal() and 0 < int(port) < 65536 and bool(host), "rport and received"
+    else:
+        fits = f"{host}:{port}" in came_from
+        address, _, number = min(came_from).rpartition(":")
+        expected = f"rport={number};received={address}"
+    found.expect(fits, "RFC3581-4", response, expected, f"rport={port};received={host}")
 
 
 def _judge_copies(found: Findings, request: Signal, response: Signal) -> None:

@@ -223,11 +223,17 @@ def held_times(evidence: Evidence) -> tuple[tuple[float, float], ...]:
 
 
 def _moments(evidence: Evidence) -> list[tuple[float, SipText | str, bool]]:
-    """Return the SIP messages of the client and its keys in RTP in order of time; True if the client sent it."""
-    moments: list[tuple[float, SipText | str, bool]] = [
-        (event.t, read_sip(event.text("text")), event.text("way") == "sent")
-        for event in evidence.of("sip")
+    """Return the SIP messages of the client and its keys in RTP in order of time; True if the client sent it.
+
+    A message counts once, whether or not the trace says which of its copies are retransmissions.
+    """
+    first = {
+        (event.text("way"), event.text("text")): event
+        for event in reversed(evidence.of("sip"))
         if evidence.world.kind_of(event.node) == "client" and not event.fields.get("resend")
+    }
+    moments: list[tuple[float, SipText | str, bool]] = [
+        (event.t, read_sip(text), way == "sent") for (way, text), event in first.items()
     ]
     keys = key_arrows(read_packets(evidence), offered_codecs(evidence))
     moments += [(one.t, str(one.words[2]), True) for one in keys if evidence.world.kind_of(one.source) == "client"]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from lemonade_testbed.audio.compare import Samples, compare
-from lemonade_testbed.audio.part import RATE, MediaPart, UnheardPartError
+from lemonade_testbed.audio.part import RATE, MediaPart, UnheardPartError, decode
+from lemonade_testbed.audio.played import RAW
 from lemonade_testbed.checks.base import Check, conclude
 from lemonade_testbed.checks.exchanges import exchanges
 from lemonade_testbed.checks.facts import is_relayed, signals
@@ -13,6 +16,7 @@ from lemonade_testbed.checks.rtp import sound_streams
 from lemonade_testbed.evidence import Evidence
 from lemonade_testbed.ladder.mscmltext import ResponseText
 from lemonade_testbed.ladder.siptext import mscml_of
+from lemonade_testbed.ladder.streams import read_packets
 from lemonade_testbed.scenario.model import Scenario
 from lemonade_testbed.verdict import Breach, CheckResult
 
@@ -29,6 +33,7 @@ _ENDSILENCE = 4.0
 _LATE = 1.5
 """Seconds by which a busy machine may be late."""
 _RECORDS, _DURATION = ("RFC5022-6.5.2",), ("RFC5022-10.6-2",)
+_ENCODING = ("RFC3551-6",)
 _TOLERANCE = 0.5
 """Seconds that a message may have been on its way."""
 
@@ -43,6 +48,10 @@ def _compare_recording(scenario: Scenario, evidence: Evidence, file: str) -> Che
     )
     if response is None:
         return CheckResult.without_material(REQUIREMENT, expected, "no response to <playrecord>")
+    sent = _sound_sent(evidence, response.t)
+    if sent is not None and (wrong := compare(said, sent.samples).problems):
+        breach = Breach(sent.node, _ENCODING, expected, "; ".join(wrong), sent.t, alone=True)
+        return CheckResult(REQUIREMENT, expected, breach.seen, (breach,))
     try:
         recorded = _without_silence(MediaPart("audio/wav", path.read_bytes())) if path and there else said[:0]
         lacking = f"there is no voice in {RECORDED}" if there else f"there is no {RECORDED}"
@@ -51,6 +60,37 @@ def _compare_recording(scenario: Scenario, evidence: Evidence, file: str) -> Che
         problems, recorded = [str(problem)], said[:0]
     seen = "; ".join(problems) or f"{len(recorded) / RATE:.2f} s"
     return conclude(not problems, REQUIREMENT, expected, seen, node=response.source, clauses=_RECORDS, t=response.t)
+
+
+@dataclass(frozen=True)
+class _SentSound:
+    """The sound in a node's RTP, and the time of its first packet."""
+
+    node: str
+    t: float
+    samples: Samples
+
+
+def _sound_sent(evidence: Evidence, until: float) -> _SentSound | None:
+    """Return what the client sent until a time, laid out by timestamps and decoded as its payload types say.
+
+    None if a relay may have lost some of it, or if it cannot be laid out.
+    """
+    packets = [
+        one
+        for one in read_packets(evidence)
+        if one.pt in RAW and one.t < until and evidence.world.kind_of(one.stream[0]) == "client"
+    ]
+    if not packets or is_relayed(evidence) or len({one.ssrc for one in packets}) > 1:
+        return None
+    places = [(one.ts - packets[0].ts) % (1 << 32) for one in packets]
+    if max(places) > (until - packets[0].t + 1) * RATE:
+        return None  # another check judges the timestamps
+    samples = np.zeros(max(places) + max(len(one.payload) for one in packets), np.int16)
+    for place, one in zip(places, packets, strict=True):
+        samples[place : place + len(one.payload)] = decode(one.payload, RAW[one.pt])
+    loud = np.flatnonzero(samples)
+    return _SentSound(packets[0].stream[0], packets[0].t, samples[loud[0] : loud[-1] + 1]) if len(loud) else None
 
 
 def _check_length(_scenario: Scenario, evidence: Evidence, _file: str) -> CheckResult:
@@ -132,8 +172,8 @@ def _without_silence(part: MediaPart) -> Samples:
 CHECKS = (
     Check(
         "recorded is FILE",
-        _RECORDS,
-        f"the file {RECORDED} of the media server has the sound of FILE, which the client sent",
+        (*_RECORDS, *_ENCODING),
+        f"the client's RTP has the sound of FILE in the encoding of its payload type, and so has {RECORDED}",
         _compare_recording,
         general=False,
     ),

@@ -14,6 +14,7 @@ from lemonade_testbed.checks import (
     dialogs,
     endings,
     entering,
+    extensions,
     imap_grammar,
     imap_mailbox,
     imap_server,
@@ -27,6 +28,7 @@ from lemonade_testbed.checks import (
     recorded,
     relay,
     responses,
+    retransmissions,
     rights,
     rtcp,
     rtp,
@@ -75,6 +77,8 @@ CHECKS: dict[str, Check] = {
         *messages.CHECKS,
         *dialogs.CHECKS,
         *endings.CHECKS,
+        *retransmissions.CHECKS,
+        *extensions.CHECKS,
         *sdp.CHECKS,
     )
 }

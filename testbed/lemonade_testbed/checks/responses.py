@@ -60,7 +60,7 @@ def _check_attributes(_scenario: Scenario, evidence: Evidence, _file: str) -> Ch
                     _breach(one, _BASE, f"request {one.request.name}", f"request {said.get('request', 'absent')}")
                 )
         code = said.get("code", "")
-        if len(code) != len("200") or not code.isdigit() or code[0] not in "245":
+        if len(code) != len("200") or not code.isdecimal() or code[0] not in "245":
             breaches.append(_breach(one, _BASE, "a code of 2xx, 4xx or 5xx", f"code {code or 'absent'}"))
         elif said.get("text") and contradicts_status(code, said["text"]):
             breaches.append(_breach(one, _BASE, f"a reason phrase for {code}", f'text "{said["text"]}"'))

@@ -31,8 +31,13 @@ _LONGEST_PACKET = 200
 """Milliseconds: the longest packet that a receiver should accept (RFC 3551, section 4.2); a longer ptime is an error.
 """
 
-WHOLE = ("RFC4566-5", "RFC4566-5.7", "RFC4566-5.7-2", "RFC4566-6", "RFC3550-11", "RFC3264-5")
-FITTING = ("RFC3264-6", "RFC3264-6-2", "RFC3264-6-3", "RFC3264-6.1", "RFC3264-8")
+_DYNAMIC = range(96, 128)
+"""The payload types that have no meaning of their own (RFC 3551, section 6)."""
+
+WHOLE = ("RFC4566-5", "RFC4566-5.3", "RFC4566-5.7", "RFC4566-5.7-2", "RFC4566-6", "RFC3550-11", "RFC3264-5")
+FITTING = (
+    "RFC3264-6", "RFC3264-6-2", "RFC3264-6-3", "RFC3264-6.1", "RFC3264-8", "RFC3264-8.3.2", "RFC4566-5.14",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -107,11 +112,27 @@ def _judge_form(found: Findings, described: _Sdp) -> None:
     wrong += ["the order of its lines"] if -1 not in places and places != sorted(places) else []
     wrong += [line for line in described.lines if line.startswith("t=") and not _TIMES.fullmatch(line.rstrip())]
     wrong += [line.lines[0] for line in described.media if line.port < 0]
+    wrong += ["CRLF at the end of its lines"] if "\n" in described.signal.message.raw_body.replace("\r\n", "") else []
     expected = "v=, o=, s=, t= and m= lines by the grammar"
     found.expect(not wrong, "RFC4566-5", described.signal, expected, f"missing or not readable: {', '.join(wrong)}")
+    named = not any(line.rstrip("\r") == "s=" for line in described.lines)
+    found.expect(named, "RFC4566-5.3", described.signal, "s= with a character at least", "s=")
     bare = [one.media for one in described.media if not any(line.startswith("c=") for line in one.lines)]
+    own = (*described.lines, *(line for one in described.media for line in one.lines))
+    wrong = [line for line in own if line.startswith("c=") and not _fits_family(line)]
+    found.expect(not wrong, "RFC4566-5.7", described.signal, "an address of its type", ", ".join(wrong))
     known = "c=" in kinds or not bare
     found.expect(known, "RFC4566-5.7", described.signal, "c= for the session or each m-line", f"none for {bare}")
+
+
+def _fits_family(line: str) -> bool:
+    """Tell whether a c-line names an address of its own type; a host name fits both."""
+    words = line.rstrip()[2:].split()
+    if len(words) != len(("IN", "IP4", "address")):
+        return False
+    address = words[2].partition("/")[0]
+    is_four, is_six = re.fullmatch(r"[0-9.]+", address) is not None, ":" in address
+    return words[0] == "IN" and ((words[1] == "IP4" and not is_six) or (words[1] == "IP6" and not is_four))
 
 
 def _judge_address(found: Findings, described: _Sdp, offer: _Sdp | None, evidence: Evidence) -> None:
@@ -157,9 +178,36 @@ def _judge_line(found: Findings, described: _Sdp, line: _Line) -> None:
             found.expect(sane, "RFC4566-6", described.signal, expected, one)
 
 
+def _mappings(line: _Line) -> Iterator[tuple[str, str]]:
+    """Yield each dynamic payload type of an accepted m-line, with its `a=rtpmap`; an empty text without one."""
+    for number in line.formats if line.port > 0 and line.transport.startswith("RTP/") else ():
+        if number.isdecimal() and int(number) in _DYNAMIC:
+            found = (re.match(rf"a=rtpmap:{number}\s+(\S+)", one) for one in line.lines)
+            yield number, next((one[1].lower().removesuffix("/1") for one in found if one), "")
+
+
+def _judge_mappings(found: Findings, all_signals: Sequence[Signal]) -> None:
+    """Judge that a dynamic payload type has a mapping, and means the same codec in all descriptions of a call.
+
+    The mapping belongs to one m-line of both sides (RFC 3264, section 8.3.2).
+    """
+    meant: dict[tuple[str, int, str], str] = {}
+    for signal in all_signals:
+        described = _described(signal)
+        for place, line in enumerate(described.media if described else ()):
+            for number, codec in _mappings(line):
+                seen = f"a=rtpmap:{number} {codec}"
+                found.expect(bool(codec), "RFC4566-5.14", signal, f"a=rtpmap:{number}", f"none for {number}")
+                first = meant.setdefault((signal.message.call_id, place, number), codec) if codec else ""
+                if codec:
+                    found.expect(first == codec, "RFC3264-8.3.2", signal, f"a=rtpmap:{number} {first}", seen)
+
+
 def _check_answers(scenario: Scenario, evidence: Evidence, _file: str) -> CheckResult:
     found = Findings()
     all_signals = signals(evidence)
+    if not orders_sdp(scenario):
+        _judge_mappings(found, all_signals)
     for offer, answer in _exchanges(all_signals):
         wanted, times = _times(offer), _times(answer)
         if wanted and times:

@@ -19,6 +19,8 @@ from lemonade_testbed.verdict import Breach, CheckResult
 PKCS7_MIME = "application/pkcs7-mime"
 ENVELOPED_DATA = bytes.fromhex("06092a864886f70d010703").decode(errors="replace")
 """The object identifier of enveloped-data (RFC 5652, section 6.1), in the form of a trace, which is text."""
+_SIGNED_DATA = bytes.fromhex("06092a864886f70d010702").decode(errors="replace")
+"""The object identifier of signed-data (RFC 5652, section 5.1)."""
 _SEQUENCE = "0"
 """The first octet of DER, as text."""
 _IDENTITIES = frozenset({"", "binary", "8bit", "7bit"})
@@ -28,6 +30,11 @@ _SECRETS = {
     "a URL": re.compile(r"imaps?(?::|%3a)(?:/|%2f)", re.IGNORECASE),
     "a ticket": re.compile(r"(?::|%3a)internal(?::|%3a)", re.IGNORECASE),
 }
+_CONTENTS = {ENVELOPED_DATA: "enveloped-data", _SIGNED_DATA: "signed-data"}
+_ALSO = {"signed-data": ("certs-only",)}
+"""Further values of smime-type for a content: signed-data without a content may be certs-only."""
+_SMIME_TYPE = re.compile(r';\s*smime-type\s*=\s*"?([^";\s]+)', re.IGNORECASE)
+_NAMED = ("RFC8551-3.2.2",)
 _ENCRYPTED = ("LS-2.4-4", "LS-3-5")
 _BINARY = ("SM-4-1",)
 
@@ -100,7 +107,31 @@ def _encodings(message: SipText) -> Iterator[str]:
             yield "not DER"
 
 
+def _smime_type_is_true(_scenario: Scenario, evidence: Evidence, _file: str) -> CheckResult:
+    requirement, expected = "the parameter smime-type names the content of the body", "the type of the content"
+    seen, breaches = [], []
+    for event, message in _messages(evidence):
+        said = _SMIME_TYPE.search(message.header("content-type"))
+        places = {message.body.find(oid): name for oid, name in _CONTENTS.items() if oid in message.body}
+        if message.content_type != PKCS7_MIME or said is None or not places:
+            continue
+        content = places[min(places)]
+        seen.append(said[1])
+        if said[1].lower() not in {content, *_ALSO.get(content, ())}:
+            found = f"{said[1]} in {_name(message)}"
+            breaches.append(Breach(sender_of(event, evidence), _NAMED, content, found, event.t, alone=True))
+    if not seen:
+        return CheckResult.without_material(requirement, expected, "no body with smime-type")
+    return CheckResult(requirement, expected, ", ".join(dict.fromkeys(seen)), tuple(breaches))
+
+
 CHECKS = (
+    Check(
+        "smime-type is true",
+        _NAMED,
+        "the parameter smime-type of a body names the type of its content",
+        _smime_type_is_true,
+    ),
     Check(
         "mscml is encrypted",
         _ENCRYPTED,

@@ -177,7 +177,7 @@ def orders_sdp(scenario: Scenario) -> bool:
 def arrived_body(message: SipText) -> str:
     """Return a body as its receiver reads it: octets beyond Content-Length are dropped (RFC 3261, section 18.3)."""
     length = message.header("content-length")
-    octets = message.body.replace("\n", "\r\n")
+    octets = message.raw_body
     return (octets[: int(length)] if length.isascii() and length.isdecimal() else octets).replace("\r\n", "\n")
 
 

@@ -27,7 +27,7 @@ DECODED = "; decoded"
 """
 _ENCODED = {"base64", "quoted-printable"}
 _COMPACT = {"v": "via", "i": "call-id", "m": "contact", "f": "from", "t": "to", "l": "content-length",
-            "c": "content-type"}  # fmt: skip
+            "c": "content-type", "k": "supported", "x": "session-expires"}  # fmt: skip
 _SIGNAL = re.compile(r"signal[ \t]*=[ \t]*([0-9A-Da-d*#]+|-)", re.IGNORECASE)
 _SIGNAL_NUMBERS = {"10": "*", "11": "#", "12": "A", "13": "B", "14": "C", "15": "D"}
 
@@ -86,12 +86,16 @@ def _text(octets: bytes) -> str:
 
 @dataclass(frozen=True)
 class SipText:
-    """One SIP message: start line, header values by lower-case long name, and body."""
+    """One SIP message: start line, header values by lower-case long name, and body.
+
+    The lines of `body` end in LF; `raw_body` has the line ends that the trace has.
+    """
 
     start: str
     headers: Mapping[str, tuple[str, ...]]
     body: str = ""
     raw_lines: tuple[str, ...] = field(default=(), repr=False)
+    raw_body: str = field(default="", repr=False)
 
     @property
     def is_response(self) -> bool:
@@ -189,7 +193,8 @@ def read_sip(text: str) -> SipText:
         name = name.strip().lower()
         name = _COMPACT.get(name, name)
         headers[name] = (*headers.get(name, ()), value.strip())
-    return SipText(lines[0], headers, body, tuple(lines))
+    raw = text.partition("\r\n\r\n")[2] or body.replace("\n", "\r\n")
+    return SipText(lines[0], headers, body, tuple(lines), raw)
 
 
 def mscml_of(message: SipText) -> Document | None:
@@ -218,9 +223,9 @@ def prompt_url(request: Document | None) -> str | None:
 def pressed_key(message: SipText) -> str | None:
     """Return the key of a DTMF INFO, `-` if it is masked, or None."""
     key = message.content("application/dtmf")
-    if key is not None:
+    match = _SIGNAL.search(key or message.content("application/dtmf-relay") or "")
+    if key is not None and match is None:
         return key.strip() or None
-    match = _SIGNAL.search(message.content("application/dtmf-relay") or "")
     return _SIGNAL_NUMBERS.get(match[1], match[1].upper()) if match else None
 
 

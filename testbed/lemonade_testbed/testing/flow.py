@@ -83,7 +83,7 @@ class Flow:
         self.packet_octets = 160
         self.waited = 0.0
         self.reports: list[tuple[str, list[str]]] = []
-        self.report: dict[str, int] = {}
+        self.report: dict[str, Any] = {}
         self.octets = OCTETS
         self.mail = MAIL.read_bytes()
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from lemonade_testbed.checks.registry import CHECKS
+from lemonade_testbed.clauses import SCENARIOS
+from lemonade_testbed.scenario_loader import load_scenario
 from lemonade_testbed.testing.checking import run_check
-from lemonade_testbed.testing.flow import Flow
+from lemonade_testbed.testing.flow import BEGAN, Flow
 
 ENDS, DIRECTION, STREAM = "requests and calls end", "rtp goes by the direction", "accepted calls have a stream"
 RTCP, NUMBERS, FORM = "rtcp packets are whole", "rtp numbers and timestamps advance", "session descriptions are whole"
@@ -87,6 +91,46 @@ def test_a_sender_report_counts_the_packets_of_its_source(annc: Flow, report: di
     annc["rtp"].seconds = 1.0
     annc.reports, annc.report = [("received", ["SR", "SDES"])], report
     assert red(RTCP, annc) == [("media", "RFC3550-6.4.1")] * wrong
+
+
+NTP = int(BEGAN) + 2208988800
+SR = {"reporter": 77, "ssrc": 77, "ntp": NTP << 32, "timestamp": 90000 + 8000, "packets": 50, "octets": 8000}
+
+
+@pytest.mark.parametrize(
+    ("values", "clauses"),
+    [
+        ({}, []),
+        ({"ntp": 100 << 32}, []),  # a sender without a clock
+        ({"ntp": (NTP - 2208988800) << 32}, ["RFC3550-6.4.1-2"]),
+        ({"timestamp": 90000 + 80000}, ["RFC3550-6.4.1-2"]),
+        ({"octets": 8000 + 12 * 50}, ["RFC3550-6.4.1"]),
+        ({"gone": [77]}, []),
+        ({"gone": [78]}, ["RFC3550-6.6-3"]),
+        ({"cnames": {"77": "m"}}, []),
+    ],
+)
+def test_a_sender_report_has_the_values_of_its_moment(annc: Flow, values: dict[str, Any], clauses: list[str]) -> None:
+    annc["rtp"].seconds = 1.0
+    annc.reports, annc.report = [("received", ["SR", "SDES"])], SR | values
+    assert red(RTCP, annc) == [("media", clause) for clause in clauses]
+
+
+@pytest.mark.parametrize(("source", "clauses"), [(77, []), (78, ["RFC3550-6.4.2"])])
+def test_a_report_is_on_a_source_of_rtp(annc: Flow, source: int, clauses: list[str]) -> None:
+    annc.reports, annc.report = [("sent", ["RR", "SDES"])], {"reporter": 5, "reported": [source]}
+    assert red(RTCP, annc) == [("client", clause) for clause in clauses]
+
+
+def test_a_source_keeps_its_name(annc: Flow) -> None:
+    annc.reports = [("received", ["SR", "SDES"])] * 2
+    annc.report = {"reporter": 77, "cnames": {"77": "one"}}
+    evidence = annc.evidence()
+    reports = [event for event in evidence.events if event.kind == "rtcp"]
+    other = replace(reports[1], fields={**reports[1].fields, "cnames": {"77": "two"}})
+    changed = replace(evidence, events=tuple(other if event is reports[1] else event for event in evidence.events))
+    (breach,) = CHECKS[RTCP].run(load_scenario(SCENARIOS / "announcement-service.yaml"), changed, "").breaches
+    assert (breach.node, breach.clauses) == ("media", ("RFC3550-6.5.1",))
 
 
 @pytest.mark.parametrize("words", [ENDS, DIRECTION, STREAM, NUMBERS, FORM, WHOLE, FITS, TAGS])

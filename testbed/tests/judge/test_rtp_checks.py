@@ -220,6 +220,27 @@ def test_a_key_press_is_whole(annc: Flow, packets: list[tuple[int, bool, int, bo
     assert [(breach.node, breach.clauses[0]) for breach in found] == [("client", clause) for clause in clauses]
 
 
+def test_the_reserved_bit_of_a_key_is_unset(annc: Flow) -> None:
+    annc.change("invite", "RTP/AVP 0\r\n", "RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\n")
+    press = key(*PRESS)
+
+    def change(place: int, packet: Packet) -> None:
+        press(place, packet)
+        if packet["pt"] == 101:
+            payload = bytearray(base64.b64decode(packet["payload"]))
+            payload[1] |= 0x40
+            packet["payload"] = base64.b64encode(payload).decode()
+
+    annc.change_packet = change
+    assert [one.clauses for one in run_check(KEYS, annc).breaches] == [("RFC4733-2.3.3",)]
+
+
+def test_the_duration_of_a_key_is_in_timestamp_units(annc: Flow) -> None:
+    annc.change("invite", "RTP/AVP 0\r\n", "RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\n")
+    annc.change_packet = key(*((ts, marker, duration // 8, end) for ts, marker, duration, end in PRESS))
+    assert [one.clauses for one in run_check(KEYS, annc).breaches] == [("RFC4733-2.3.5",)]
+
+
 def test_the_section_of_the_ticket_is_heard(annc: Flow) -> None:
     for name in ("invite", "urlfetch", "urlfetch-data"):
         annc[name].text = annc[name].text.replace("SECTION=2", "SECTION=1").replace("SECTION%3D2", "SECTION%3D1")

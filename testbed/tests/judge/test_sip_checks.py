@@ -14,7 +14,7 @@ from lemonade_testbed.checks.sip import same_uri, uri_in, values_of
 from lemonade_testbed.clauses import SCENARIOS
 from lemonade_testbed.ladder.siptext import read_sip
 from lemonade_testbed.scenario_loader import load_scenario
-from lemonade_testbed.testing.flow import Flow, Message
+from lemonade_testbed.testing.flow import OFFER, Flow, Message
 
 ANNC = load_scenario(SCENARIOS / "announcement-service.yaml")
 CHECKS = {check.words: check for check in (*MESSAGES, *DIALOGS, *SDP)}
@@ -85,6 +85,7 @@ def cancel(flow: Flow) -> None:
     flow["cancel"].text = start.replace("INVITE", "CANCEL") + flow["cancel"].text[len(start) - 3 :]
     copies = [("client1", "client7"), ("tag=a", "tag=z"), ("call1", "call2"), (" INVITE\r", " CANCEL\r")]
     add(flow, flow["invite-ok"], "cancel-ok", *copies, after="cancel")
+    add(flow, flow["refusal"], "second-trying", ("488 No", "100 Trying"), after="second")
 
 
 def cancel_and(names: str, old: str, new: str) -> Change:
@@ -224,6 +225,40 @@ RED: dict[str, tuple[Change, str, str, str]] = {
     "version that jumps": (reoffer_and("hold", "o=- 1 2", "o=- 1 4"), FITS, "client", "RFC3264-8"),
     "other session": (reoffer_and("hold-ok", "o=- 2 2", "o=- 3 2"), FITS, "media", "RFC3264-8"),
     "other user": (reoffer_and("hold-ok", "o=- 2 2", "o=x 2 2"), FITS, "media", "RFC3264-8"),
+    "port of another": (replace("invite-ok", "rport=5060", "rport=1"), REPEATED, "media", "RFC3581-4"),
+    "address of another": (
+        replace("invite-ok", "received=127.9.8.3", "received=127.9.8.9"), REPEATED, "media", "RFC3581-4",
+    ),
+    "no address": (replace("invite-ok", ";received=127.9.8.3", ""), REPEATED, "media", "RFC3581-4"),
+    "no hop left": (replace("invite", "Max-Forwards: 70", "Max-Forwards: 0"), WHOLE, "client", "RFC3261-8.1.1.6"),
+    "Retry-After in words": (
+        refuse_and("refusal", "CSeq", "Retry-After: soon\r\nCSeq"), WHOLE, "media", "RFC3261-20.33",
+    ),
+    "length without body": (replace("bye-ok", "Length: 0", "Length: 5"), WHOLE, "client", "RFC3261-18.3"),
+    "branch of the other side": (
+        replace("bye bye-ok", "media1BYE", "client1INVITE"), NEW, "media", "RFC3261-8.1.1.7-2",
+    ),
+    "From URI of another": (
+        replace("bye bye-ok", "From: <sip:", "From: <sip:x"), KEPT, "media", "RFC3261-12.2.1.1",
+    ),
+    "ACK with a description": (
+        replace("ack", "\r\n\r\n", "\r\nContent-Type: application/sdp\r\n\r\n" + OFFER),
+        BELONGING, "client", "RFC3261-13.2.1",
+    ),
+    "CANCEL before a response": (after(cancel, leave_out("second-trying")), BELONGING, "client", "RFC3261-9.1-2"),
+    "CANCEL with Require": (cancel_and("cancel", "CSeq", "Require: timer\r\nCSeq"), BELONGING, "client", "RFC3261-9.1"),
+    "empty session name": (replace("invite-ok", "s=-", "s="), FORM, "media", "RFC4566-5.3"),
+    "lines without CR": (
+        replace("invite-ok", "s=-\r\nc=IN IP4 127.9.8.2\r\n", "s=-\nc=IN IP4 127.9.8.2\n"), FORM, "media", "RFC4566-5",
+    ),
+    "address of another type": (replace("invite-ok", "c=IN IP4", "c=IN IP6"), FORM, "media", "RFC4566-5.7"),
+    "payload type without mapping": (replace("invite", "RTP/AVP 0", "RTP/AVP 0 97"), FITS, "client", "RFC4566-5.14"),
+    "payload type of another codec": (
+        after(
+            replace("invite", "AVP 0\r\n", "AVP 0 97\r\na=rtpmap:97 iLBC/8000\r\n"),
+            replace("invite-ok", "AVP 0\r\n", "AVP 0 97\r\na=rtpmap:97 speex/8000\r\n"),
+        ), FITS, "media", "RFC3264-8.3.2",
+    ),
     "other address of the session": (
         reoffer_and("hold-ok", "2 2 IN IP4 127.9.8.2", "2 2 IN IP4 127.9.8.7"), FITS, "media", "RFC3264-8",
     ),

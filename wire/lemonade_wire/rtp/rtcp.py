@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Union
+from typing import Any, Union
 
 from lemonade_wire.rtp.packet import RtpError
 
@@ -132,6 +132,29 @@ def write_compound(packets: Sequence[RtcpPacket]) -> bytes:
 def kinds(packets: Sequence[RtcpPacket]) -> list[str]:
     """Return the names of the packets (SR, RR, SDES, BYE, or the number) for traces."""
     return [_NAMES.get(number, str(number)) for number in map(_type_of, packets)]
+
+
+def traced_values(packets: Sequence[RtcpPacket]) -> dict[str, Any]:
+    """Return the values of a compound packet for a trace; what the packet does not have is left out.
+
+    `reporter` is the SSRC of the first report. `ssrc`, `ntp`, `timestamp`, `packets` and `octets` are those of a sender
+    report. `reported` are the SSRCs of the report blocks, `gone` those in BYE; `cnames` maps SSRCs (as text) to names.
+    """
+    values: dict[str, Any] = {}
+    for packet in packets:
+        match packet:
+            case SenderReport():
+                names = ("ssrc", "ntp", "timestamp", "packets", "octets")
+                values |= {"reporter": packet.ssrc, **{name: getattr(packet, name) for name in names}}
+            case ReceiverReport():
+                values.setdefault("reporter", packet.ssrc)
+            case SourceDescription(cnames):
+                values["cnames"] = {str(ssrc): name for ssrc, name in cnames}
+            case Goodbye(ssrcs):
+                values["gone"] = [*ssrcs]
+        if isinstance(packet, SenderReport | ReceiverReport) and packet.blocks:
+            values["reported"] = [block.ssrc for block in packet.blocks]
+    return values
 
 
 def ntp_time(unix: float) -> int:

@@ -38,7 +38,7 @@ from lemonade_media.rtp.sender.protocol import (
     decode,
     encode,
 )
-from lemonade_wire.rtp.rtcp import kinds, parse_compound
+from lemonade_wire.rtp.rtcp import kinds, parse_compound, traced_values
 
 _COMMANDS_PER_TURN = 32  # so that a flood of commands delays no packet for long
 
@@ -158,8 +158,9 @@ class Sender:
             for octets in (report,) if fault is None else fault.reported(report):
                 with contextlib.suppress(OSError):
                     rtcp.sendto(octets, setup.rtcp_destination)
-                    source, told = rtcp.getsockname()[:2], tuple(kinds(parse_compound(octets)))
-                    self._events.append(encode(ReportSent(source, setup.rtcp_destination, told)))
+                    source, told = rtcp.getsockname()[:2], parse_compound(octets)
+                    sent = ReportSent(source, setup.rtcp_destination, tuple(kinds(told)), traced_values(told))
+                    self._events.append(encode(sent))
         self._events += map(encode, batch.events)
 
     def _write(self) -> None:

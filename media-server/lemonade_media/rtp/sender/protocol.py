@@ -8,7 +8,8 @@ streams; the shared table holds the last one carried out, also after the death o
 from __future__ import annotations
 
 import json
-from dataclasses import astuple, dataclass
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, field
 from typing import Any, Union, get_args
 
 
@@ -162,11 +163,16 @@ class ContentStopped:
 
 @dataclass(frozen=True)
 class ReportSent:
-    """A compound RTCP packet was sent; `kinds` are the types of the packets in it, such as SR, SDES and BYE."""
+    """A compound RTCP packet was sent.
+
+    `kinds` are the types of the packets in it, such as SR, SDES and BYE, and `values` what a trace shows of them
+    (`lemonade_wire.rtp.rtcp.traced_values`).
+    """
 
     source: tuple[str, int]
     destination: tuple[str, int]
     kinds: tuple[str, ...]
+    values: Mapping[str, Any] = field(default_factory=dict)
 
 
 Event = Union[ContentStarted, ContentSought, ContentFinished, ContentStopped]  # noqa: UP007  runtime alias
