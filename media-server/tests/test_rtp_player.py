@@ -11,8 +11,8 @@ from typing import Any, cast
 import pytest
 from twisted.trial.unittest import TestCase
 
-from lemonade_media.calls.commands import ModifyStream, PlayMedia, SeekMedia, StartStream
-from lemonade_media.fetch.decode import EncodedMedia
+from lemonade_media.decoding.decode import EncodedMedia
+from lemonade_media.model.commands import ModifyStream, PlayMedia, SeekMedia, StartStream
 from lemonade_media.rtp.player import MediaPlayer
 from lemonade_media.rtp.sender.protocol import ContentFinished, ContentSought, ContentStarted, ContentStopped, Event
 from lemonade_media.rtp.sender.supervisor import StreamSetup, Supervisor

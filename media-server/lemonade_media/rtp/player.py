@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lemonade_media.calls.commands import ModifyStream, PlayMedia, SeekMedia, StartStream
-from lemonade_media.fetch.decode import EncodedMedia
+from lemonade_media.decoding.decode import EncodedMedia
+from lemonade_media.model.commands import ModifyStream, PlayMedia, SeekMedia, StartStream
 from lemonade_media.rtp.sender.protocol import ContentFinished, ContentSought, ContentStarted, ContentStopped, Event
 from lemonade_media.rtp.sender.supervisor import StreamSetup, Supervisor
 from lemonade_wire.address import Resolver
