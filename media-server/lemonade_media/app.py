@@ -9,7 +9,12 @@ from typing import Any
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.task import deferLater
 
-from lemonade_media.calls.commands import (
+from lemonade_media.calls.core import ACCEPTED, MediaServer
+from lemonade_media.config import MediaConfig
+from lemonade_media.decoding.host import Host
+from lemonade_media.fetch.endpoint import FetchEndpoint, Outcome
+from lemonade_media.model.actions import RecordingEnd
+from lemonade_media.model.commands import (
     AbortFetch,
     CloseMedia,
     Command,
@@ -24,19 +29,14 @@ from lemonade_media.calls.commands import (
     StopMedia,
     StopRecordingMedia,
 )
-from lemonade_media.calls.core import ACCEPTED, MediaServer
-from lemonade_media.calls.failures import Failure
-from lemonade_media.config import MediaConfig
-from lemonade_media.decoding.host import Host
-from lemonade_media.descriptors import descriptors_are_short
-from lemonade_media.fetch.endpoint import FetchEndpoint, Outcome
+from lemonade_media.model.failures import Failure
 from lemonade_media.recording.endpoint import RecordingEndpoint
 from lemonade_media.recording.file import sweep
+from lemonade_media.rtp.descriptors import descriptors_are_short
 from lemonade_media.rtp.player import MediaPlayer
 from lemonade_media.rtp.receiver import RtpReceiverEndpoint
 from lemonade_media.rtp.sender.protocol import ReportSent
 from lemonade_media.rtp.sender.supervisor import Supervisor
-from lemonade_media.services.service import RecordingEnd
 from lemonade_wire.nodecli import NodeOptions
 from lemonade_wire.rtp.endpoint import RtpPorts
 from lemonade_wire.rtp.telephone_event import KeyEvent, KeyPressed

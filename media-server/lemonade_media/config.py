@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lemonade_media.calls.limits import Limits
 from lemonade_media.decoding.settings import DecodeLimits
 from lemonade_media.fetch.settings import ImapSettings
-from lemonade_wire.address import Address, PortRange, Resolver
+from lemonade_wire.address import Address, IpNetwork, PortRange, Resolver
 from lemonade_wire.sip.message.smime import Smime
 
 
@@ -18,6 +17,27 @@ def existing_folder(text: str) -> Path:
     if not text or not path.is_dir():
         raise ValueError(f"{text!r} is no folder")
     return path
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The limits of a media server.
+
+    `calls`: calls at a time. `calls_per_minute`: calls that one address may begin in a minute (None: no limit).
+    `streams` and `streams_per_address`: TCP connections for SIP at a time (0: no limit). `unlimited`: the networks of
+    proxies, for which these limits of addresses and connections do not hold.
+    `transactions`: SIP transactions at a time, as `UaSettings` counts them. `body`: octets of a SIP message's body.
+    `call_seconds`: a call is ended after so many seconds, since a caller can disappear without a BYE.
+    """
+
+    calls: int = 1000
+    calls_per_minute: int | None = 300
+    transactions: int = 10_000
+    body: int = 65_536
+    call_seconds: int = 14_400
+    streams: int = 200
+    streams_per_address: int = 20
+    unlimited: tuple[IpNetwork, ...] = ()
 
 
 @dataclass(frozen=True)

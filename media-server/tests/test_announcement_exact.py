@@ -10,8 +10,8 @@ from itertools import groupby
 
 import pytest
 
-from lemonade_media.calls.commands import PlayMedia, StartFetch
-from lemonade_media.fetch.decode import EncodedMedia
+from lemonade_media.decoding.decode import EncodedMedia
+from lemonade_media.model.commands import PlayMedia, StartFetch
 from lemonade_media.rtp.sender.protocol import ContentFinished
 from lemonade_media.testing import CONFIG, Replay
 from lemonade_media.testing.sender_bench import Bench

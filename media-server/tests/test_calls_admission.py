@@ -9,9 +9,9 @@ import pytest
 from lemonade_media.calls.admission import NotAdmittedError, admit, phrase
 from lemonade_media.calls.call import MediaCall
 from lemonade_media.faults.calls import OK_BEFORE_URLFETCH
+from lemonade_media.model.actions import Accept, FetchMedia
 from lemonade_media.services.announcement import Announcement
 from lemonade_media.services.ivr import IvrSession
-from lemonade_media.services.service import Accept, FetchMedia
 from lemonade_media.testing import CALLER, CONFIG
 from lemonade_wire.faults import Fault
 from lemonade_wire.sip.event import InviteReceived

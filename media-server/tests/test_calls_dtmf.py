@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lemonade_media.calls.dtmf import BEEP_SECONDS, WINDOW_SECONDS, KeyPresses, Way, beep
-from lemonade_media.fetch.decode import RATE, Law
+from lemonade_media.decoding.decode import RATE, Law
 from lemonade_wire.rtp import g711
 
 

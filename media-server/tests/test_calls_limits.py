@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lemonade_media.calls import limits as limiting
-from lemonade_media.calls.limits import CallRate, Limits, limits_from
+from lemonade_media.calls.limits import CallRate, limits_from
 from lemonade_media.cli import parser
+from lemonade_media.config import Limits
 from lemonade_media.testing import CALLER, CONFIG, SERVER, Replay
 from lemonade_wire.sdp.codec import PCMU
 from lemonade_wire.sdp.offer import make_offer

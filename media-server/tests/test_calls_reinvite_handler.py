@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from lemonade_media.calls.commands import LogLine, ModifyStream, PlayMedia, StartFetch, StopMedia
+from lemonade_media.decoding.decode import EncodedMedia
 from lemonade_media.faults.calls import HOLD_IGNORED, OK_BEFORE_URLFETCH
-from lemonade_media.fetch.decode import EncodedMedia
+from lemonade_media.model.commands import LogLine, ModifyStream, PlayMedia, StartFetch, StopMedia
 from lemonade_media.testing import CALLER, SERVER, Replay
 from lemonade_wire.faults import Fault
 from lemonade_wire.mscml.document import CONTENT_TYPE, parse_document, write_document

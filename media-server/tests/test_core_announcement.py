@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from lemonade_media.calls.commands import AbortFetch, LogLine, PlayMedia, StartFetch, StartStream
-from lemonade_media.fetch.provisioned import ProvisionedPlan
-from lemonade_media.fetch.urlfetch import FetchPlan
+from lemonade_media.model.commands import AbortFetch, LogLine, PlayMedia, StartFetch, StartStream
+from lemonade_media.model.plans import FetchPlan, ProvisionedPlan
 from lemonade_media.testing import CONFIG, Replay, deliver_second_copies
 from lemonade_wire.mscml.document import CONTENT_TYPE, write_document
 from lemonade_wire.mscml.messages import Audio, PlayCollectRequest, Prompt

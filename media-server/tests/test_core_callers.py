@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from lemonade_media.calls.commands import StartFetch
-from lemonade_media.calls.failures import Failure, FailureKind
 from lemonade_media.config import MediaConfig
 from lemonade_media.faults.calls import HANDS_TICKET_ON
 from lemonade_media.faults.imap import ANOTHER_IMAP_SERVER, IDENTITY_UNUSED, TRUSTS_EVERYBODY, choose_another
 from lemonade_media.fetch.settings import AllowedHost, ImapAccount, ImapSettings
-from lemonade_media.fetch.urlfetch import FetchPlan
+from lemonade_media.model.commands import StartFetch
+from lemonade_media.model.failures import Failure, FailureKind
+from lemonade_media.model.plans import FetchPlan
 from lemonade_media.testing import CALLER, CONFIG, SERVER, Replay
 from lemonade_wire.address import PortRange, Resolver, read_network
 from lemonade_wire.mscml.document import CONTENT_TYPE as MSCML

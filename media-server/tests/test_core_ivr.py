@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lemonade_media.calls.commands import LogLine, PlayMedia, SeekMedia, StopMedia
-from lemonade_media.calls.failures import Failure, FailureKind
+from lemonade_media.model.commands import LogLine, PlayMedia, SeekMedia, StopMedia
+from lemonade_media.model.failures import Failure, FailureKind
 from lemonade_media.testing import Replay, deliver_second_copies
 from lemonade_wire.mscml.document import CONTENT_TYPE, parse_document, write_document
 from lemonade_wire.mscml.messages import Audio, MscmlResponse, PlayCollectRequest, Prompt, Request, StopRequest

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lemonade_media.calls.commands import LogLine, OpenMedia, PlayMedia, RecordMedia, StopMedia, StopRecordingMedia
 from lemonade_media.calls.dtmf import beep
-from lemonade_media.calls.failures import Failure, FailureKind
+from lemonade_media.model.commands import LogLine, OpenMedia, PlayMedia, RecordMedia, StopMedia, StopRecordingMedia
+from lemonade_media.model.failures import Failure, FailureKind
 from lemonade_media.testing import CONFIG, Replay
 from lemonade_wire.mscml.document import CONTENT_TYPE, Document, parse_document, write_document
 from lemonade_wire.mscml.messages import (

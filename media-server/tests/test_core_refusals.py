@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from lemonade_media.calls.commands import CloseMedia
-from lemonade_media.calls.failures import Failure, FailureKind
-from lemonade_media.calls.limits import Limits
+from lemonade_media.config import Limits
+from lemonade_media.model.commands import CloseMedia
+from lemonade_media.model.failures import Failure, FailureKind
 from lemonade_media.testing import CONFIG, Replay
 from lemonade_wire.mscml.document import CONTENT_TYPE, write_document
 from lemonade_wire.mscml.messages import Audio, PlayCollectRequest, Prompt

@@ -17,10 +17,10 @@ from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
+from lemonade_media.decoding.decode import FetchedPart, MediaError, plan_reading
 from lemonade_media.decoding.host import Host
 from lemonade_media.decoding.pool import DecodedSound, DecoderPool, DecodersBusyError
 from lemonade_media.decoding.settings import DecodeLimits
-from lemonade_media.fetch.decode import FetchedPart, MediaError, plan_reading
 from lemonade_media.testing import long_flac
 
 reactor: Any = installed

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from lemonade_media.decoding.decode import EncodedMedia, FetchedPart
 from lemonade_media.fetch.cache import MediaCache, content_key
-from lemonade_media.fetch.decode import EncodedMedia, FetchedPart
 
 
 def media(key: str, octets: int = 10_000) -> EncodedMedia:

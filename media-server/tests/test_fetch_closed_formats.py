@@ -15,14 +15,14 @@ from twisted.internet import reactor as installed
 from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import TestCase
 
-from lemonade_media.calls.commands import StartFetch
-from lemonade_media.calls.failures import Failure, FailureKind
 from lemonade_media.config import MediaConfig
+from lemonade_media.decoding.decode import FORMATS, FetchedPart, decode
 from lemonade_media.decoding.settings import DecodeLimits
-from lemonade_media.fetch.decode import FORMATS, FetchedPart, decode
 from lemonade_media.fetch.endpoint import FetchEndpoint, Outcome
 from lemonade_media.fetch.settings import AllowedHost, ImapSettings
-from lemonade_media.fetch.urlfetch import FetchPlan
+from lemonade_media.model.commands import StartFetch
+from lemonade_media.model.failures import Failure, FailureKind
+from lemonade_media.model.plans import FetchPlan
 from lemonade_wire.address import Address, PortRange, Resolver
 from lemonade_wire.redaction import Redactor
 from lemonade_wire.trace import Trace

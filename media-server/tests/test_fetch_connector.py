@@ -14,9 +14,9 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
-from lemonade_media.calls.failures import FailureKind, FetchError
 from lemonade_media.fetch.connector import ImapConnector
 from lemonade_media.fetch.settings import AllowedHost, ImapSettings
+from lemonade_media.model.failures import FailureKind, FetchError
 from lemonade_wire.address import Resolver
 from lemonade_wire.imap.endpoint import ImapConnection, ImapConnectionError, ImapTimeoutError
 from lemonade_wire.redaction import Redactor

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from lemonade_media.calls.failures import FailureKind, FetchError
 from lemonade_media.faults.imap import BINARY_NOT_CHECKED, DRAFT_FETCH, LOGIN_IN_CLEAR
 from lemonade_media.fetch.login import enter
 from lemonade_media.fetch.settings import ImapAccount, ImapSettings
+from lemonade_media.model.failures import FailureKind, FetchError
 from lemonade_wire.faults import Fault
 from lemonade_wire.imap.client import CommandDone, ImapClient
 from lemonade_wire.tls import TlsPolicy

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lemonade_media.calls.failures import FailureKind, FetchError
+from lemonade_media.decoding.decode import EncodedMedia, MediaError, decode
 from lemonade_media.fetch.cache import content_key
-from lemonade_media.fetch.decode import EncodedMedia, MediaError, decode
 from lemonade_media.fetch.provisioned import (
     best_locales,
     find_pieces,
@@ -21,6 +20,7 @@ from lemonade_media.fetch.provisioned import (
     read_piece,
     same_address,
 )
+from lemonade_media.model.failures import FailureKind, FetchError
 from lemonade_wire.rtp import g711
 from lemonade_wire.testing.messages import wav_file
 

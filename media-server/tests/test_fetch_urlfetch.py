@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from lemonade_media.calls.failures import FailureKind, FetchError
+from lemonade_media.decoding.decode import FetchedPart
 from lemonade_media.faults.imap import DRAFT_FETCH, URL_NORMALISED
-from lemonade_media.fetch.decode import FetchedPart
 from lemonade_media.fetch.settings import AllowedHost, ImapAccount, ImapSettings
-from lemonade_media.fetch.urlfetch import FetchPlan, fetch_part, plan_fetch
+from lemonade_media.fetch.urlfetch import fetch_part, plan_fetch
+from lemonade_media.model.failures import FailureKind, FetchError
+from lemonade_media.model.plans import FetchPlan
 from lemonade_wire.address import read_network
 from lemonade_wire.faults import Fault
 from lemonade_wire.imap.client import CommandDone, ImapClient

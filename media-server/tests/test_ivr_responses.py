@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lemonade_media.calls.failures import Failure, FailureKind
+from lemonade_media.model.actions import Action, FetchMedia, Notify, Respond, StartPlaying
+from lemonade_media.model.failures import Failure, FailureKind
 from lemonade_media.services.ivr import IvrSession, Phase
-from lemonade_media.services.service import Action, FetchMedia, Notify, Respond, StartPlaying
 from lemonade_wire.mscml.document import write_document
 from lemonade_wire.mscml.dregex import DRegex
 from lemonade_wire.mscml.grammar import Grammar

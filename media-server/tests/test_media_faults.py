@@ -6,8 +6,6 @@ import re
 
 import pytest
 
-from lemonade_media.calls.commands import LogLine, PlayMedia, SeekMedia, StartStream
-from lemonade_media.calls.failures import Failure, FailureKind
 from lemonade_media.faults.calls import (
     NO_BYE,
     NO_IMAP,
@@ -31,6 +29,8 @@ from lemonade_media.faults.mscml import (
 from lemonade_media.faults.registry import FAULTS
 from lemonade_media.faults.rtp import BURST, TIMESTAMP_RESET_ON_SEEK
 from lemonade_media.faults.sdp import ANSWER_DROPS_REJECTED_LINE, CODEC_NOT_OFFERED, DRAFT_ANSWER
+from lemonade_media.model.commands import LogLine, PlayMedia, SeekMedia, StartStream
+from lemonade_media.model.failures import Failure, FailureKind
 from lemonade_media.testing import Replay
 from lemonade_wire.faults import Fault
 from lemonade_wire.mscml.document import CONTENT_TYPE, parse_document, write_document

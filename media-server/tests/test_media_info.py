@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lemonade_media.calls.commands import LogLine
+from lemonade_media.model.commands import LogLine
 from lemonade_media.testing import Replay
 from lemonade_wire.mscml.document import CONTENT_TYPE, write_document
 from lemonade_wire.mscml.messages import StopRequest

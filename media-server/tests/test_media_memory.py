@@ -7,10 +7,10 @@ import random
 import sys
 from dataclasses import replace
 
-from lemonade_media.calls.commands import Command, OpenMedia, PlayMedia, StartFetch
 from lemonade_media.calls.core import ACCEPTED, MediaServer
-from lemonade_media.calls.limits import Limits
-from lemonade_media.fetch.decode import EncodedMedia
+from lemonade_media.config import Limits
+from lemonade_media.decoding.decode import EncodedMedia
+from lemonade_media.model.commands import Command, OpenMedia, PlayMedia, StartFetch
 from lemonade_media.testing import CALLER, CONFIG, SERVER
 from lemonade_wire.sdp.codec import PCMU
 from lemonade_wire.sdp.offer import make_offer

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from lemonade_media.calls.commands import LogLine, StartFetch
-from lemonade_media.calls.failures import Failure, FailureKind
+from lemonade_media.decoding.decode import EncodedMedia
 from lemonade_media.faults.mscml import ANSWERS_IN_CLEAR, UNDECIPHERABLE_PASSED_OVER
-from lemonade_media.fetch.decode import EncodedMedia
+from lemonade_media.model.commands import LogLine, StartFetch
+from lemonade_media.model.failures import Failure, FailureKind
 from lemonade_media.testing import CALLER, CONFIG, Replay
 from lemonade_testbed.authority import Issued
 from lemonade_wire.faults import Fault

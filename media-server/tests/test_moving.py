@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from lemonade_media.calls.commands import AbortFetch, CloseMedia, ModifyStream, PlayMedia, StartFetch, StopMedia
-from lemonade_media.calls.failures import Failure, FailureKind
+from lemonade_media.decoding.decode import EncodedMedia
 from lemonade_media.faults.calls import MOVE_IGNORED
-from lemonade_media.fetch.decode import EncodedMedia
+from lemonade_media.model.commands import AbortFetch, CloseMedia, ModifyStream, PlayMedia, StartFetch, StopMedia
+from lemonade_media.model.failures import Failure, FailureKind
 from lemonade_media.testing import CALLER, Replay
 from lemonade_wire.faults import Fault
 from lemonade_wire.mscml.document import CONTENT_TYPE, parse_document, write_document

@@ -15,11 +15,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock, deferLater
 from twisted.trial.unittest import TestCase
 
-from lemonade_media.calls.commands import RecordMedia
 from lemonade_media.faults.rtp import LOSES_SPEECH
+from lemonade_media.model.actions import RecordingEnd
+from lemonade_media.model.commands import RecordMedia
 from lemonade_media.recording.endpoint import RecordingEndpoint
 from lemonade_media.rtp.receiver import RtpReceiver
-from lemonade_media.services.service import RecordingEnd
 from lemonade_wire.redaction import Redactor
 from lemonade_wire.sdp.codec import PCMU, Codec
 from lemonade_wire.trace import Trace

@@ -11,11 +11,18 @@ from typing import Any, cast
 import pytest
 from twisted.trial.unittest import TestCase
 
-from lemonade_media.calls.commands import ModifyStream, PlayMedia, SeekMedia, StartStream
-from lemonade_media.fetch.decode import EncodedMedia
+from lemonade_media.decoding.decode import EncodedMedia
+from lemonade_media.model.commands import ModifyStream, PlayMedia, SeekMedia, StartStream
 from lemonade_media.rtp.player import MediaPlayer
-from lemonade_media.rtp.sender.protocol import ContentFinished, ContentSought, ContentStarted, ContentStopped, Event
-from lemonade_media.rtp.sender.supervisor import StreamSetup, Supervisor
+from lemonade_media.rtp.sender.protocol import (
+    AddStream,
+    ContentFinished,
+    ContentSought,
+    ContentStarted,
+    ContentStopped,
+    Event,
+)
+from lemonade_media.rtp.sender.supervisor import Supervisor
 from lemonade_wire.address import Resolver
 from lemonade_wire.redaction import Redactor
 from lemonade_wire.rtp.endpoint import RtpPorts
@@ -36,7 +43,8 @@ class Notes:
 
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
-        self.setups: list[StreamSetup] = []
+        self.setups: list[AddStream] = []
+        self.descriptors: list[tuple[int, int]] = []
         self.tell: dict[int, Callable[[Event], None]] = {}
         self.serial = 0
 
@@ -44,8 +52,9 @@ class Notes:
         self.calls.append(("load", media))
         return len([call for call in self.calls if call[0] == "load"])
 
-    def add(self, setup: StreamSetup, on_event: Callable[[Event], None]) -> int:
+    def add(self, setup: AddStream, descriptors: tuple[int, int], on_event: Callable[[Event], None]) -> int:
         self.setups.append(setup)
+        self.descriptors.append(descriptors)
         self.tell[len(self.setups)] = on_event
         return len(self.setups)
 
@@ -88,7 +97,8 @@ class PlayerTests(TestCase):
         setup = self.sender.setups[0]
         assert (setup.destination, setup.rtcp_destination) == (("127.0.0.1", 30000), ("127.0.0.1", 30001))
         assert (setup.payload_type, setup.ptime_ms, setup.burst, setup.reset_on_seek) == (8, 20, 5, True)
-        assert setup.rtp_descriptor != setup.rtcp_descriptor
+        rtp, rtcp = self.sender.descriptors[0]
+        assert rtp != rtcp
 
     def test_the_address_of_a_stream_is_mapped_by_the_resolver(self) -> None:
         self.player.open("a", "a@caller", ignore)

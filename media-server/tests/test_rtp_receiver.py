@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.internet.task import Clock
 
-from lemonade_media.calls.commands import ModifyStream, StartStream
+from lemonade_media.model.commands import ModifyStream, StartStream
 from lemonade_media.rtp.receiver import RtpReceiver, RtpReceiverEndpoint
 from lemonade_wire.address import Resolver
 from lemonade_wire.rtp.telephone_event import KeyEvent, KeyPressed, KeyReleased

@@ -15,6 +15,7 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from lemonade_media.rtp.sender.protocol import (
+    AddStream,
     ContentFinished,
     ContentSought,
     ContentStarted,
@@ -22,7 +23,7 @@ from lemonade_media.rtp.sender.protocol import (
     Event,
     ReportSent,
 )
-from lemonade_media.rtp.sender.supervisor import SenderFullError, StreamSetup, Supervisor
+from lemonade_media.rtp.sender.supervisor import SenderFullError, Supervisor
 from lemonade_wire.rtp.endpoint import RtpEndpoint, RtpPorts
 from lemonade_wire.rtp.packet import RtpPacket
 from lemonade_wire.rtp.rtcp import Goodbye, RtcpPacket, parse_compound, traced_values
@@ -64,13 +65,14 @@ class SenderProcess(TestCase):
         self.packets.append(RtpPacket.parse(octets))
         self.arrivals.append(arrival)
 
-    def setup_stream(self) -> StreamSetup:
+    def stream(self) -> tuple[AddStream, tuple[int, int]]:
         to = (HOST, self.heard.port)
-        return StreamSetup(*self.ours.descriptors, to, (HOST, self.heard.port + 1), payload_type=0, cname="media@test")
+        command = AddStream(0, 7000, 65530, 2**32 - 320, 0, to, (HOST, self.heard.port + 1), "media@test")
+        return command, self.ours.descriptors
 
     async def test_half_a_second_of_sound_arrives_and_its_end_is_reported(self) -> None:
         content = self.sender.load(MEDIA[: 25 * 160])
-        stream = self.sender.add(self.setup_stream(), self.events.append)
+        stream = self.sender.add(*self.stream(), self.events.append)
         serial = self.sender.play(stream, content)
         await until(lambda: len(self.events) == 2)
         await until(lambda: len(self.packets) == 25)
@@ -90,7 +92,7 @@ class SenderProcess(TestCase):
 
     async def test_seek_and_stop_are_reported_with_their_offsets(self) -> None:
         content = self.sender.load(MEDIA)
-        stream = self.sender.add(self.setup_stream(), self.events.append)
+        stream = self.sender.add(*self.stream(), self.events.append)
         serial = self.sender.play(stream, content, offset_ms=1000)
         await until(lambda: self.packets)
         self.sender.seek(stream, 4000)
@@ -113,7 +115,7 @@ class SenderProcess(TestCase):
         there = ports.open(lambda octets, *_: moved.append(RtpPacket.parse(octets)), lambda *_: None)
         self.addCleanup(there.close)
         content, other = self.sender.load(MEDIA), self.sender.load(MEDIA[::-1])
-        stream = self.sender.add(self.setup_stream(), self.events.append)
+        stream = self.sender.add(*self.stream(), self.events.append)
         self.sender.play(stream, content)
         await until(lambda: len(self.packets) > 5)
         self.sender.change(stream, (HOST, there.port), None, payload_type=8, ptime_ms=20, held=False, content=other)
@@ -138,7 +140,7 @@ class SenderProcess(TestCase):
 
     async def test_a_new_sender_continues_after_one_is_killed(self) -> None:
         content = self.sender.load(MEDIA)
-        stream = self.sender.add(self.setup_stream(), self.events.append)
+        stream = self.sender.add(*self.stream(), self.events.append)
         self.sender.play(stream, content)
         self.sender.drop(content)  # the playing continues, also in the new process
         await until(lambda: len(self.packets) > 10)
@@ -170,19 +172,19 @@ class SenderProcess(TestCase):
         content = self.sender.load(MEDIA[:1600])
         await until(lambda: self.sender.pid is not None)
         os.kill(self.sender.pid or 0, signal.SIGKILL)
-        stream = self.sender.add(self.setup_stream(), self.events.append)
+        stream = self.sender.add(*self.stream(), self.events.append)
         serial = self.sender.play(stream, content)
         await until(lambda: self.events and isinstance(self.events[-1], ContentFinished))
         assert self.events[-1] == ContentFinished(stream, serial, 200, 200)
         assert len(self.packets) == 10
 
     async def test_more_streams_than_rows_are_refused(self) -> None:
-        first = self.sender.add(self.setup_stream(), self.events.append)
-        self.sender.add(self.setup_stream(), self.events.append)
+        first = self.sender.add(*self.stream(), self.events.append)
+        self.sender.add(*self.stream(), self.events.append)
         with pytest.raises(SenderFullError):
-            self.sender.add(self.setup_stream(), self.events.append)
+            self.sender.add(*self.stream(), self.events.append)
         self.sender.remove(first)
-        self.sender.add(self.setup_stream(), self.events.append)
+        self.sender.add(*self.stream(), self.events.append)
 
     async def test_closing_leaves_no_process(self) -> None:
         pid = self.sender.pid

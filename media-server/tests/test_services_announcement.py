@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lemonade_media.calls.failures import Failure, FailureKind
+from lemonade_media.model.actions import Accept, CancelFetch, FetchMedia, Refuse, SendBye, StartPlaying, StopPlaying
+from lemonade_media.model.failures import Failure, FailureKind
 from lemonade_media.services.announcement import Announcement
-from lemonade_media.services.service import Accept, CancelFetch, FetchMedia, Refuse, SendBye, StartPlaying, StopPlaying
 from lemonade_wire.sip.netann import AnnouncementUri
 
 URL = "imap://joe@imap.example.com/INBOX/;UID=20"

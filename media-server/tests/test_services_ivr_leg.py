@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lemonade_media.calls.failures import Failure, FailureKind
+from lemonade_media.model.actions import Action, Notify, Respond, StopPlaying
+from lemonade_media.model.failures import Failure, FailureKind
 from lemonade_media.services.ivr import IvrSession
-from lemonade_media.services.service import Action, Notify, Respond, StopPlaying
 from lemonade_wire.mscml.messages import (
     Audio,
     ConfigureLeg,

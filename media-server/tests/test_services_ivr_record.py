@@ -9,9 +9,7 @@ from typing import Any
 
 import pytest
 
-from lemonade_media.calls.failures import Failure, FailureKind
-from lemonade_media.services.ivr import IvrSession, Phase
-from lemonade_media.services.service import (
+from lemonade_media.model.actions import (
     CancelFetch,
     FetchMedia,
     PlayBeep,
@@ -21,6 +19,8 @@ from lemonade_media.services.service import (
     StopPlaying,
     StopRecording,
 )
+from lemonade_media.model.failures import Failure, FailureKind
+from lemonade_media.services.ivr import IvrSession, Phase
 from lemonade_media.testing import only_response
 from lemonade_wire.mscml.messages import Audio, MscmlResponse, PlayRecordRequest, Prompt, StopRequest
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from lemonade_media.calls.failures import Failure, FailureKind
+from lemonade_media.model.actions import CancelFetch, FetchMedia, Respond, SkipBy, StartPlaying, StopPlaying
+from lemonade_media.model.failures import Failure, FailureKind
 from lemonade_media.services.ivr import IvrSession, Phase
-from lemonade_media.services.service import CancelFetch, FetchMedia, Respond, SkipBy, StartPlaying, StopPlaying
 from lemonade_media.testing import only_response
 from lemonade_wire.mscml.messages import (
     Audio,

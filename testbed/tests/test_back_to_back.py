@@ -31,15 +31,16 @@ from lemonade_client.session import Media, Session
 from lemonade_imap.config import ServerConfig
 from lemonade_imap.testing import START, LoopbackServer
 from lemonade_imap.urlauth import Roles
-from lemonade_media.calls import commands as media_commands
 from lemonade_media.calls.core import ACCEPTED, MediaServer
-from lemonade_media.calls.failures import Failure, FailureKind, FetchError
 from lemonade_media.config import MediaConfig
+from lemonade_media.decoding.decode import EncodedMedia, MediaError, decode
 from lemonade_media.fetch.cache import content_key
-from lemonade_media.fetch.decode import EncodedMedia, MediaError, decode
 from lemonade_media.fetch.login import Steps, enter
 from lemonade_media.fetch.settings import AllowedHost, ImapAccount, ImapSettings
-from lemonade_media.fetch.urlfetch import FetchPlan, fetch_part
+from lemonade_media.fetch.urlfetch import fetch_part
+from lemonade_media.model import commands as media_commands
+from lemonade_media.model.failures import Failure, FailureKind, FetchError
+from lemonade_media.model.plans import FetchPlan
 from lemonade_media.rtp.sender import protocol as sender
 from lemonade_media.rtp.sender.engine import SenderEngine
 from lemonade_media.rtp.sender.reports import ROW

@@ -31,6 +31,17 @@ LAYERS = (
     ("vendor_check", "playground", "faults", "certs", "listing", "cli"),
 )
 """The modules and packages of `lemonade_testbed`, the lowest layer first; each may import its own layer and lower."""
+MEDIA_LAYERS = (
+    ("faults", "decoding"),
+    ("model",),
+    ("fetch", "rtp"),
+    ("recording", "config"),
+    ("services",),
+    ("calls",),
+    ("app",),
+    ("cli",),
+)
+"""The packages and modules of `lemonade_media`, as `LAYERS` has them of the testbed."""
 
 
 def imports(package: str) -> Mapping[str, set[str]]:
@@ -52,18 +63,20 @@ def _imported(path: Path, package: str) -> Iterator[str]:
                 yield from inside[:1] or [alias.name for alias in node.names]
 
 
-def test_every_module_of_the_testbed_has_its_layer() -> None:
-    assert {name for layer in LAYERS for name in layer} == set(imports("lemonade_testbed"))
+@pytest.mark.parametrize(("package", "layers"), [("lemonade_testbed", LAYERS), ("lemonade_media", MEDIA_LAYERS)])
+def test_every_module_has_its_layer(package: str, layers: tuple[tuple[str, ...], ...]) -> None:
+    assert {name for layer in layers for name in layer} == set(imports(package))
 
 
-def test_no_layer_of_the_testbed_imports_a_higher_one() -> None:
-    height = {name: number for number, layer in enumerate(LAYERS) for name in layer}
-    graph = imports("lemonade_testbed")
+@pytest.mark.parametrize(("package", "layers"), [("lemonade_testbed", LAYERS), ("lemonade_media", MEDIA_LAYERS)])
+def test_no_layer_imports_a_higher_one(package: str, layers: tuple[tuple[str, ...], ...]) -> None:
+    height = {name: number for number, layer in enumerate(layers) for name in layer}
+    graph = imports(package)
     upwards = [(name, other) for name in graph for other in graph[name] if height[other] > height[name]]
     assert upwards == []
 
 
-@pytest.mark.parametrize("package", ["lemonade_testbed", "lemonade_wire", "lemonade_client"])
+@pytest.mark.parametrize("package", ["lemonade_testbed", "lemonade_wire", "lemonade_client", "lemonade_media"])
 def test_no_two_parts_of_a_package_import_each_other(package: str) -> None:
     try:
         TopologicalSorter(imports(package)).prepare()

@@ -9,7 +9,7 @@ from typing import cast
 from cryptography import x509
 
 from lemonade_media.calls.dtmf import KeyPresses
-from lemonade_media.fetch.decode import EncodedMedia, Law
+from lemonade_media.decoding.decode import EncodedMedia, Law
 from lemonade_media.services.announcement import Announcement
 from lemonade_media.services.ivr import IvrSession
 from lemonade_wire.mscml.messages import MscmlResponse

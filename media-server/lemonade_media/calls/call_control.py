@@ -8,23 +8,11 @@ from dataclasses import replace
 
 from lemonade_media.calls.admission import phrase
 from lemonade_media.calls.call import MediaCall
-from lemonade_media.calls.commands import (
-    AbortFetch,
-    CloseMedia,
-    Command,
-    LogLine,
-    PlayMedia,
-    RecordMedia,
-    SeekMedia,
-    StartFetch,
-    StopMedia,
-    StopRecordingMedia,
-)
 from lemonade_media.calls.dtmf import beep
-from lemonade_media.calls.failures import Failure, FetchError
 from lemonade_media.calls.limits import FULL_SECONDS, STOPPING_SECONDS, retry_after
 from lemonade_media.calls.negotiation import change_for, stream_for
 from lemonade_media.config import MediaConfig
+from lemonade_media.decoding.decode import EncodedMedia
 from lemonade_media.faults.calls import (
     HANDS_TICKET_ON,
     NO_BYE,
@@ -53,11 +41,9 @@ from lemonade_media.faults.mscml import (
     ResponseEdit,
 )
 from lemonade_media.faults.rtp import GAIN_12DB_DOWN, PLAYS_OTHER_PART
-from lemonade_media.fetch.decode import EncodedMedia
-from lemonade_media.fetch.provisioned import ProvisionedPlan, is_provisioned, plan_provisioned
-from lemonade_media.fetch.urlfetch import FetchPlan, plan_fetch
-from lemonade_media.services.ivr import IvrSession
-from lemonade_media.services.service import (
+from lemonade_media.fetch.provisioned import is_provisioned, plan_provisioned
+from lemonade_media.fetch.urlfetch import plan_fetch
+from lemonade_media.model.actions import (
     Accept,
     Action,
     CancelFetch,
@@ -73,6 +59,21 @@ from lemonade_media.services.service import (
     StopPlaying,
     StopRecording,
 )
+from lemonade_media.model.commands import (
+    AbortFetch,
+    CloseMedia,
+    Command,
+    LogLine,
+    PlayMedia,
+    RecordMedia,
+    SeekMedia,
+    StartFetch,
+    StopMedia,
+    StopRecordingMedia,
+)
+from lemonade_media.model.failures import Failure, FetchError
+from lemonade_media.model.plans import FetchPlan, ProvisionedPlan
+from lemonade_media.services.ivr import IvrSession
 from lemonade_wire.faults import Fault
 from lemonade_wire.mscml.document import CONTENT_TYPE as MSCML
 from lemonade_wire.mscml.document import write_document
@@ -360,7 +361,7 @@ class CallControl:
     # -- end of a call -----------------------------------------------------------------------------------------------
 
     def refuse(self, call: MediaCall, failure: Failure, now: float) -> None:
-        """Refuse the INVITE with the status, reason phrase and Warning of a failure (`failures.py`)."""
+        """Refuse the INVITE with the status, reason phrase and Warning of a failure."""
         warning = () if self.fault is NO_WARNING else failure.warning(self.address)
         # RFC 3261 section 21.5.4: a client treats a 503 without Retry-After as a 500.
         later = retry_after(FULL_SECONDS) if failure.status == 503 else ()

@@ -12,17 +12,17 @@ import math
 
 from lemonade_media.calls.admission import NotAdmittedError, admit
 from lemonade_media.calls.call_control import CallControl
-from lemonade_media.calls.commands import Command, LogLine, OpenMedia
-from lemonade_media.calls.failures import Failure, negotiation_failure
 from lemonade_media.calls.info_handler import DTMF, InfoHandler
 from lemonade_media.calls.limits import FULL_SECONDS, CallRate, retry_after
 from lemonade_media.calls.negotiation import describe, take_answer
 from lemonade_media.calls.reinvite_handler import ReinviteHandler
 from lemonade_media.config import MediaConfig
+from lemonade_media.decoding.decode import EncodedMedia
 from lemonade_media.faults.calls import TICKET_IN_LOG
 from lemonade_media.faults.mscml import RTP_KEYS_IGNORED
-from lemonade_media.fetch.decode import EncodedMedia
-from lemonade_media.services.service import RecordingEnd
+from lemonade_media.model.actions import RecordingEnd
+from lemonade_media.model.commands import Command, LogLine, OpenMedia
+from lemonade_media.model.failures import Failure, negotiation_failure
 from lemonade_wire.address import in_networks
 from lemonade_wire.faults import Fault
 from lemonade_wire.mscml.document import CONTENT_TYPE as MSCML

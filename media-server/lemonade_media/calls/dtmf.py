@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from lemonade_media.fetch.decode import RATE, DecodedMedia, EncodedMedia, Law
+from lemonade_media.decoding.decode import RATE, DecodedMedia, EncodedMedia, Law
 
 BEEP_SECONDS = 0.4
 _HERTZ = 1000

@@ -13,8 +13,8 @@ from lemonade_media.faults.mscml import (
     UNDECIPHERABLE_PASSED_OVER,
     has_transfer_encoding,
 )
+from lemonade_media.model.actions import Respond
 from lemonade_media.services.ivr import IvrSession
-from lemonade_media.services.service import Respond
 from lemonade_wire.mscml.document import CONTENT_TYPE as MSCML
 from lemonade_wire.mscml.document import MscmlError, Tolerance, parse_document
 from lemonade_wire.mscml.messages import Keypress, MscmlResponse

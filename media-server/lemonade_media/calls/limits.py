@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import math
 from collections import OrderedDict
-from dataclasses import dataclass
 
-from lemonade_wire.address import IpNetwork, read_network
+from lemonade_media.config import Limits
+from lemonade_wire.address import read_network
 from lemonade_wire.nodecli import NodeParser, add_number, setting, whole
 
 FULL_SECONDS = 10
@@ -16,27 +16,6 @@ STOPPING_SECONDS = 60
 """The Retry-After value in seconds while the server is stopping."""
 MAX_ADDRESSES = 10_000
 """The largest number of addresses whose calls are counted."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """The limits of a media server.
-
-    `calls`: calls at a time. `calls_per_minute`: calls that one address may begin in a minute (None: no limit).
-    `streams` and `streams_per_address`: TCP connections for SIP at a time (0: no limit). `unlimited`: the networks of
-    proxies, for which these limits of addresses and connections do not hold.
-    `transactions`: SIP transactions at a time, as `UaSettings` counts them. `body`: octets of a SIP message's body.
-    `call_seconds`: a call is ended after so many seconds, since a caller can disappear without a BYE.
-    """
-
-    calls: int = 1000
-    calls_per_minute: int | None = 300
-    transactions: int = 10_000
-    body: int = 65_536
-    call_seconds: int = 14_400
-    streams: int = 200
-    streams_per_address: int = 20
-    unlimited: tuple[IpNetwork, ...] = ()
 
 
 class CallRate:

@@ -6,7 +6,7 @@ import ipaddress
 from dataclasses import replace
 
 from lemonade_media.calls.call import MediaCall
-from lemonade_media.calls.commands import ModifyStream, StartStream
+from lemonade_media.decoding.decode import EncodedMedia
 from lemonade_media.faults.calls import HOLD_IGNORED
 from lemonade_media.faults.rtp import BURST, TIMESTAMP_RESET_ON_SEEK, StreamFault
 from lemonade_media.faults.sdp import (
@@ -18,7 +18,7 @@ from lemonade_media.faults.sdp import (
     payload_type_not_offered,
     write_draft_answer,
 )
-from lemonade_media.fetch.decode import EncodedMedia
+from lemonade_media.model.commands import ModifyStream, StartStream
 from lemonade_media.services.ivr import IvrSession
 from lemonade_wire.faults import Fault
 from lemonade_wire.sdp.codec import PCMA, PCMU, Format, SdpError

@@ -11,8 +11,8 @@ from lemonade_media.calls.admission import NotAdmittedError, another_service, of
 from lemonade_media.calls.call import CallService, MediaCall
 from lemonade_media.calls.call_control import CallControl
 from lemonade_media.calls.dtmf import KeyPresses
-from lemonade_media.calls.failures import negotiation_failure
 from lemonade_media.calls.negotiation import change, change_for, offer_again, take_answer_again
+from lemonade_media.model.failures import negotiation_failure
 from lemonade_media.services.ivr import IvrSession
 from lemonade_wire.sdp.codec import SdpError
 from lemonade_wire.sdp.description import SessionDescription

@@ -18,11 +18,11 @@ from typing import Any
 from twisted.internet.base import DelayedCall
 from twisted.internet.defer import Deferred, fail
 
+from lemonade_media.decoding.decode import RATE, Law, MediaError, MediaReading
 from lemonade_media.decoding.host import Host
 from lemonade_media.decoding.process import MAX_MESSAGE, DecodeJob
 from lemonade_media.decoding.queue import DecodeQueue
 from lemonade_media.decoding.settings import DecodeLimits
-from lemonade_media.fetch.decode import RATE, Law, MediaError, MediaReading
 
 _MAX_WAIT = 5.0  # seconds: the longest delay before a process is started again; it begins at 0.05 s and doubles
 

@@ -26,7 +26,15 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from lemonade_media.fetch.decode import RATE, DecodingTally, Law, MediaError, MediaReading, decode_blocks, encode_block
+from lemonade_media.decoding.decode import (
+    RATE,
+    DecodingTally,
+    Law,
+    MediaError,
+    MediaReading,
+    decode_blocks,
+    encode_block,
+)
 
 MAX_MESSAGE = 8192
 """Octets of the longest message between the media server and these processes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 
-from lemonade_media.fetch.decode import EncodedMedia, FetchedPart, Law
+from lemonade_media.decoding.decode import EncodedMedia, FetchedPart, Law
 
 
 def content_key(part: FetchedPart, law: Law) -> str:

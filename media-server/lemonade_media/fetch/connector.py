@@ -13,9 +13,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IResolutionReceiver
 from zope.interface import implementer
 
-from lemonade_media.calls.failures import FailureKind, FetchError
 from lemonade_media.fetch.provisioned import IpAddress
 from lemonade_media.fetch.settings import ImapSettings
+from lemonade_media.model.failures import FailureKind, FetchError
 from lemonade_wire.address import Address, Resolver
 from lemonade_wire.imap.endpoint import ImapConnection, ImapConnectionError, ImapTimeoutError, TlsPlan, connect
 from lemonade_wire.tls import IMAPS_PORT, ClientTls, tls_name

@@ -8,26 +8,29 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, Protocol, TypeVar
 
 from twisted.internet.base import DelayedCall
 from twisted.internet.defer import CancelledError, Deferred, DeferredList, ensureDeferred
 from twisted.internet.threads import deferToThread
 
-from lemonade_media.calls.commands import StartFetch
-from lemonade_media.calls.failures import Failure, FailureKind, FetchError
-from lemonade_media.config import MediaConfig
+from lemonade_media.decoding.decode import EncodedMedia, FetchedPart, Law, MediaError, decode, plan_reading
 from lemonade_media.decoding.host import Host
 from lemonade_media.decoding.pool import DecodedSound, DecoderPool, DecodersBusyError
+from lemonade_media.decoding.settings import DecodeLimits
 from lemonade_media.faults.imap import CONNECTION_PER_FETCH, NO_LOGOUT, TAGS_ALIKE, VIDEO_REFUSED
 from lemonade_media.fetch.budget import PartBudget
 from lemonade_media.fetch.cache import MediaCache, content_key
 from lemonade_media.fetch.connector import ImapConnector
-from lemonade_media.fetch.decode import EncodedMedia, FetchedPart, Law, MediaError, decode, plan_reading
 from lemonade_media.fetch.login import Steps, enter
 from lemonade_media.fetch.pool import Entrance, Leave, Open, Order, Pool, TurnAway, Use
-from lemonade_media.fetch.provisioned import ProvisionedPlan, find_pieces, join_pieces, read_piece
-from lemonade_media.fetch.urlfetch import FetchPlan, fetch_part
+from lemonade_media.fetch.provisioned import find_pieces, join_pieces, read_piece
+from lemonade_media.fetch.settings import ImapSettings
+from lemonade_media.fetch.urlfetch import fetch_part
+from lemonade_media.model.commands import StartFetch
+from lemonade_media.model.failures import Failure, FailureKind, FetchError
+from lemonade_media.model.plans import FetchPlan, ProvisionedPlan
+from lemonade_wire.address import Resolver
 from lemonade_wire.faults import Fault
 from lemonade_wire.imap import command as commands
 from lemonade_wire.imap.endpoint import (
@@ -55,6 +58,30 @@ class _Job:
     crowded: bool = False  # the parts of other fetches leave no memory for its part
 
 
+class FetchSettings(Protocol):
+    """The settings of the media server that fetches follow; `MediaConfig` describes them."""
+
+    @property
+    def imap(self) -> ImapSettings:
+        """The IMAP servers that are allowed, and the limits of fetches."""
+        ...
+
+    @property
+    def resolver(self) -> Resolver:
+        """The addresses of host names."""
+        ...
+
+    @property
+    def decoding(self) -> DecodeLimits:
+        """The limits of the decoding processes."""
+        ...
+
+    @property
+    def max_media_seconds(self) -> float:
+        """The longest playing length of a part, in seconds."""
+        ...
+
+
 class FetchEndpoint:
     """Carries out fetches, and calls `on_done(job, outcome)` for each in the reactor's thread.
 
@@ -65,7 +92,7 @@ class FetchEndpoint:
     def __init__(
         self,
         reactor: Any,  # noqa: ANN401  a reactor is several interfaces at once
-        config: MediaConfig,
+        config: FetchSettings,
         trace: Trace,
         on_done: Callable[[int, Outcome], None],
         *,

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TypeVar
 
-from lemonade_media.calls.failures import FailureKind, FetchError
 from lemonade_media.faults.imap import (
     BINARY_NOT_CHECKED,
     CAPABILITIES_BEFORE_LOGIN,
@@ -17,6 +16,7 @@ from lemonade_media.faults.imap import (
     NO_STARTTLS,
 )
 from lemonade_media.fetch.settings import ImapAccount, ImapSettings
+from lemonade_media.model.failures import FailureKind, FetchError
 from lemonade_wire.faults import Fault
 from lemonade_wire.imap import command as commands
 from lemonade_wire.imap.client import CommandDone, ImapClient

@@ -16,11 +16,11 @@ import ipaddress
 import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from lemonade_media.calls.failures import FailureKind, FetchError
-from lemonade_media.fetch.decode import EncodedMedia, FetchedPart, Law
+from lemonade_media.decoding.decode import EncodedMedia, FetchedPart, Law
+from lemonade_media.model.failures import FailureKind, FetchError
+from lemonade_media.model.plans import ProvisionedPlan
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -92,17 +92,6 @@ MAX_TAGS = 6
 _ID = re.compile(r"[A-Za-z0-9]{1,64}")
 _LOCALE = re.compile(r"[A-Za-z]{2,8}([_-][A-Za-z0-9]{1,8}){0,4}")
 _PLACE = re.compile(r"\$([1-9])")
-
-
-@dataclass(frozen=True)
-class ProvisionedPlan:
-    """What is to be loaded for a provisioned announcement: the URL of the request, and the name to find in a folder."""
-
-    url: str
-    folder: Path
-    name: str
-    locale: str = ""
-    substitutions: tuple[str, ...] = ()
 
 
 def is_provisioned(url: str) -> bool:

@@ -6,13 +6,14 @@ code runs over a socket and in a test without one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-from lemonade_media.calls.failures import FailureKind, FetchError
+from lemonade_media.decoding.decode import FetchedPart, decode_leniently
 from lemonade_media.faults.imap import DRAFT_FETCH, STRUCTURE_NOT_ASKED, URL_NORMALISED
-from lemonade_media.fetch.decode import FetchedPart, decode_leniently
 from lemonade_media.fetch.login import Steps
 from lemonade_media.fetch.settings import ImapSettings
+from lemonade_media.model.failures import FailureKind, FetchError
+from lemonade_media.model.plans import FetchPlan
 from lemonade_wire.faults import Fault
 from lemonade_wire.imap import command as commands
 from lemonade_wire.imap.errors import ImapParseError
@@ -20,19 +21,6 @@ from lemonade_wire.imap.login import result_of
 from lemonade_wire.imap.response import FetchedUrl, StatusResponse, UrlFetchResponse
 from lemonade_wire.imap.url import ImapUrl
 from lemonade_wire.imap.url_parts import host_key
-
-
-@dataclass(frozen=True)
-class FetchPlan:
-    """A URL that may be fetched, with the same octets as given, and the host and port of its server.
-
-    `privileged`: the media server logs in with its own account; else it logs in anonymously.
-    """
-
-    url: str = field(repr=False)
-    host: str
-    port: int
-    privileged: bool = False
 
 
 def plan_fetch(url: str, settings: ImapSettings, caller: str) -> FetchPlan:

@@ -12,12 +12,12 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
-from lemonade_media.calls.commands import RecordMedia
 from lemonade_media.faults.rtp import LOSES_SPEECH
+from lemonade_media.model.actions import RecordingEnd
+from lemonade_media.model.commands import RecordMedia
 from lemonade_media.recording.file import RecordingFile
 from lemonade_media.recording.recorder import RATE, CallRecorder
 from lemonade_media.rtp.receiver import RtpReceiver
-from lemonade_media.services.service import RecordingEnd
 from lemonade_wire.faults import Fault
 from lemonade_wire.trace import Trace
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lemonade_media.services.service import RecordingEnd
+from lemonade_media.model.actions import RecordingEnd
 from lemonade_wire.rtp.g711 import decode_alaw, decode_ulaw, encode_ulaw
 from lemonade_wire.rtp.packet import RtpPacket
 from lemonade_wire.sdp.codec import PCMA, Codec

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lemonade_media.calls.commands import ModifyStream, PlayMedia, SeekMedia, StartStream
-from lemonade_media.fetch.decode import EncodedMedia
-from lemonade_media.rtp.sender.protocol import ContentFinished, ContentSought, ContentStarted, ContentStopped, Event
-from lemonade_media.rtp.sender.supervisor import StreamSetup, Supervisor
+from lemonade_media.decoding.decode import EncodedMedia
+from lemonade_media.model.commands import ModifyStream, PlayMedia, SeekMedia, StartStream
+from lemonade_media.rtp.sender.protocol import (
+    AddStream,
+    ContentFinished,
+    ContentSought,
+    ContentStarted,
+    ContentStopped,
+    Event,
+)
+from lemonade_media.rtp.sender.supervisor import Supervisor
 from lemonade_wire.address import Resolver
 from lemonade_wire.rtp.endpoint import OnPacket, RtpEndpoint, RtpPorts
 from lemonade_wire.rtp.packet import RtpError
@@ -69,10 +77,12 @@ class MediaPlayer:
     def add(self, command: StartStream) -> None:
         """Add the call's RTP stream to the sender."""
         line = self._lines[command.call]
-        rtp, rtcp = line.endpoint.descriptors
-        setup = StreamSetup(
-            rtp_descriptor=rtp,
-            rtcp_descriptor=rtcp,
+        added = AddStream(
+            stream=0,  # the supervisor chooses it
+            # RFC 3550 section 5.1: these three are random.
+            ssrc=random.getrandbits(32),
+            sequence=random.getrandbits(16),
+            timestamp=random.getrandbits(32),
             destination=self._resolver.resolve(command.address, command.port),
             rtcp_destination=self._resolver.resolve(command.address, command.rtcp_port),
             payload_type=command.payload_type,
@@ -82,7 +92,9 @@ class MediaPlayer:
             reset_on_seek=command.reset_on_seek,
             fault=command.fault,
         )
-        line.stream = self._sender.add(setup, lambda event: self._happened(command.call, event))
+        line.stream = self._sender.add(
+            added, line.endpoint.descriptors, lambda event: self._happened(command.call, event)
+        )
 
     def change(self, command: ModifyStream) -> None:
         """Change address, ports, payload type or packet time of the call's stream, put it on hold, or resume it."""

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from lemonade_media.calls.commands import ModifyStream, StartStream
-from lemonade_media.recording.recorder import CallRecorder
+from lemonade_media.model.commands import ModifyStream, StartStream
 from lemonade_wire.address import Resolver
 from lemonade_wire.rtp.endpoint import OnPacket, Source
 from lemonade_wire.rtp.packet import RtpError, RtpPacket
@@ -20,6 +19,14 @@ from lemonade_wire.rtp.telephone_event import KeyEvent, KeyReceiver
 from lemonade_wire.sdp.codec import Codec
 
 OnKey = Callable[[str, KeyEvent], None]
+
+
+class SoundRecorder(Protocol):
+    """Takes the sound of a caller while it is recorded."""
+
+    def receive(self, packet: RtpPacket, codec: Codec, now: float) -> None:
+        """Take a packet of sound in this codec, which arrived at `now`, in seconds."""
+        ...
 
 
 @dataclass
@@ -33,7 +40,7 @@ class RtpReceiver:
     label: str = ""
     host: str = ""
     codecs: Mapping[int, Codec] = field(default_factory=dict)
-    recorder: CallRecorder | None = None
+    recorder: SoundRecorder | None = None
     _keys: KeyReceiver = field(default_factory=KeyReceiver)
 
     def receive(self, octets: bytes, source: Source, now: float) -> list[KeyEvent]:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from lemonade_media.calls.failures import Failure
-from lemonade_media.services.service import (
+from lemonade_media.model.actions import (
     Accept,
     Action,
     CancelFetch,
@@ -19,6 +18,7 @@ from lemonade_media.services.service import (
     StartPlaying,
     StopPlaying,
 )
+from lemonade_media.model.failures import Failure
 from lemonade_wire.sip.netann import AnnouncementUri
 
 

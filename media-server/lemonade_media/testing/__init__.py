@@ -12,13 +12,13 @@ import random
 import struct
 from collections.abc import Callable, Sequence
 
-from lemonade_media.calls.commands import Command, LogLine, OpenMedia, PlayMedia, StartFetch
 from lemonade_media.calls.core import ACCEPTED, MediaServer
-from lemonade_media.calls.failures import Failure
 from lemonade_media.config import MediaConfig
-from lemonade_media.fetch.decode import EncodedMedia
+from lemonade_media.decoding.decode import EncodedMedia
 from lemonade_media.fetch.settings import AllowedHost, ImapSettings
-from lemonade_media.services.service import Action, Respond
+from lemonade_media.model.actions import Action, Respond
+from lemonade_media.model.commands import Command, LogLine, OpenMedia, PlayMedia, StartFetch
+from lemonade_media.model.failures import Failure
 from lemonade_wire.address import Address, PortRange
 from lemonade_wire.faults import Fault
 from lemonade_wire.mscml.messages import MscmlResponse

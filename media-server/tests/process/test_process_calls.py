@@ -11,7 +11,7 @@ import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from lemonade_media.fetch.decode import EncodedMedia
+from lemonade_media.decoding.decode import EncodedMedia
 from lemonade_media.testing.processes import RunMedia, mail, until
 from lemonade_wire.rtp.packet import RtpPacket
 from lemonade_wire.sdp.codec import PCMA, PCMU, Codec

@@ -8,7 +8,7 @@ from lemonade_imap.mail.decode import Undecodable, decoded, with_crlf
 from lemonade_imap.mail.headers import Header, addresses, envelope_of, parameters, pieces_of
 from lemonade_imap.mail.mime import MimePart, index
 from lemonade_imap.mail.sections import chosen_fields, resolve, structure_of
-from lemonade_media.fetch.decode import decode_leniently
+from lemonade_media.decoding.decode import decode_leniently
 from lemonade_wire.imap.bodystructure import BodyStructure, write_envelope
 from lemonade_wire.imap.command import line_of
 from lemonade_wire.imap.framing import FramerRole, LineFramer, LineReceived

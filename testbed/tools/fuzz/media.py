@@ -15,9 +15,9 @@ import av
 import numpy as np
 
 from fuzz.target import FuzzTarget, require
+from lemonade_media.decoding.decode import RATE, FetchedPart, MediaError, decode, plan_reading
 from lemonade_media.decoding.host import Host
 from lemonade_media.decoding.process import MAX_MESSAGE, DecodeJob
-from lemonade_media.fetch.decode import RATE, FetchedPart, MediaError, decode, plan_reading
 from lemonade_wire.mscml.digitmap import MegacoDigitMap, MgcpDigitMap
 from lemonade_wire.mscml.document import MscmlError, Tolerance, parse_document, write_document
 from lemonade_wire.mscml.dregex import DRegex

@@ -8,7 +8,6 @@ the death of a sender causes no more than a gap in the sound of the calls.
 from __future__ import annotations
 
 import os
-import random
 import socket
 import subprocess
 import sys
@@ -46,27 +45,6 @@ _MAX_WAIT = 5.0  # seconds: the longest delay of a start; it begins at 0.05 s an
 
 class SenderFullError(RuntimeError):
     """No further stream can be added: the sender has as many as its capacity."""
-
-
-@dataclass(frozen=True)
-class StreamSetup:
-    """The settings of a new stream: its sockets as file descriptors, its destinations and its format.
-
-    The descriptors are duplicated; the caller still has to close its own. `rtcp_destination` None: no reports are sent.
-    `burst`, `reset_on_seek` and `fault` are for faults.
-    """
-
-    rtp_descriptor: int
-    rtcp_descriptor: int
-    destination: tuple[str, int]
-    rtcp_destination: tuple[str, int] | None
-    payload_type: int
-    cname: str
-    clock: int = 8000
-    ptime_ms: int = 20
-    burst: int = 1
-    reset_on_seek: bool = False
-    fault: str = ""
 
 
 @dataclass
@@ -154,30 +132,17 @@ class Supervisor:
             self._send(DropContent(content))
             self._free_contents()
 
-    def add(self, setup: StreamSetup, on_event: Callable[[Event], None]) -> int:
+    def add(self, command: AddStream, descriptors: tuple[int, int], on_event: Callable[[Event], None]) -> int:
         """Add a stream that plays nothing yet; returns its number. `on_event` gets its events in the reactor's thread.
 
-        SSRC, first sequence number and timestamp are random (RFC 3550 section 5.1). Raises SenderFullError.
+        The supervisor chooses the number; that of the command is not used. `descriptors` are those of the RTP and the
+        RTCP socket. They are duplicated, and the caller still has to close its own. Raises SenderFullError.
         """
         if not self._free:
             raise SenderFullError(f"{len(self._streams)} streams are as many as fit")
         number = self._free.popleft()
-        command = AddStream(
-            number,
-            ssrc=random.getrandbits(32),
-            sequence=random.getrandbits(16),
-            timestamp=random.getrandbits(32),
-            payload_type=setup.payload_type,
-            destination=setup.destination,
-            rtcp_destination=setup.rtcp_destination,
-            cname=setup.cname,
-            clock=setup.clock,
-            ptime_ms=setup.ptime_ms,
-            burst=setup.burst,
-            reset_on_seek=setup.reset_on_seek,
-            fault=setup.fault,
-        )
-        descriptors = (os.dup(setup.rtp_descriptor), os.dup(setup.rtcp_descriptor))
+        command = replace(command, stream=number)
+        descriptors = (os.dup(descriptors[0]), os.dup(descriptors[1]))
         self._streams[number] = _Stream(command, descriptors, on_event)
         self._send(command, descriptors)
         return number

@@ -13,10 +13,10 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from lemonade_media.model.actions import Action
 from lemonade_media.services.ivr.leg import KeyPress
 from lemonade_media.services.ivr.prompt import Phase
 from lemonade_media.services.ivr.task import Buffer, Task
-from lemonade_media.services.service import Action
 from lemonade_wire.mscml.grammar import Walk
 from lemonade_wire.mscml.messages import MscmlResponse, PlayCollectRequest
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from lemonade_media.services.service import Action, Notify
+from lemonade_media.model.actions import Action, Notify
 from lemonade_wire.mscml.messages import Command, ConfigureLeg, Keypress, KeypressSubscription, Method, MscmlResponse
 
 LONG_MS = 1000

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from enum import Enum
 
-from lemonade_media.calls.failures import Failure, FailureKind
-from lemonade_media.services.service import Action, CancelFetch, FetchMedia, SkipBy, StartPlaying, StopPlaying
+from lemonade_media.model.actions import Action, CancelFetch, FetchMedia, SkipBy, StartPlaying, StopPlaying
+from lemonade_media.model.failures import Failure, FailureKind
 from lemonade_wire.mscml.messages import Audio, Command, ErrorInfo, Prompt
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from lemonade_media.model.actions import Action, PlayBeep, RecordingEnd, StartRecording, StopPlaying, StopRecording
 from lemonade_media.recording.file import RecordingRefusedError, recording_path
 from lemonade_media.services.ivr.leg import KeyPress
 from lemonade_media.services.ivr.prompt import Phase
 from lemonade_media.services.ivr.task import Buffer, Task
-from lemonade_media.services.service import Action, PlayBeep, RecordingEnd, StartRecording, StopPlaying, StopRecording
 from lemonade_wire.mscml.messages import MscmlResponse, PlayRecordRequest
 
 _REASONS: dict[RecordingEnd, str] = {

@@ -6,13 +6,13 @@ import math
 from collections import deque
 from pathlib import Path
 
-from lemonade_media.calls.failures import Failure
+from lemonade_media.model.actions import Accept, Action, RecordingEnd, Respond
+from lemonade_media.model.failures import Failure
 from lemonade_media.services.ivr.collect import MAX_DIGITS, CollectTask
 from lemonade_media.services.ivr.leg import Doing, Leg
 from lemonade_media.services.ivr.prompt import Phase
 from lemonade_media.services.ivr.record import RecordTask
 from lemonade_media.services.ivr.task import Buffer, Task
-from lemonade_media.services.service import Accept, Action, RecordingEnd, Respond
 from lemonade_wire.mscml.messages import (
     Command,
     ConfigureLeg,

@@ -6,10 +6,10 @@ import math
 from collections import deque
 from dataclasses import replace
 
-from lemonade_media.calls.failures import Failure
+from lemonade_media.model.actions import Action, RecordingEnd
+from lemonade_media.model.failures import Failure
 from lemonade_media.services.ivr.leg import KeyPress
 from lemonade_media.services.ivr.prompt import Phase, PromptPlayer
-from lemonade_media.services.service import Action, RecordingEnd
 from lemonade_wire.mscml.messages import (
     MscmlResponse,
     PlayCollectRequest,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lemonade_media.calls.failures import Failure, FailureKind
+from lemonade_media.model.failures import Failure, FailureKind
 from lemonade_wire.mscml.messages import ErrorInfo
 
 

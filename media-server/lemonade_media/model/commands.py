@@ -1,6 +1,6 @@
 """The commands of the core: what is to be done with sockets, streams, fetches, files and the log.
 
-`app.py` carries them out. There is no command for SIP: the core calls the UserAgent itself.
+`lemonade_media.app` carries them out. There is no command for SIP: the core calls the UserAgent itself.
 """
 
 from __future__ import annotations
@@ -8,9 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from lemonade_media.fetch.decode import EncodedMedia, Law
-from lemonade_media.fetch.provisioned import ProvisionedPlan
-from lemonade_media.fetch.urlfetch import FetchPlan
+from lemonade_media.decoding.decode import EncodedMedia, Law
+from lemonade_media.model.plans import FetchPlan, ProvisionedPlan
 from lemonade_wire.sdp.codec import Format
 
 
@@ -88,7 +87,7 @@ class ModifyStream:
 
 @dataclass(frozen=True)
 class PlayMedia:
-    """Play these media as one content, as `service.StartPlaying` says; `playing_ended` is called once, at its end."""
+    """Play these media as one content, as `actions.StartPlaying` says; `playing_ended` is called once, at its end."""
 
     call: str
     media: tuple[EncodedMedia, ...]
@@ -115,7 +114,7 @@ class StopMedia:
 
 @dataclass(frozen=True)
 class RecordMedia:
-    """Record the caller's sound, as `service.StartRecording` says; `recording_ended` is called once, at its end."""
+    """Record the caller's sound, as `actions.StartRecording` says; `recording_ended` is called once, at its end."""
 
     call: str
     path: Path

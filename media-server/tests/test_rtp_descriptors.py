@@ -7,7 +7,7 @@ import resource
 
 import pytest
 
-from lemonade_media import descriptors
+from lemonade_media.rtp import descriptors
 
 
 def test_open_files_take_from_the_descriptors_that_are_left(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lemonade_media.fetch.decode import (
+from lemonade_media.decoding.decode import (
     MAX_GAIN_DB,
     DecodedMedia,
     DecodingTally,
