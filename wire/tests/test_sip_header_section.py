@@ -1,7 +1,7 @@
 import pytest
 
 from lemonade_wire.sip.errors import SipParseError
-from lemonade_wire.sip.message.header_section import MAX_VALUES, Headers
+from lemonade_wire.sip.message.header_section import MAX_LINES, MAX_VALUES, Headers
 
 
 def read(text: str) -> Headers:
@@ -98,3 +98,11 @@ def test_a_header_has_at_most_so_many_values(name: str) -> None:
     for lines in ([(name, ",".join([*most, "a"]))], [(name, "a")] * (MAX_VALUES + 1)):
         with pytest.raises(SipParseError, match="too many values"):
             Headers.of(lines).items(name)
+
+
+def test_a_header_section_has_at_most_so_many_lines() -> None:
+    headers, error = Headers.parse("a: b\r\n" * MAX_LINES)
+    assert (len(headers.lines), error) == (MAX_LINES, None)
+    headers, error = Headers.parse("a: b\r\n" * (MAX_LINES + 1))
+    assert len(headers.lines) == MAX_LINES
+    assert str(error) == "too many header lines"

@@ -154,10 +154,10 @@ def _unread(at: HostilePlace) -> None:
 
 
 def _unfinished(at: HostilePlace) -> None:
-    """Send commands with a thousand messages each, and not their ends."""
+    """Send commands with a hundred messages each, and not their ends."""
     opened = [_login(at) for _ in range(50)]
     for one in opened:
-        one.socket.sendall(b"a " + _append(*[b"a: b\r\n\r\n"] * 1000))
+        one.socket.sendall(b"a " + _append(*[b"a: b\r\n\r\n"] * 100))
     time.sleep(60)
 
 
@@ -201,14 +201,14 @@ IMAP_ATTACKS: Sequence[Attack] = (
     Attack("append-pieces", "20,000 loose pieces of parameters (RFC 2231)", _repeat(_append(b"Content-Type: text/plain" + _PIECES + b"\r\n\r\nx"))),
     Attack("append-parts", "1,000 parts below a long Content-Type", _repeat(_append(b"Content-Type: multipart/mixed; boundary=b" + _PIECES[:160_000] + b"\r\n\r\n" + b"--b\r\n\r\n" * 1000))),
     Attack("append-many", "a hundred messages of 1,000 parts in one command", _repeat(_append(*[_parts(1000)] * 100))),
-    Attack("append-open", "50 commands with 1,000 messages that do not end", _unfinished),
+    Attack("append-open", "50 commands with 100 messages that do not end", _unfinished),
     Attack("search-header", "249 HEADER keys over headers of 63,000 fields", _repeat(_words(b"SEARCH ", (b"NOT HEADER x%d y" % number for number in range(249)), b""), select=True), prepare=_with(*[_append(b"a:\r\n" * 63_000 + b"\r\nx")] * 2)),
     Attack("search-text", "TEXT over 20 MB", _repeat(b"SEARCH TEXT nowhere", select=True), prepare=_with(_append(b"a: b\r\n\r\n" + b"some text\r\n" * 2_000_000))),
-    Attack("search-keys", "a thousand keys over 2,000 messages", _repeat(_words(b"SEARCH ", [b"NOT KEYWORD x"] * 1000, b""), select=True), prepare=_with(*[_append(*[_NOTE] * 500)] * 4)),
+    Attack("search-keys", "a thousand keys over 2,000 messages", _repeat(_words(b"SEARCH ", [b"NOT KEYWORD x"] * 1000, b""), select=True), prepare=_with(*[_append(*[_NOTE] * 100)] * 20)),
     Attack("fetch-structures", "BODYSTRUCTURE of 50 messages of 1,000 parts", _repeat(b"FETCH 1:* (BODYSTRUCTURE ENVELOPE)", select=True), prepare=_with(*[_append(_parts(999))] * 50)),
     Attack("fetch-items", "4,000 sections of a message in one command", _repeat(_words(b"FETCH 1:* (", (b"BODY.PEEK[%d.MIME]" % number for number in range(1, 3000)), b")"), select=True), prepare=_with(_append(_parts(999)))),
-    Attack("sequence-sets", "sets of 15,000 numbers over 2,000 messages", _repeat(_words(b"FETCH ", [b",".join(b"%d" % (1 + number % 2000) for number in range(15_000))], b" (UID)"), select=True), prepare=_with(*[_append(*[_NOTE] * 500)] * 4)),
-    Attack("store-flags", "flags of 2,000 messages, to 80 sessions in IDLE", lambda at: _stored(at), prepare=_with(*[_append(*[_NOTE] * 500)] * 4)),
+    Attack("sequence-sets", "sets of 15,000 numbers over 2,000 messages", _repeat(_words(b"FETCH ", [b",".join(b"%d" % (1 + number % 2000) for number in range(15_000))], b" (UID)"), select=True), prepare=_with(*[_append(*[_NOTE] * 100)] * 20)),
+    Attack("store-flags", "flags of 2,000 messages, to 80 sessions in IDLE", lambda at: _stored(at), prepare=_with(*[_append(*[_NOTE] * 100)] * 20)),
     Attack("metadata", "annotations with long names and values", _repeat(lambda number: _words(b'SETMETADATA "" (', (b'/private/%d/%d%s "%s"' % (number % 10, entry, b"x" * 500, b"y" * 500) for entry in range(50)), b")"))),
     Attack("genurlauth", "URLs of 60 KB", _repeat(_words(b"GENURLAUTH ", (b'"imap://joe@imap.example.com/INBOX/;UID=%d;URLAUTH=anonymous" INTERNAL' % number for number in range(1, 600)), b""))),
     Attack("unread", "answers of 20 MB that are not read", _unread, prepare=_with(_append(b"a: b\r\n\r\n" + b"some text\r\n" * 2_000_000))),

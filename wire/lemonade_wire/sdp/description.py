@@ -12,6 +12,10 @@ from lemonade_wire.sdp.codec import STATIC, Codec, Format, SdpError
 __all__ = ["Attribute", "Direction", "MediaDescription", "Origin", "SdpConnection", "SdpError", "SessionDescription"]
 
 
+MAX_MEDIA = 64
+"""The largest number of m= lines of a description."""
+
+
 class Direction(Enum):
     """The direction of a stream (RFC 4566 section 6), as seen by the side that wrote the description."""
 
@@ -214,6 +218,8 @@ class SessionDescription:
         if not session.timing:
             raise SdpError("no t= line")
         begins = [place for place in range(first, len(lines)) if lines[place][0] == "m"]
+        if len(begins) > MAX_MEDIA:
+            raise SdpError(f"more than {MAX_MEDIA} media")
         spans = pairwise([*begins, len(lines)])
         return replace(session, media=tuple(_medium(lines[begin:end]) for begin, end in spans))
 

@@ -47,6 +47,8 @@ LISTS = frozenset(
 )
 # The lists in which an empty element (as in `a,,b`) or an empty value is an error.
 _FULL_LISTS = frozenset({"contact", "record-route", "route", "via"})
+MAX_LINES = 500
+"""The largest number of lines of a header section."""
 MAX_VALUES = 256
 """The largest number of values of one header; Max-Forwards allows no more hops than that (RFC 3261 section 20.22)."""
 _FOLD = re.compile(r"(?:\r\n|\n)[ \t]+")
@@ -76,10 +78,15 @@ class Headers:
     #   LWS            =  [ *WSP CRLF ] 1*WSP
     @classmethod
     def parse(cls, text: str) -> tuple[Self, SipParseError | None]:
-        """Parse header lines and join folded ones; returns the well-formed lines, and the first error or None."""
+        """Parse header lines and join folded ones; returns the well-formed lines, and the first error or None.
+
+        Lines behind the first MAX_LINES are not read, which is an error.
+        """
         lines: list[tuple[str, str]] = []
         error: SipParseError | None = None
         for line in _LINE_END.split(_FOLD.sub(" ", text)):
+            if len(lines) >= MAX_LINES and line:
+                return cls(tuple(lines)), SipParseError("too many header lines")
             match = _LINE.fullmatch(line)
             if match and TOKEN.fullmatch(match[1]):
                 lines.append((match[1], match[2].strip(" \t")))
