@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from lemonade_imap.store.base import CHUNK, StoreBusy, StoredMailbox
 from lemonade_imap.store.mailbox_files import (
     RESERVED,
+    FileArrival,
     Logged,
     MailboxFiles,
     Record,

@@ -146,7 +146,10 @@ def _offer(octets: bytes) -> object:
     return answer(SessionDescription.parse(octets), Capabilities({"audio": (PCMU,)}), "127.0.0.1", {"audio": 9000})
 
 
-_SIP = b"OPTIONS sip:a SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nFrom: <sip:a>;tag=1\r\nTo: <sip:a>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\n"
+_SIP = (
+    b"OPTIONS sip:a SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nFrom: <sip:a>;tag=1\r\nTo: <sip:a>\r\n"
+    b"Call-ID: 1\r\nCSeq: 1 OPTIONS\r\n"
+)
 _SDP = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9000 RTP/AVP 0\r\n"
 _MSCML = b'<?xml version="1.0"?><MediaServerControl version="1.0"><request>'
 _URL = b"imap://joe@h/INBOX/;UID=1"
@@ -169,8 +172,8 @@ PARSERS: Sequence[Growth] = (
     Growth("SEARCH: HEADER keys", _search, b"NOT HEADER x y ", b"a SEARCH ", b"SEEN"),
     Growth("METADATA: entries", _command, b"/private/a ", b'a GETMETADATA "" (', b"/private/b)"),
     Growth("METADATA: value", _command, b'\\"', b'a SETMETADATA "" (/private/a "', b'")'),
-    Growth("METADATA: media servers", lambda octets: MediaServers.parse(octets), b"<sip:a>:b;"),
-    Growth("METADATA: media servers, open brackets", lambda octets: MediaServers.parse(octets), b"<"),
+    Growth("METADATA: media servers", MediaServers.parse, b"<sip:a>:b;"),
+    Growth("METADATA: media servers, open brackets", MediaServers.parse, b"<"),
     Growth("header: fields", _header, b"a: b\r\n", sizes=_MAIL),
     Growth("header: folded lines", _header, b"b\r\n ", b"Content-Type: a/b; c=", b"\r\n", _MAIL),
     Growth("header: pairs of quotes", lambda octets: addresses(octets.decode()), b'\\"', sizes=_MAIL),
@@ -179,25 +182,68 @@ PARSERS: Sequence[Growth] = (
     Growth("header: angles", lambda octets: addresses(octets.decode()), b"<", b"a", sizes=_MAIL),
     Growth("header: groups", lambda octets: addresses(octets.decode()), b"a:b;,", sizes=_MAIL),
     Growth("header: parameters", lambda octets: parameters(octets.decode()), b"; p*1=x", sizes=_MAIL),
-    Growth("header: encoded words", lambda octets: Header.parse(octets).text("subject"), b"=?utf-8?q?a?= ", b"Subject: ", sizes=_MAIL),
+    Growth(
+        "header: encoded words",
+        lambda octets: Header.parse(octets).text("subject"),
+        b"=?utf-8?q?a?= ",
+        b"Subject: ",
+        sizes=_MAIL,
+    ),
     Growth("MIME: parts", _message, b"--b\r\n\r\n", b"Content-Type: multipart/mixed; boundary=b\r\n\r\n", sizes=_MAIL),
-    Growth("MIME: lines like boundaries", _message, b"--c\r\n", b"Content-Type: multipart/mixed; boundary=b\r\n\r\n", sizes=_MAIL),
+    Growth(
+        "MIME: lines like boundaries",
+        _message,
+        b"--c\r\n",
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n",
+        sizes=_MAIL,
+    ),
     Growth("MIME: nested messages", _message, b"Content-Type: message/rfc822\r\n\r\n", sizes=_MAIL),
-    Growth("MIME: blanks", _message, b" ", b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b", b"x", (512_000, 4_096_000)),
-    Growth("BODYSTRUCTURE: written", _structure, b"--b\r\n\r\n", b"Content-Type: multipart/mixed; boundary=b\r\n\r\n", sizes=(800, 6_400)),
+    Growth(
+        "MIME: blanks",
+        _message,
+        b" ",
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b",
+        b"x",
+        (512_000, 4_096_000),
+    ),
+    Growth(
+        "BODYSTRUCTURE: written",
+        _structure,
+        b"--b\r\n\r\n",
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n",
+        sizes=(800, 6_400),
+    ),
     Growth("IMAP responses: lines", _client, b"* 1 EXISTS\r\n", b"* OK hello\r\n"),
     Growth("IMAP responses: one long line", _client, b"x", b"* OK hello\r\n* OK "),
     Growth("IMAP responses: brackets", _fetched, b"(", b"* 1 FETCH "),
-    Growth("IMAP responses: BODYSTRUCTURE", _fetched, b'("TEXT" "PLAIN" NIL NIL NIL "7BIT" 1 1)', b"* 1 FETCH (BODYSTRUCTURE (", b' "MIXED"))'),
+    Growth(
+        "IMAP responses: BODYSTRUCTURE",
+        _fetched,
+        b'("TEXT" "PLAIN" NIL NIL NIL "7BIT" 1 1)',
+        b"* 1 FETCH (BODYSTRUCTURE (",
+        b' "MIXED"))',
+    ),
     Growth("IMAP responses: escapes", _fetched, b'\\"', b'* 1 FETCH (BODY "', b'")'),
-    Growth("URL: escapes", lambda octets: ImapUrl.parse(octets), b"%41", b"imap://joe@h/", b"/;UID=1", _SIZES),
-    Growth("URL: slashes", lambda octets: ImapUrl.parse(octets), b"/", b"imap://joe@h", b"/;UID=1", _SIZES),
-    Growth("URL: semicolons", lambda octets: ImapUrl.parse(octets), b";UID=1/", _URL + b"/", b"", _SIZES),
-    Growth("URL: rights", lambda octets: ImapUrl.parse(octets), b";URLAUTH=a", _URL, b":INTERNAL:", _SIZES),
+    Growth("URL: escapes", ImapUrl.parse, b"%41", b"imap://joe@h/", b"/;UID=1", _SIZES),
+    Growth("URL: slashes", ImapUrl.parse, b"/", b"imap://joe@h", b"/;UID=1", _SIZES),
+    Growth("URL: semicolons", ImapUrl.parse, b";UID=1/", _URL + b"/", b"", _SIZES),
+    Growth("URL: rights", ImapUrl.parse, b";URLAUTH=a", _URL, b":INTERNAL:", _SIZES),
     Growth("SIP message: fields", _datagram, b"a: b\r\n", _SIP, b"Content-Length: 0\r\n\r\n"),
     Growth("SIP message: folded lines", _datagram, b"b\r\n ", _SIP + b"Subject: ", b"\r\nContent-Length: 0\r\n\r\n"),
-    Growth("SIP message: Via values", _datagram, b", SIP/2.0/UDP a;branch=1", _SIP + b"Via: SIP/2.0/UDP b", b"\r\nContent-Length: 0\r\n\r\n"),
-    Growth("SIP message: Contact values", _datagram, b"<sip:a>,", _SIP + b"Contact: ", b"<sip:a>\r\nContent-Length: 0\r\n\r\n"),
+    Growth(
+        "SIP message: Via values",
+        _datagram,
+        b", SIP/2.0/UDP a;branch=1",
+        _SIP + b"Via: SIP/2.0/UDP b",
+        b"\r\nContent-Length: 0\r\n\r\n",
+    ),
+    Growth(
+        "SIP message: Contact values",
+        _datagram,
+        b"<sip:a>,",
+        _SIP + b"Contact: ",
+        b"<sip:a>\r\nContent-Length: 0\r\n\r\n",
+    ),
     Growth("SIP stream: without an end", _stream, b"a: b\r\n", _SIP),
     Growth("SIP stream: pings", _stream, b"\r\n"),
     Growth("SIP header: quotes", lambda octets: NameAddr.parse(octets.decode()), b'\\"', b'"', b'" <sip:a>'),
@@ -214,19 +260,38 @@ PARSERS: Sequence[Growth] = (
     Growth("SDP: payload types", _offer, b" 96", _SDP[:-2], b"\r\n"),
     Growth("MSCML: elements", parse_document, b"<a/>", _MSCML, b"</request></MediaServerControl>"),
     Growth("MSCML: nesting", parse_document, b"<a>", _MSCML),
-    Growth("MSCML: prompts", parse_document, b'<audio url="x"/>', _MSCML + b"<play><prompt>", b"</prompt></play></request></MediaServerControl>"),
+    Growth(
+        "MSCML: prompts",
+        parse_document,
+        b'<audio url="x"/>',
+        _MSCML + b"<play><prompt>",
+        b"</prompt></play></request></MediaServerControl>",
+    ),
     Growth("MSCML: attributes", parse_document, b" a='b'", _MSCML + b"<play", b"/></request></MediaServerControl>"),
-    Growth("MSCML: references", parse_document, b"&#65;", _MSCML + b"<play id='", b"'/></request></MediaServerControl>"),
-    Growth("MSCML: digit maps", parse_document, b"x.|", _MSCML + b"<playcollect><pattern><mgcpdigitmap value='(", b"1)'/></pattern></playcollect></request></MediaServerControl>", (250, 2_000)),
+    Growth(
+        "MSCML: references", parse_document, b"&#65;", _MSCML + b"<play id='", b"'/></request></MediaServerControl>"
+    ),
+    Growth(
+        "MSCML: digit maps",
+        parse_document,
+        b"x.|",
+        _MSCML + b"<playcollect><pattern><mgcpdigitmap value='(",
+        b"1)'/></pattern></playcollect></request></MediaServerControl>",
+        (250, 2_000),
+    ),
     Growth("MSCML: open elements", parse_document, b"<audio a='b'>", _MSCML + b"<play><prompt>"),
-    Growth("RTP: packet", lambda octets: RtpPacket.parse(octets), b"\0", b"\x80\0\0\1\0\0\0\1\0\0\0\1"),
-    Growth("RTCP: compound", lambda octets: parse_compound(octets), b"\x80\xca\0\1\0\0\0\1", b"\x80\xc9\0\1\0\0\0\1"),
-    Growth("RTCP: chunks", lambda octets: parse_compound(octets), b"\0\0\0\1\1\1a\0", b"\x80\xc9\0\1\0\0\0\1\x9f\xca\xff\xff"),
-    Growth("SASL: preparation", lambda octets: saslprep(octets.decode()), "\u0301\u0334".encode(), b"a", sizes=(100, 800)),
-    Growth("SASL: preparation of what is too long", lambda octets: saslprep(octets.decode()), "\u0301\u0334".encode(), b"a"),
+    Growth("RTP: packet", RtpPacket.parse, b"\0", b"\x80\0\0\1\0\0\0\1\0\0\0\1"),
+    Growth("RTCP: compound", parse_compound, b"\x80\xca\0\1\0\0\0\1", b"\x80\xc9\0\1\0\0\0\1"),
+    Growth("RTCP: chunks", parse_compound, b"\0\0\0\1\1\1a\0", b"\x80\xc9\0\1\0\0\0\1\x9f\xca\xff\xff"),
+    Growth(
+        "SASL: preparation", lambda octets: saslprep(octets.decode()), "\u0301\u0334".encode(), b"a", sizes=(100, 800)
+    ),
+    Growth(
+        "SASL: preparation of what is too long", lambda octets: saslprep(octets.decode()), "\u0301\u0334".encode(), b"a"
+    ),
     Growth("SASL: PLAIN", read_plain, b"a\0", sizes=(1_000, 8_000)),
     Growth("SASL: SCRAM", ClientFirst.read, b",a=b", b"n,,n=joe,r=x", sizes=(1_000, 8_000)),
-)  # fmt: skip
+)
 """Every parser that reads what came from the network, with what takes it longest."""
 
 

@@ -1,7 +1,7 @@
 """`lemonade bench hostile`: what attacks by strangers do to the reference nodes, and to a call beside them.
 
-The nodes run as processes on a loopback network, with the limits that they have by default. Each attack has nodes of its
-own and runs for a few seconds in a process of its own. The table has one line for each attack, and one for each parser.
+The nodes run as processes on a loopback network, with the limits that they have by default. Each attack has a node and
+a process of its own and runs for a few seconds. The table has one line for each attack, and one for each parser.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path

@@ -179,41 +179,6 @@ def _words(before: bytes, words: Iterable[bytes], after: bytes) -> bytes:
 _PIECES = b"".join(b"; p%d*1=x" % number for number in range(20_000))
 _NOTE = b"Subject: note\r\n\r\nnote\r\n"
 
-IMAP_ATTACKS: Sequence[Attack] = (
-    Attack("idle", "no attack, for comparison", lambda _at: time.sleep(60)),
-    Attack(
-        "login-marks",
-        "LOGIN with 65 KB of combining marks, and with 1,000 octets of them",
-        _early(lambda number: _marks(65_001 if number % 2 else 1000)),
-    ),
-    Attack("login-flood", "right and wrong logins from 200 addresses", _logins),
-    Attack("connect-flood", "connections that close at once", _connections),
-    Attack("early-lines", "lines and literals before login that do not end", _early(lambda number: b"a ID (" + b"{9+}\r\n" * (number % 2) + b"x" * 60_000)),
-    Attack("pipelined-noop", "NOOP on 90 connections, without a pause", _pipelined(b"a NOOP\r\n" * 2000)),
-    Attack("pipelined-select", "SELECT and STATUS on 90 connections, without a pause", _pipelined(b"a SELECT INBOX\r\nb STATUS INBOX (MESSAGES)\r\n" * 500)),
-    Attack("pipelined-long", "lines of 60 KB on 90 connections", _pipelined(b"a FETCH 1 (" + b"BODY[1.2.3] " * 5000 + b"UID)\r\n")),
-    Attack("list-wildcards", "LIST with 2,000 wildcards", _repeat(b'LIST "" "' + b"*%" * 1000 + b'x"')),
-    Attack("list-deep", "LIST of 400 mailboxes of 20 levels", _repeat(b'LIST "" "*"'), prepare=_with(*_deep(400))),
-    Attack("list-pattern", "LIST of these by a pattern of 900 letters", _repeat(b'LIST "" "' + b"*x" * 400 + b'*"'), prepare=_with(*_deep(400))),
-    Attack("subscribed", "LSUB of 400 names of 20 levels", _repeat(b'LSUB "" "%"'), prepare=_with(*(command for pair in zip(_deep(400), (c.replace(b"CREATE", b"SUBSCRIBE") for c in _deep(400)), strict=True) for command in pair))),
-    Attack("append-quotes", "a header of 250 KB of backslashes and quotes", _repeat(_append(b"From: " + b'\\"' * 120_000 + b"\r\n\r\nx"))),
-    Attack("append-comments", "a header of 250 KB of opened comments", _repeat(_append(b"To: " + b"\\((" * 80_000 + b"\r\n\r\nx"))),
-    Attack("append-pieces", "20,000 loose pieces of parameters (RFC 2231)", _repeat(_append(b"Content-Type: text/plain" + _PIECES + b"\r\n\r\nx"))),
-    Attack("append-parts", "1,000 parts below a long Content-Type", _repeat(_append(b"Content-Type: multipart/mixed; boundary=b" + _PIECES[:160_000] + b"\r\n\r\n" + b"--b\r\n\r\n" * 1000))),
-    Attack("append-many", "a hundred messages of 1,000 parts in one command", _repeat(_append(*[_parts(1000)] * 100))),
-    Attack("append-open", "50 commands with 100 messages that do not end", _unfinished),
-    Attack("search-header", "249 HEADER keys over headers of 63,000 fields", _repeat(_words(b"SEARCH ", (b"NOT HEADER x%d y" % number for number in range(249)), b""), select=True), prepare=_with(*[_append(b"a:\r\n" * 63_000 + b"\r\nx")] * 2)),
-    Attack("search-text", "TEXT over 20 MB", _repeat(b"SEARCH TEXT nowhere", select=True), prepare=_with(_append(b"a: b\r\n\r\n" + b"some text\r\n" * 2_000_000))),
-    Attack("search-keys", "a thousand keys over 2,000 messages", _repeat(_words(b"SEARCH ", [b"NOT KEYWORD x"] * 1000, b""), select=True), prepare=_with(*[_append(*[_NOTE] * 100)] * 20)),
-    Attack("fetch-structures", "BODYSTRUCTURE of 50 messages of 1,000 parts", _repeat(b"FETCH 1:* (BODYSTRUCTURE ENVELOPE)", select=True), prepare=_with(*[_append(_parts(999))] * 50)),
-    Attack("fetch-items", "4,000 sections of a message in one command", _repeat(_words(b"FETCH 1:* (", (b"BODY.PEEK[%d.MIME]" % number for number in range(1, 3000)), b")"), select=True), prepare=_with(_append(_parts(999)))),
-    Attack("sequence-sets", "sets of 15,000 numbers over 2,000 messages", _repeat(_words(b"FETCH ", [b",".join(b"%d" % (1 + number % 2000) for number in range(15_000))], b" (UID)"), select=True), prepare=_with(*[_append(*[_NOTE] * 100)] * 20)),
-    Attack("store-flags", "flags of 2,000 messages, to 80 sessions in IDLE", lambda at: _stored(at), prepare=_with(*[_append(*[_NOTE] * 100)] * 20)),
-    Attack("metadata", "annotations with long names and values", _repeat(lambda number: _words(b'SETMETADATA "" (', (b'/private/%d/%d%s "%s"' % (number % 10, entry, b"x" * 500, b"y" * 500) for entry in range(50)), b")"))),
-    Attack("genurlauth", "URLs of 60 KB", _repeat(_words(b"GENURLAUTH ", (b'"imap://joe@imap.example.com/INBOX/;UID=%d;URLAUTH=anonymous" INTERNAL' % number for number in range(1, 600)), b""))),
-    Attack("unread", "answers of 20 MB that are not read", _unread, prepare=_with(_append(b"a: b\r\n\r\n" + b"some text\r\n" * 2_000_000))),
-)  # fmt: skip
-
 
 def _marks(octets: int) -> bytes:
     name = f"a{_MARKS[: octets // 4]}{_MARKS[-octets // 4 :]}".encode()[:octets]
@@ -240,3 +205,155 @@ def run_attack(attack: Attack, at: HostilePlace) -> None:
     """Run an attack; it ends early where the server refuses it or closes its connections."""
     with suppress(OSError, ServerFailedError):
         attack.run(at)
+
+
+IMAP_ATTACKS: Sequence[Attack] = (
+    Attack("idle", "no attack, for comparison", lambda _at: time.sleep(60)),
+    Attack(
+        "login-marks",
+        "LOGIN with 65 KB of combining marks, and with 1,000 octets of them",
+        _early(lambda number: _marks(65_001 if number % 2 else 1000)),
+    ),
+    Attack("login-flood", "right and wrong logins from 200 addresses", _logins),
+    Attack("connect-flood", "connections that close at once", _connections),
+    Attack(
+        "early-lines",
+        "lines and literals before login that do not end",
+        _early(lambda number: b"a ID (" + b"{9+}\r\n" * (number % 2) + b"x" * 60_000),
+    ),
+    Attack("pipelined-noop", "NOOP on 90 connections, without a pause", _pipelined(b"a NOOP\r\n" * 2000)),
+    Attack(
+        "pipelined-select",
+        "SELECT and STATUS on 90 connections, without a pause",
+        _pipelined(b"a SELECT INBOX\r\nb STATUS INBOX (MESSAGES)\r\n" * 500),
+    ),
+    Attack(
+        "pipelined-long",
+        "lines of 60 KB on 90 connections",
+        _pipelined(b"a FETCH 1 (" + b"BODY[1.2.3] " * 5000 + b"UID)\r\n"),
+    ),
+    Attack("list-wildcards", "LIST with 2,000 wildcards", _repeat(b'LIST "" "' + b"*%" * 1000 + b'x"')),
+    Attack("list-deep", "LIST of 400 mailboxes of 20 levels", _repeat(b'LIST "" "*"'), prepare=_with(*_deep(400))),
+    Attack(
+        "list-pattern",
+        "LIST of these by a pattern of 900 letters",
+        _repeat(b'LIST "" "' + b"*x" * 400 + b'*"'),
+        prepare=_with(*_deep(400)),
+    ),
+    Attack(
+        "subscribed",
+        "LSUB of 400 names of 20 levels",
+        _repeat(b'LSUB "" "%"'),
+        prepare=_with(
+            *(
+                command
+                for pair in zip(_deep(400), (c.replace(b"CREATE", b"SUBSCRIBE") for c in _deep(400)), strict=True)
+                for command in pair
+            )
+        ),
+    ),
+    Attack(
+        "append-quotes",
+        "a header of 250 KB of backslashes and quotes",
+        _repeat(_append(b"From: " + b'\\"' * 120_000 + b"\r\n\r\nx")),
+    ),
+    Attack(
+        "append-comments",
+        "a header of 250 KB of opened comments",
+        _repeat(_append(b"To: " + b"\\((" * 80_000 + b"\r\n\r\nx")),
+    ),
+    Attack(
+        "append-pieces",
+        "20,000 loose pieces of parameters (RFC 2231)",
+        _repeat(_append(b"Content-Type: text/plain" + _PIECES + b"\r\n\r\nx")),
+    ),
+    Attack(
+        "append-parts",
+        "1,000 parts below a long Content-Type",
+        _repeat(
+            _append(
+                b"Content-Type: multipart/mixed; boundary=b" + _PIECES[:160_000] + b"\r\n\r\n" + b"--b\r\n\r\n" * 1000
+            )
+        ),
+    ),
+    Attack("append-many", "a hundred messages of 1,000 parts in one command", _repeat(_append(*[_parts(1000)] * 100))),
+    Attack("append-open", "50 commands with 100 messages that do not end", _unfinished),
+    Attack(
+        "search-header",
+        "249 HEADER keys over headers of 63,000 fields",
+        _repeat(_words(b"SEARCH ", (b"NOT HEADER x%d y" % number for number in range(249)), b""), select=True),
+        prepare=_with(*[_append(b"a:\r\n" * 63_000 + b"\r\nx")] * 2),
+    ),
+    Attack(
+        "search-text",
+        "TEXT over 20 MB",
+        _repeat(b"SEARCH TEXT nowhere", select=True),
+        prepare=_with(_append(b"a: b\r\n\r\n" + (b"some text " * 100 + b"\r\n") * 20_000)),
+    ),
+    Attack(
+        "search-keys",
+        "a thousand keys over 2,000 messages",
+        _repeat(_words(b"SEARCH ", [b"NOT KEYWORD x"] * 1000, b""), select=True),
+        prepare=_with(*[_append(*[_NOTE] * 100)] * 20),
+    ),
+    Attack(
+        "fetch-structures",
+        "BODYSTRUCTURE of 50 messages of 1,000 parts",
+        _repeat(b"FETCH 1:* (BODYSTRUCTURE ENVELOPE)", select=True),
+        prepare=_with(*[_append(_parts(999))] * 50),
+    ),
+    Attack(
+        "fetch-items",
+        "900 sections of a message in one command",
+        _repeat(
+            _words(b"FETCH 1:* (", (b"BODY.PEEK[%d.MIME]" % number for number in range(1, 900)), b")"), select=True
+        ),
+        prepare=_with(_append(_parts(999))),
+    ),
+    Attack(
+        "sequence-sets",
+        "sets of 15,000 numbers over 2,000 messages",
+        _repeat(
+            _words(b"FETCH ", [b",".join(b"%d" % (1 + number % 2000) for number in range(15_000))], b" (UID)"),
+            select=True,
+        ),
+        prepare=_with(*[_append(*[_NOTE] * 100)] * 20),
+    ),
+    Attack(
+        "store-flags",
+        "flags of 2,000 messages, to 80 sessions in IDLE",
+        _stored,
+        prepare=_with(*[_append(*[_NOTE] * 100)] * 20),
+    ),
+    Attack(
+        "metadata",
+        "annotations with long names and values",
+        _repeat(
+            lambda number: _words(
+                b'SETMETADATA "" (',
+                (b'/private/%d/%d%s "%s"' % (number % 10, entry, b"x" * 500, b"y" * 500) for entry in range(50)),
+                b")",
+            )
+        ),
+    ),
+    Attack(
+        "genurlauth",
+        "URLs of 60 KB",
+        _repeat(
+            _words(
+                b"GENURLAUTH ",
+                (
+                    b'"imap://joe@imap.example.com/INBOX/;UID=%d;URLAUTH=anonymous" INTERNAL' % number
+                    for number in range(1, 600)
+                ),
+                b"",
+            )
+        ),
+    ),
+    Attack(
+        "unread",
+        "answers of 20 MB that are not read",
+        _unread,
+        prepare=_with(_append(b"a: b\r\n\r\n" + (b"some text " * 100 + b"\r\n") * 20_000)),
+    ),
+)

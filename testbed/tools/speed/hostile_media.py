@@ -250,8 +250,19 @@ def _rtp(at: HostilePlace) -> None:
 
 MEDIA_ATTACKS: Sequence[Attack] = (
     Attack("idle-call", "no attack, for comparison", lambda _at: time.sleep(60), "media"),
-    Attack("flac-silence", "twelve FLACs of 8 channels at 192 kHz, each of 40 s", _part(lambda: silent_flac(40), 12), "media", seconds=10),
-    Attack("flac-hours", "FLACs of silence that say a longer time than is played", _part(lambda: silent_flac(200, 8000, "mono"), 40), "media"),
+    Attack(
+        "flac-silence",
+        "twelve FLACs of 8 channels at 192 kHz, each of 40 s",
+        _part(lambda: silent_flac(40), 12),
+        "media",
+        seconds=10,
+    ),
+    Attack(
+        "flac-hours",
+        "FLACs of silence that say a longer time than is played",
+        _part(lambda: silent_flac(200, 8000, "mono"), 40),
+        "media",
+    ),
     Attack("flac-slow", "a FLAC that says 1 Hz", _part(slow_flac, 40), "media"),
     Attack("wav-slow", "a WAV that says 1 Hz and blocks of 60,000 octets", _part(slow_wav, 40, "AUDIO WAV"), "media"),
     Attack("raw-long", "raw G.711 of 20 MB", _part(lambda: bytes(20_000_000), 8, "AUDIO BASIC"), "media"),
@@ -260,12 +271,48 @@ MEDIA_ATTACKS: Sequence[Attack] = (
     Attack("mail-brackets", "brackets and parts in lines of 60 KB", _answers(_brackets), "media"),
     Attack("mail-literals", "100,000 literals in an answer", _answers(_literals), "media"),
     Attack("invites", "2,000 INVITEs whose 200 is never acknowledged", _unacknowledged, "media", seconds=6),
-    Attack("sip-values", "datagrams of 60 KB of Contact and Via values", _datagrams(_invite(more=_FIELDS[0]), _invite(more=_FIELDS[1])), "media"),
-    Attack("sip-lines", "datagrams of 60 KB of short or folded lines", _datagrams(_invite(more="a: b\r\n" * 10_000), _invite(more=_FOLDED)), "media"),
-    Attack("sip-sdp", "offers of 60 KB of lines", _datagrams(_invite(["a=x:y"] * 8000), _invite(["m=audio 9 RTP/AVP 0"] * 2500), _invite(["a=rtpmap:96 L16/8000"] * 2500)), "media"),
-    Attack("sip-options", "OPTIONS and nonsense from 20 addresses", _datagrams(_options, lambda _here, _call: b"\r\n\r\nx" * 1000), "media"),
-    Attack("sip-streams", "TCP connections with messages that do not end", _streams(b"OPTIONS sip:a SIP/2.0\r\n" + b"a: b\r\n" * 4000), "media"),
+    Attack(
+        "sip-values",
+        "datagrams of 60 KB of Contact and Via values",
+        _datagrams(_invite(more=_FIELDS[0]), _invite(more=_FIELDS[1])),
+        "media",
+    ),
+    Attack(
+        "sip-lines",
+        "datagrams of 60 KB of short or folded lines",
+        _datagrams(_invite(more="a: b\r\n" * 10_000), _invite(more=_FOLDED)),
+        "media",
+    ),
+    Attack(
+        "sip-sdp",
+        "offers of 60 KB of lines",
+        _datagrams(
+            _invite(["a=x:y"] * 8000), _invite(["m=audio 9 RTP/AVP 0"] * 2500), _invite(["a=rtpmap:96 L16/8000"] * 2500)
+        ),
+        "media",
+    ),
+    Attack(
+        "sip-options",
+        "OPTIONS and nonsense from 20 addresses",
+        _datagrams(_options, lambda _here, _call: b"\r\n\r\nx" * 1000),
+        "media",
+    ),
+    Attack(
+        "sip-streams",
+        "TCP connections with messages that do not end",
+        _streams(b"OPTIONS sip:a SIP/2.0\r\n" + b"a: b\r\n" * 4000),
+        "media",
+    ),
     Attack("sip-pings", "TCP connections with 30,000 empty lines each", _streams(b"\r\n\r\n" * 15_000), "media"),
-    Attack("mscml", "INFO with 60 KB of MSCML", _informed(_MSCML % (b"<play><prompt>" + b'<audio url="x"/>' * 3500 + b"</prompt></play>"), _MSCML % (b"<a/>" * 12_000), _MSCML % (b"<playcollect><pattern>" + b'<regex value="x"/>' * 3000 + b"</pattern></playcollect>")), "media"),
+    Attack(
+        "mscml",
+        "INFO with 60 KB of MSCML",
+        _informed(
+            _MSCML % (b"<play><prompt>" + b'<audio url="x"/>' * 3500 + b"</prompt></play>"),
+            _MSCML % (b"<a/>" * 12_000),
+            _MSCML % (b"<playcollect><pattern>" + b'<regex value="x"/>' * 3000 + b"</pattern></playcollect>"),
+        ),
+        "media",
+    ),
     Attack("rtp", "RTP, key presses and RTCP to all ports of calls", _rtp, "media"),
-)  # fmt: skip
+)

@@ -1,4 +1,4 @@
-"""Starts the nodes that are attacked, as processes on a loopback network of their own, and reads what Linux says of them.
+"""Starts the nodes that are attacked, as processes on a loopback network, and reads what Linux says of them.
 
 Memory is the highest resident set of a process since `begin` (VmHWM of proc(5), which a write to `clear_refs` resets).
 Waiting is the time that a thread was ready to run but had no processor (the second number of `schedstat`): a machine
