@@ -35,7 +35,7 @@ class TurnQueue:
     A job belongs to a group, such as an account, and within it to a name, such as an address. The group that has had
     the least work done is next, as in start-time fair queueing: one that was idle waits for the job that is being done,
     however many jobs the others have. The names of a group take turns. Beyond `most` jobs of a group that wait, and
-    beyond `most_in_all`, new ones are refused.
+    beyond `most_in_all`, new ones are refused; the first job of a group is refused beyond twice `most_in_all`.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class TurnQueue:
         count = self._counts.get(group, 0)
         if self._most is not None and count >= self._most:
             return False
-        if self._most_in_all is not None and self._waiting >= self._most_in_all:
+        if self._most_in_all is not None and self._waiting >= self._most_in_all * (1 if count else 2):
             return False
         self._waiting += 1
         self._counts[group] = count + 1
@@ -119,6 +119,8 @@ class TurnQueue:
                 self._put_in_order(group)
         if self._order:
             self._ask()
+        else:
+            self._done.clear()  # nothing waited, so that no group has had work done at the cost of another
 
     def _take(self, group: str) -> Job:
         """Remove a job of the name in the group whose turn it is."""

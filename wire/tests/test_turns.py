@@ -76,7 +76,8 @@ def test_too_many_jobs_of_a_group_are_refused() -> None:
     turns = Turns(most=2, most_in_all=3)
     assert [turns.queue.wait("a", "", lambda: None) for _ in range(3)] == [True, True, False]
     assert turns.queue.wait("b", "", lambda: None)
-    assert not turns.queue.wait("c", "", lambda: None)
+    assert not turns.queue.wait("b", "", lambda: None)
+    assert [turns.queue.wait(group, "", lambda: None) for group in "cdefg"] == [True, True, True, False, False]
     turns.turn()
     assert turns.queue.wait("a", "", lambda: None)
 
@@ -108,3 +109,14 @@ def test_every_job_is_done_once_and_turns_are_bounded(jobs: list[tuple[str, int]
         # all but the last job of a turn fit into it; one unit is counted for each job besides
         assert sum(works[int(name.partition("#")[2])] + 1 for name in done[:-1]) < turn + 1
     assert sorted(turns.done) == sorted(f"{group}#{number}" for number, (group, _) in enumerate(jobs))
+
+
+def test_work_while_no_job_waits_counts_for_nothing_later() -> None:
+    turns = Turns(turn=100)
+    for _ in range(50):
+        turns.queue.spend("control", 90)
+        turns.turn()
+    turns.queue.spend("stranger", 100)
+    turns.add("stranger", 100, times=20)
+    turns.add("control", 1)
+    assert turns.turn() == ["control", "stranger"]

@@ -31,7 +31,8 @@ def run_bench(names: Sequence[str], runs: Path | None) -> int:
     """Run the measures of these names, by default all; returns exit code 1 if a target is missed, else 0.
 
     `hostile` is measured alone, without containers (`speed.hostile`). Prints the figures, and keeps them in
-    `bench/TIME/bench.json` of the folder `runs`. Raises UsageError for an unknown name, EnvironmentBroken, and ContractBroken if a server does not become ready.
+    `bench/TIME/bench.json` of the folder `runs`. Raises UsageError for an unknown name, EnvironmentBroken, and
+    ContractBroken if a server does not become ready.
     """
     if attacks := [name for name in names if name.partition(":")[0] == HOSTILE]:
         if len(attacks) < len(names):
