@@ -173,7 +173,7 @@ def watch(node: WatchedNode, control: Control, goes_on: Callable[[], bool], seco
     began = time.monotonic()
     due = sample = began
     sent: float | None = None
-    waited = last = (0, 0)
+    waited = 0
     resent = 0.0
     while True:
         now = time.monotonic()
@@ -186,22 +186,23 @@ def watch(node: WatchedNode, control: Control, goes_on: Callable[[], bool], seco
             if now - began > seconds or not goes_on():
                 return tally
             if now >= due:
-                waited = node.waiting(), waiting_of(os.getpid())
+                waited = node.waiting()
                 sent = resent = time.monotonic()
                 control.send()
                 due = sent + _EVERY
         elif now - resent > _AGAIN:
             resent = now
             control.send(again=True)
-        ready, _, _ = select.select(
-            control.sockets(), [], [], max(0.0, min(due - now, _EVERY)) if sent is None else _EVERY
-        )
+        own = waiting_of(os.getpid())
+        wait = max(0.0, min(due - now, _EVERY)) if sent is None else _EVERY
+        ready, _, _ = select.select(control.sockets(), [], [], wait)
         done = bool(ready) and control.answered()
         now = time.monotonic()
         if sent is not None and (done or now - sent > 2 * seconds):
-            last = node.waiting(), waiting_of(os.getpid())
+            # this program may have waited for a processor after the answer had come, the node before it
+            delayed = node.waiting() - waited + waiting_of(os.getpid()) - own
             tally.seen = max(tally.seen, now - sent)
-            tally.longest = max(tally.longest, now - sent - max(last[0] - waited[0], last[1] - waited[1]) / 1e9)
+            tally.longest = max(tally.longest, now - sent - delayed / 1e9)
             tally.answers += done
             if not done:
                 return tally

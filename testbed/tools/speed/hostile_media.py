@@ -189,14 +189,13 @@ def _options(here: tuple[str, int], call: str) -> bytes:
 
 
 def _unacknowledged(at: HostilePlace) -> None:
-    """Send 2,000 INVITEs, whose 200 is never acknowledged."""
-    for number in range(2000):
+    """Send INVITEs, whose 200 is never acknowledged."""
+    for number in itertools.count():
         with listen(at.source(number)) as own:
             here = own.getsockname()
             uri = announcement(at.media, "/provisioned/control")
             own.sendto(request("INVITE", uri, here, f"u{number}", offer(9000, here[0])), at.media)
-        time.sleep(0.001)
-    time.sleep(60)
+        time.sleep(0.005)
 
 
 def _streams(octets: bytes) -> Callable[[HostilePlace], None]:
@@ -265,12 +264,12 @@ MEDIA_ATTACKS: Sequence[Attack] = (
     ),
     Attack("flac-slow", "a FLAC that says 1 Hz", _part(slow_flac, 40), "media"),
     Attack("wav-slow", "a WAV that says 1 Hz and blocks of 60,000 octets", _part(slow_wav, 40, "AUDIO WAV"), "media"),
-    Attack("raw-long", "raw G.711 of 20 MB", _part(lambda: bytes(20_000_000), 8, "AUDIO BASIC"), "media"),
+    Attack("raw-long", "four parts of raw G.711 of 10 MB", _part(lambda: bytes(10_000_000), 4, "AUDIO BASIC"), "media"),
     Attack("mail-line", "a line of 16 MB of an IMAP server", _answers(_long), "media"),
     Attack("mail-lines", "200,000 untagged lines of an IMAP server", _answers(_lines), "media"),
     Attack("mail-brackets", "brackets and parts in lines of 60 KB", _answers(_brackets), "media"),
     Attack("mail-literals", "100,000 literals in an answer", _answers(_literals), "media"),
-    Attack("invites", "2,000 INVITEs whose 200 is never acknowledged", _unacknowledged, "media", seconds=6),
+    Attack("invites", "INVITEs whose 200 is never acknowledged, 200 a second", _unacknowledged, "media", seconds=6),
     Attack(
         "sip-values",
         "datagrams of 60 KB of Contact and Via values",

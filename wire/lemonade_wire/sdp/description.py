@@ -12,6 +12,8 @@ from lemonade_wire.sdp.codec import STATIC, Codec, Format, SdpError
 __all__ = ["Attribute", "Direction", "MediaDescription", "Origin", "SdpConnection", "SdpError", "SessionDescription"]
 
 
+MAX_LINES = 1000
+"""The largest number of lines of a description."""
 MAX_MEDIA = 64
 """The largest number of m= lines of a description."""
 
@@ -267,6 +269,8 @@ def _split(body: bytes | str) -> list[tuple[str, str]]:
         text = body.decode() if isinstance(body, bytes) else body
     except UnicodeDecodeError as error:
         raise SdpError("not UTF-8") from error
+    if text.count("\n") > MAX_LINES:
+        raise SdpError(f"more than {MAX_LINES} lines")
     lines = []
     for line in text.replace("\r\n", "\n").rstrip("\n").split("\n"):
         if len(line) < 2 or line[1] != "=" or "\r" in line or "\0" in line:

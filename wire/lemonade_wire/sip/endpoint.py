@@ -43,7 +43,7 @@ MOST_WAITING = 64
 """Datagrams of one address that wait for their turn; more are lost, as in a network, and are sent again."""
 _MOST_IN_ALL = 500
 """Datagrams of all addresses that wait, which have 64 KB each at most."""
-_MESSAGE = 2000
+_MESSAGE = 4000
 """Work of a message besides that of its octets, as `lemonade_wire.turns` counts it."""
 
 
