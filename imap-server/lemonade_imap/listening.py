@@ -52,8 +52,8 @@ class Ports:
         """
         factory: Any = self._factory
         if tls:
-            factory = TLSMemoryBIOFactory(self._factory.tls, False, self._factory)
-        port = _PacedPort(at.port, factory, _BACKLOG, at.host, self._reactor)
+            factory = TLSMemoryBIOFactory(factory.tls, False, factory)
+        port: Any = _PacedPort(at.port, factory, _BACKLOG, at.host, self._reactor)
         port.startListening()
         self._open.append(port)
         return Address(port.getHost().host, port.getHost().port)

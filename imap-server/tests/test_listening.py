@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from twisted.internet import reactor
@@ -36,7 +37,8 @@ def test_the_limit_of_files_is_raised_and_the_result_fits_into_it(soft: int, har
 
 
 def test_a_port_accepts_no_more_connections_in_a_turn_than_set() -> None:
-    port = listening._PacedPort(0, Factory(), 1, "127.0.0.1", reactor)
+    factory: Any = Factory()
+    port: Any = listening._PacedPort(0, factory, 1, "127.0.0.1", reactor)
     port.startListening()
     try:
         port.numberAccepts = 500  # as Twisted does when many connections wait
