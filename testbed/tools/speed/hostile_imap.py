@@ -27,7 +27,10 @@ def _nothing(_at: HostilePlace) -> None:
 
 @dataclass(frozen=True)
 class Attack:
-    """An attack on one node: `prepare` fills the node beforehand, `run` goes on until it is ended after `seconds`."""
+    """An attack on one node: `prepare` fills the node beforehand, `run` goes on until it is ended after `seconds`.
+
+    `fetched`: MB of parts that the media server is allowed to fetch; it may take twice as much besides its limit.
+    """
 
     name: str
     title: str
@@ -35,6 +38,7 @@ class Attack:
     node: Literal["imap", "media"] = "imap"
     prepare: Callable[[HostilePlace], None] = _nothing
     seconds: float = 3.0
+    fetched: float = 0.0
 
 
 def _login(at: HostilePlace, number: int = 0) -> BenchConnection:
