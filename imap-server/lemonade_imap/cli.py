@@ -25,6 +25,7 @@ from lemonade_imap.listening import Ports, raise_file_limit
 from lemonade_imap.protocol import ImapFactory
 from lemonade_imap.serving.backend import Backend
 from lemonade_imap.serving.service import ImapService
+from lemonade_imap.serving.turns import FairTurns
 from lemonade_imap.store.accounts import Accounts, kept_secret
 from lemonade_imap.store.base import StoreError
 from lemonade_imap.store.sqlite import SqliteStore
@@ -37,6 +38,7 @@ from lemonade_wire.imap.errors import ImapParseError
 from lemonade_wire.imap.url_parts import host_key
 from lemonade_wire.nodecli import NodeOptions, NodeParser, Permission, setting
 from lemonade_wire.sasl import PrepError, saslprep
+from lemonade_wire.turns import TurnQueue, prepare_thread
 
 EXIT_ENVIRONMENT = 1
 _STOP_SECONDS = 1.0
@@ -207,6 +209,7 @@ def _serve(config: ServerConfig, tls: CertificateOptions | None, options: argpar
         hashing=hashing,
         accounts=accounts.find,
         secret=secret,
+        turns=FairTurns(TurnQueue(partial(reactor.callLater, 0))),
     )
     factory = ImapFactory(ImapService(backend), trace, reactor, time.time, tls)
     ports = Ports(reactor, factory)
@@ -234,6 +237,7 @@ def _serve(config: ServerConfig, tls: CertificateOptions | None, options: argpar
         gone.addErrback(lambda _late: None)
         return gone
 
+    prepare_thread()
     reactor.callWhenRunning(ready)
     reactor.addSystemEventTrigger("before", "shutdown", stop)
     reactor.run()

@@ -13,16 +13,17 @@ from lemonade_imap.grammar.base import SessionState
 from lemonade_imap.reply import Body, Reply, ReplyBatch
 from lemonade_imap.serving.append import Incoming
 from lemonade_imap.serving.service import ImapService
+from lemonade_imap.serving.turns import COMMAND, REPLY
 from lemonade_imap.session import Answered, ImapSession, MessageComing, MessageOctets
 from lemonade_wire.address import Address
 from lemonade_wire.imap.framing import ImapLiteral, LogicalLine
 from lemonade_wire.imap.tracing import LiteralTally, literal_form, trace_form
 from lemonade_wire.trace import Json, Trace
 
-_TURN = 64
-"""Events of one client's session before the reactor may serve the others; a message of many parts counts as several."""
-_PARTS = 10
-"""Parts of an APPEND that take as long as an ordinary event."""
+_PART = 2
+"""Work of a part of an APPEND, each time that a literal brings all of them (`lemonade_wire.turns`)."""
+_EASIER = 8
+"""How many octets of a reply, or of a message, take as long as one octet of a command."""
 _TOGETHER = 2000
 """Lines of a batch that one call of `Writer.write` sends."""
 
@@ -32,10 +33,6 @@ class Writer(Protocol):
 
     async def write(self, octets: bytes) -> None:
         """Send octets and wait until more may be sent; raises ConnectionError if the connection is closed."""
-        ...
-
-    async def turn(self) -> None:
-        """Wait until the other connections were served once."""
         ...
 
 
@@ -84,11 +81,10 @@ class ServerConnection:
         """
         work = 0
         while True:
-            work += 1
-            if work >= _TURN:
-                work = 0
-                await self._writer.turn()
+            await self._service.backend.turns.take(self.session, work)
+            before = self.session.buffered
             event = self.session.next_event()
+            work = COMMAND + before - self.session.buffered
             if event is None:
                 if not self.session.idling or not self._service.has_updates(self.session):
                     return
@@ -97,10 +93,11 @@ class ServerConnection:
                 continue
             if isinstance(event, MessageComing):
                 # Each literal of a message brings the command with all the parts before it.
-                work += sum(len(message.parts) for message in event.command.messages) // _PARTS
+                work += _PART * sum(len(message.parts) for message in event.command.messages)
                 await self._begin(event)
                 continue
             if isinstance(event, MessageOctets):
+                work = COMMAND + len(event.data) // _EASIER
                 await self._take(event.data)
                 continue
             if event.line is not None:
@@ -166,7 +163,9 @@ class ServerConnection:
         if line is not None:
             if self._trace.sink is not None:
                 self._emit("sent", *(("+ ***", []) if reply.secret else trace_form(line)))
-            await self._writer.write(line.octets())
+            octets = line.octets()
+            await self._writer.write(octets)
+            await self._service.backend.turns.take(self.session, REPLY + len(octets) // _EASIER)
             return
         began = self._trace.clock()
         forms: list[Json] = []
@@ -187,7 +186,9 @@ class ServerConnection:
             for text in batch.lines:
                 self._emit("sent", text.decode("utf-8", "backslashreplace"), [])
         for at in range(0, len(batch.lines), _TOGETHER):
-            await self._writer.write(b"\r\n".join([*batch.lines[at : at + _TOGETHER], b""]))
+            octets = b"\r\n".join([*batch.lines[at : at + _TOGETHER], b""])
+            await self._writer.write(octets)
+            await self._service.backend.turns.take(self.session, len(octets) // _EASIER)
 
     async def _send_body(self, body: Body) -> Json:
         tally = LiteralTally()

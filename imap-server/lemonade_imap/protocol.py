@@ -14,7 +14,6 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress, IPushProducer, IReactorTime, ISSLTransport
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.ssl import CertificateOptions
-from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -169,10 +168,6 @@ class ImapProtocol(Protocol):
         self._last_activity = self._factory.reactor.seconds()
         if self._paused is not None:
             await self._paused
-
-    async def turn(self) -> None:
-        """Return to the reactor once, so that it serves other connections."""
-        await deferLater(self._factory.reactor, 0)
 
     def pauseProducing(self) -> None:  # noqa: N802  Twisted's name
         """Stop writing: the transport's buffer is full. The stall limit runs from now on."""

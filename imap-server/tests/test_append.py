@@ -26,6 +26,7 @@ class CountingStore(MemoryStore):
         super().__init__()
         self.open: set[int] = set()
         self.largest = 0
+        self.ended = 0
         self.fails = False
 
     def arrive(self) -> MemoryArrival:
@@ -37,6 +38,10 @@ class CountingStore(MemoryStore):
                     raise StoreError("the disk is full")
                 store.largest = max(store.largest, len(chunk))
                 super().write(chunk)
+
+            def end(self) -> None:
+                store.ended += 1
+                super().end()
 
             def discard(self) -> None:
                 store.open.discard(id(self))
@@ -88,6 +93,24 @@ def test_a_message_is_stored_as_it_was_sent(room: Room) -> None:
     assert room.take(b"\r\n") == b"a OK [APPENDUID 1 1] APPEND completed\r\n"
     assert room.messages() == [b"ab\r\ncd"]
     assert b"FLAGS ($x \\Flagged \\Recent)" in room.take(b"s EXAMINE INBOX\r\nf FETCH 1 FLAGS\r\n")
+    assert not room.store.open
+
+
+def test_a_message_is_ended_before_the_next_one(room: Room) -> None:
+    room.take(b"a APPEND INBOX {1+}\r\na {1+}\r\nb {1+}\r\n")
+    assert (len(room.store.open), room.store.ended) == (3, 2)
+    assert OK.search(room.take(b"c\r\n"))
+    assert room.messages() == [b"a", b"b", b"c"]
+
+
+def test_the_messages_of_a_command_have_a_limited_number_of_parts() -> None:
+    room = Room(replace(CONFIG, max_message=100_000))
+    large = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\n" * 998  # 1,000 parts with the end
+    two = b"a APPEND INBOX {%d+}\r\n%s {%d+}\r\n%s" % (len(large), large, len(large), large)
+    assert OK.search(room.take(two + b" {%d+}\r\n%s\r\n" % (len(large), large)))
+    more = b" {%d+}\r\n%s {1+}\r\nx\r\n" % (len(large), large)
+    assert b"a NO [LIMIT] the messages of a command have at most 2000 parts\r\n" in room.take(two + more)
+    assert len(room.messages()) == 3
     assert not room.store.open
 
 

@@ -149,6 +149,7 @@ GOOD: dict[bytes, c.ParsedCommand] = {
 }
 
 BAD: dict[bytes, str] = {
+    b"FETCH 1 (" + b"UID " * 1000 + b"UID)": "at most 1000 items are fetched at once",
     b"RENAME a": "a space is expected at the end",
     b"RENAME a b c": "the end of the line is expected",
     b"RENAME (a) b": "an astring is expected",

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
+from twisted.internet import reactor
+from twisted.internet.protocol import Factory
+
+from lemonade_imap import listening
 
 PROGRAM = """
 import resource, sys
@@ -29,3 +34,14 @@ def test_the_limit_of_files_is_raised_and_the_result_fits_into_it(soft: int, har
     command = [sys.executable, "-c", PROGRAM, str(soft), str(hard), str(wanted)]
     said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
     assert said == f"{room}\n"
+
+
+def test_a_port_accepts_no_more_connections_in_a_turn_than_set() -> None:
+    factory: Any = Factory()
+    port: Any = listening._PacedPort(0, factory, 1, "127.0.0.1", reactor)
+    port.startListening()
+    try:
+        port.numberAccepts = 500  # as Twisted does when many connections wait
+        assert port.numberAccepts == listening.ACCEPTS
+    finally:
+        port.stopListening()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from lemonade_imap.config import ServerConfig
 from lemonade_imap.serving import listing, mailboxes
 from lemonade_imap.serving.listing import Pattern
+from lemonade_imap.session import ImapSession
 from lemonade_imap.testing import LoopbackServer
 from lemonade_imap.testing.world import World
 
@@ -250,22 +252,25 @@ def test_a_pattern_that_is_longer_than_a_name_is_not_compared_with_it() -> None:
 
 
 def test_list_and_lsub_pause_after_a_limited_number_of_characters() -> None:
-    pauses: list[float] = []
+    works: list[int] = []
 
-    async def pause(seconds: float) -> None:
-        pauses.append(seconds)
+    class Turns:
+        async def take(self, session: ImapSession, work: int) -> None:
+            works.append(work)
 
-    server = LoopbackServer(ServerConfig(passwords={"joe": "secret"}), pause=pause)
+    server = LoopbackServer(ServerConfig(passwords={"joe": "secret"}))
+    server._service.backend = replace(server._service.backend, turns=Turns())
     client = server.connect()
     client.receive_data(b"l LOGIN joe secret\r\n")
     for number in range(50):
         name = f"{number:02}{'x' * 900}".encode()
         client.receive_data(b"c CREATE %s\r\ns SUBSCRIBE %s\r\n" % (name, name))
     for word in (b"LIST", b"LSUB"):
-        pauses.clear()
+        works.clear()
         said = client.receive_data(b'l %s "" "%s%%"\r\n' % (word, b"*x" * 400))
         assert said.count(b"* %s" % word) == 50
-        assert pauses == [0, 0]
+        assert works.count(4000) == 9  # after each five names
+        assert sum(works) > 50 * 900 // 8  # what is sent counts as well
 
 
 def test_names_have_a_limited_number_of_levels(world: World) -> None:

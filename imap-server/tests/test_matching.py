@@ -197,9 +197,6 @@ class Talker:
     async def write(self, octets: bytes) -> None:
         self.said += octets
 
-    async def turn(self) -> None:
-        """Do nothing: there is no reactor."""
-
 
 class Room:
     """Two connections, and the queue of the work that they wait for."""

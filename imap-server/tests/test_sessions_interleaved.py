@@ -83,9 +83,6 @@ class Talker:
             assert isinstance(event, LineReceived)
             self._take(parse_response(event.line))
 
-    async def turn(self) -> None:
-        """Do nothing: there is no reactor."""
-
     def _take(self, response: Response) -> None:
         match response:
             case StatusResponse(tag) if tag is not None:

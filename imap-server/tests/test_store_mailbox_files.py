@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from lemonade_imap.store.base import CHUNK, StoreBusy, StoredMailbox
 from lemonade_imap.store.mailbox_files import (
     RESERVED,
+    FileArrival,
     Logged,
     MailboxFiles,
     Record,
@@ -169,3 +170,18 @@ def test_files_that_the_index_does_not_contain_are_removed(files: MailboxFiles) 
     assert list(files.arriving.iterdir()) == []
     assert [path.name for path in files.root.iterdir()] == ["7"]
     assert files.record(7) is not None
+
+
+def test_a_message_that_is_ended_holds_no_descriptor(tmp_path: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    arrivals = [FileArrival(tmp_path) for _ in range(3)]
+    for arrival in arrivals:
+        arrival.write(b"Subject: x\r\n\r\ny")
+        arrival.end()
+        arrival.end()
+    assert len(os.listdir("/proc/self/fd")) == before
+    size, root = arrivals[0].finish(datetime(2026, 11, 17, tzinfo=UTC))
+    assert (size, root.body_offset) == (15, 14)
+    for arrival in arrivals:
+        arrival.discard()
+    assert list(tmp_path.iterdir()) == []

@@ -35,6 +35,7 @@ from lemonade_wire.nodecli import (
 )
 from lemonade_wire.sip.message.smime import add_options as add_smime
 from lemonade_wire.sip.message.smime import smime_from
+from lemonade_wire.turns import prepare_thread
 
 EXIT_CANNOT_START = 1
 
@@ -150,6 +151,7 @@ def _run(config: MediaConfig, options: NodeOptions) -> int:
         started: Deferred[None] = ensureDeferred(app.start())
         started.addErrback(failed)
 
+    prepare_thread()
     reactor.callWhenRunning(begin)
     reactor.addSystemEventTrigger("before", "shutdown", lambda: ensureDeferred(app.stop()))
     reactor.run()

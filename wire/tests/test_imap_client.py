@@ -310,3 +310,17 @@ def test_no_octets_of_a_server_raise(octets: bytes) -> None:
     for event in client.receive_data(octets):
         assert isinstance(event, ClientEvent)
     client.data_to_send()
+
+
+def test_more_untagged_responses_than_allowed_are_an_error_and_no_more_is_read() -> None:
+    traced: list[str] = []
+    client = ImapClient(max_untagged=3, tracer=lambda _way, text, _literals: traced.append(text))
+    client.receive_data(b"* OK hello\r\n")
+    tag = client.send(command.noop())
+    assert len(client.receive_data(b"* 1 EXISTS\r\n" * 3)) == 3
+    client.receive_data(tag.encode() + b" OK done\r\n")
+    client.send(command.noop())
+    traced.clear()
+    events = client.receive_data(b"* 1 EXISTS\r\n" * 1000)
+    assert [type(event).__name__ for event in events[-2:]] == ["UntaggedReceived", "ResponseUnreadable"]
+    assert len(traced) == len(events) == 5

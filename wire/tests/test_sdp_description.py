@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lemonade_wire.sdp import description
 from lemonade_wire.sdp.codec import Codec, Format
 from lemonade_wire.sdp.description import (
+    MAX_LINES,
+    MAX_MEDIA,
     Attribute,
     Direction,
     MediaDescription,
@@ -234,3 +239,26 @@ def test_a_description_cut_anywhere_raises_only_sdp_error() -> None:
     for length in range(len(SEMINAR)):
         with contextlib.suppress(SdpError):
             SessionDescription.parse(SEMINAR[:length])
+
+
+def test_the_lines_of_a_description_are_each_taken_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = Mock(side_effect=replace)
+    monkeypatch.setattr(description, "replace", counted)
+    head = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n" + "a=x:y\r\n" * 300
+    session = SessionDescription.parse(head + "m=audio 9 RTP/AVP 0\r\n" + "a=x:y\r\n" * 300 + "i=z\r\n" * 300)
+    assert (len(session.attributes), len(session.media[0].attributes), len(session.media[0].lines)) == (300, 300, 300)
+    assert counted.call_count == 3  # one for the session's lines, one for the medium's, one that joins them
+
+
+def test_a_description_has_at_most_so_many_lines() -> None:
+    head = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
+    assert len(SessionDescription.parse(head + "a=x\r\n" * (MAX_LINES - 4)).attributes) == MAX_LINES - 4
+    with pytest.raises(SdpError, match="more than 1000 lines"):
+        SessionDescription.parse(head + "a=x\r\n" * (MAX_LINES - 3))
+
+
+def test_a_description_has_at_most_so_many_media() -> None:
+    head, medium = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n", "m=audio 9 RTP/AVP 0\r\n"
+    assert len(SessionDescription.parse(head + medium * MAX_MEDIA).media) == MAX_MEDIA
+    with pytest.raises(SdpError, match="more than 64 media"):
+        SessionDescription.parse(head + medium * (MAX_MEDIA + 1))

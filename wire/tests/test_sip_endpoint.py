@@ -16,7 +16,7 @@ from twisted.trial.unittest import TestCase
 
 from lemonade_wire.address import Address
 from lemonade_wire.redaction import Redactor
-from lemonade_wire.sip.endpoint import SipEndpoint
+from lemonade_wire.sip.endpoint import MOST_WAITING, SipEndpoint
 from lemonade_wire.sip.event import (
     CallAnswered,
     CallConfirmed,
@@ -28,6 +28,7 @@ from lemonade_wire.sip.event import (
 from lemonade_wire.sip.message.uri import SipUri
 from lemonade_wire.sip.settings import UaSettings
 from lemonade_wire.trace import Trace
+from lemonade_wire.turns import TURN
 
 URI = SipUri.parse("sip:annc@media.example.net;play=imap://h/%2523")
 
@@ -149,6 +150,32 @@ class EndpointTest(TestCase):
         answered = client.wait(RequestAnswered)
         client.endpoint.act(lambda ua, now: ua.request("OPTIONS", URI, next_hop=media.endpoint.address, now=now))
         assert (await answered).response.status == 200
+
+    async def test_addresses_take_turns_and_what_is_too_much_is_lost(self) -> None:
+        _, media = await self.nodes()
+        busy, other = (Address(f"127.0.0.{number}", 5060) for number in (98, 99))
+
+        def options(number: int, here: Address) -> bytes:
+            return (
+                f"OPTIONS sip:h SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bK{number}\r\nFrom: <sip:a>;tag=1\r\n"
+                f"To: <sip:h>\r\nCall-ID: {number}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+            ).encode()
+
+        def received() -> list[str]:
+            return [event["remote"] for event in media.traced() if event["way"] == "received"]
+
+        for number in range(300):
+            media.endpoint.datagram_received(options(number, busy), busy)
+        at_once = len(received())
+        assert 1 <= at_once <= TURN // 4000 + 1
+        media.endpoint.datagram_received(options(300, other), other)
+        while str(other) not in received():
+            await deferLater(reactor, 0)
+        assert len(received()) <= 2 * (TURN // 4000 + 1)
+        while len(received()) < at_once + MOST_WAITING + 1:
+            await deferLater(reactor, 0)
+        await deferLater(reactor, 0)
+        assert len(received()) == at_once + MOST_WAITING + 1
 
     async def test_keep_alives_are_answered_and_no_messages(self) -> None:
         """RFC 5626 section 4.4.1."""

@@ -1,7 +1,7 @@
 import pytest
 
 from lemonade_wire.sip.errors import SipParseError
-from lemonade_wire.sip.message.header_section import Headers
+from lemonade_wire.sip.message.header_section import MAX_LINES, MAX_VALUES, Headers
 
 
 def read(text: str) -> Headers:
@@ -100,3 +100,21 @@ def test_headers_are_added_replaced_and_removed() -> None:
 def test_invalid_names_and_line_breaks_are_refused(line: tuple[str, str]) -> None:
     with pytest.raises(ValueError, match="not one line"):
         Headers.of([line])
+
+
+@pytest.mark.parametrize("name", ["Contact", "Via", "Supported", "Allow"])
+def test_a_header_has_at_most_so_many_values(name: str) -> None:
+    most = ["a"] * MAX_VALUES
+    assert Headers.of([(name, ",".join(most))]).items(name) == most
+    assert Headers.of([(name, "a")] * MAX_VALUES).items(name) == most
+    for lines in ([(name, ",".join([*most, "a"]))], [(name, "a")] * (MAX_VALUES + 1)):
+        with pytest.raises(SipParseError, match="too many values"):
+            Headers.of(lines).items(name)
+
+
+def test_a_header_section_has_at_most_so_many_lines() -> None:
+    headers, error = Headers.parse("a: b\r\n" * MAX_LINES)
+    assert (len(headers.lines), error) == (MAX_LINES, None)
+    headers, error = Headers.parse("a: b\r\n" * (MAX_LINES + 1))
+    assert len(headers.lines) == MAX_LINES
+    assert str(error) == "too many header lines"

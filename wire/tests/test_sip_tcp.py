@@ -8,7 +8,7 @@ from lemonade_wire.address import Address
 from lemonade_wire.sip.event import CloseStream, OpenStream, Output, SendStream
 from lemonade_wire.sip.message import SipRequest, SipResponse, UnreadableError
 from lemonade_wire.sip.settings import UaSettings
-from lemonade_wire.sip.tcp import Framed, Ping, StreamParser, TcpConnections
+from lemonade_wire.sip.tcp import Framed, Pings, StreamParser, TcpConnections
 
 HEAD = b"Via: SIP/2.0/TCP h;branch=z9hG4bK%d\r\nFrom: <sip:a@h>;tag=1\r\nTo: <sip:b@h>\r\nCall-ID: c\r\nCSeq: 1 %s\r\n"
 INFO = b"INFO sip:b@h SIP/2.0\r\n" + HEAD % (1, b"INFO") + b"Content-Length: 9\r\n\r\n\r\n\r\nINVIT"
@@ -27,12 +27,13 @@ def accept(streams: TcpConnections, peer: Address, now: float) -> int:
 def read(data: bytes, step: int = 0) -> list[tuple[str, bytes, bytes]]:
     parser = StreamParser(max_head=400, max_body=50)
     chunks = [data] if not step else [data[at : at + step] for at in range(0, len(data), step)]
-    return [_plain(item) for chunk in chunks for item in parser.receive(chunk)]
+    found: list[tuple[str, bytes, bytes]] = []
+    for item in (item for chunk in chunks for item in parser.receive(chunk)):
+        found += [("ping", b"", b"")] * item.count if isinstance(item, Pings) else [_plain(item)]
+    return found
 
 
-def _plain(item: Framed | Ping) -> tuple[str, bytes, bytes]:
-    if isinstance(item, Ping):
-        return "ping", b"", b""
+def _plain(item: Framed) -> tuple[str, bytes, bytes]:
     if isinstance(item.message, UnreadableError):
         request = item.message.request
         # The text is put together here, because bytes(request) may raise for a malformed start line.
@@ -158,3 +159,7 @@ def test_idle_streams_are_closed_unless_a_transaction_waits() -> None:
     streams.close_idle(120.0, set())
     assert outputs == [CloseStream(second), CloseStream(first)]
     assert streams.next_timer() is None
+
+
+def test_keep_alives_that_come_together_are_one_item() -> None:
+    assert StreamParser().receive(b"\r\n\r\n" * 15_000) == [Pings(15_000)]

@@ -36,6 +36,8 @@ _PLAIN_ITEMS = {
     "RFC822.HEADER",
     "RFC822.TEXT",
 }
+MOST_ITEMS = 1000
+"""The largest number of items in one command, as many as an indexed message has parts."""
 _BINARY_ITEMS = {"BINARY", "BINARY.PEEK", "BINARY.SIZE"}
 _SECTION_ITEMS = {"BODY", "BODY.PEEK", *_BINARY_ITEMS}
 
@@ -62,6 +64,8 @@ def _fetch(*, by_uid: bool) -> Callable[[Lexer], ParsedCommand]:
             lexer.skip_spaces()
             while not lexer.take(")"):
                 items.append(lexer.fetch_item())
+                if len(items) > MOST_ITEMS:
+                    raise ImapParseError(f"at most {MOST_ITEMS} items are fetched at once")
                 if not lexer.skip_spaces() and lexer.peek() != ")":
                     raise ImapParseError("a space or ) is expected")
         else:

@@ -136,6 +136,11 @@ class Indexer:
         self._open: list[_Open] = [_Open(0, is_message=True)]
         self._root = MimePart()
 
+    @property
+    def parts(self) -> int:
+        """The number of parts that have begun."""
+        return self._parts
+
     def feed(self, chunk: bytes) -> None:
         """Index the next octets of the message."""
         *lines, self._held = (self._held + chunk).split(b"\n")

@@ -24,6 +24,8 @@ from lemonade_imap.store.values import changed_flags
 
 _MOST_COPIED = 16
 """Chunks that are copied in one call of the store."""
+MOST_PARTS = 2000
+"""Parts that the messages of a command have before its last message; their indexes are in memory until its end."""
 
 
 @dataclass
@@ -44,6 +46,7 @@ class Incoming:
         self._session = session
         self._mailbox: StoredMailbox | None = None
         self._coming: list[_Coming] = []
+        self._parts = 0
         self._binary = False
         self._failure: Exception | None = None
 
@@ -100,6 +103,7 @@ class Incoming:
             self._mailbox = await backend.mailbox(self._session.user or "", command.mailbox, code="TRYCREATE")
         for index, message in enumerate(command.messages):
             if index == len(self._coming):
+                await self._end_last()
                 self._coming.append(_Coming(await backend.call(backend.store.arrive)))
             coming = self._coming[index]
             for part in message.parts[coming.parts :]:
@@ -110,6 +114,15 @@ class Incoming:
                     self._count(coming, part.size)
             if self._failure is None:
                 await self._flush(coming)
+
+    async def _end_last(self) -> None:
+        """Release the descriptor of the message before the next one, and count its parts; raises Refused."""
+        if self._coming and self._failure is None:
+            arrival = self._coming[-1].arrival
+            await self._backend.call(arrival.end)
+            self._parts += arrival.parts
+            if self._parts > MOST_PARTS:
+                raise Refused("NO", f"[LIMIT] the messages of a command have at most {MOST_PARTS} parts")
 
     def _count(self, coming: _Coming, octets: int) -> None:
         coming.size += octets
@@ -124,7 +137,7 @@ class Incoming:
         backend = self._backend
         content = await backend.call(open_url, backend, self._session, part.url, now)
         self._count(coming, content.size)
-        while await backend.call(_copy_some, content.chunks, coming.arrival):
+        while await backend.runner.call_in_turn(self._session.user or "", _copy_some, content.chunks, coming.arrival):
             pass
 
     async def _flush(self, coming: _Coming) -> None:
@@ -133,7 +146,8 @@ class Incoming:
         octets = bytes(coming.held)
         coming.held.clear()
         try:
-            await self._backend.call(coming.arrival.write, octets)
+            # Indexing takes milliseconds, so that accounts take turns.
+            await self._backend.runner.call_in_turn(self._session.user or "", coming.arrival.write, octets)
         except StoreError as problem:
             self._failure = problem
 

@@ -13,6 +13,7 @@ from lemonade_imap.grammar.session import Authenticate
 from lemonade_imap.reply import Body, Piece
 from lemonade_imap.serving.change_notifier import ChangeNotifier
 from lemonade_imap.serving.login_policy import Authenticator, Lookup, no_accounts
+from lemonade_imap.serving.turns import SessionTurns, UnlimitedTurns
 from lemonade_imap.store.base import CHUNK, Store, StoredMailbox, StoredMessage, StoreError
 from lemonade_imap.store.thread import InlineRunner, StoreRunner
 from lemonade_wire.imap.framing import ImapLiteral
@@ -60,7 +61,8 @@ class Backend:
     `runner`: runs the store's methods. `behaviour`: the correct behaviour or a fault. `log`: is called with each log
     line, which must contain no secret. `change_notifier`: informs sessions of changes by others. `pause`: waits for a
     number of seconds. `hashing`: runs the checks of passwords. `accounts`: finds accounts that are not in the settings.
-    `secret`: a random value that stays the same when the server is started again, or None to make a new one.
+    `secret`: a random value that stays the same when the server is started again, or None to make a new one. `turns`:
+    counts the work of sessions in the reactor's thread, and makes them wait.
     """
 
     config: ServerConfig
@@ -73,6 +75,7 @@ class Backend:
     hashing: StoreRunner = field(default_factory=InlineRunner)
     accounts: Lookup = no_accounts
     secret: bytes | None = field(default=None, repr=False)
+    turns: SessionTurns = field(default_factory=UnlimitedTurns)
 
     @cached_property
     def authenticator(self) -> Authenticator:

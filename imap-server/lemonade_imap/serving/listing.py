@@ -21,8 +21,8 @@ MOST_LEVELS = 20
 """Levels that a mailbox's name may have; LIST holds each name above a mailbox in memory."""
 MOST_NAMES = 5000
 """Mailboxes that an account may have, and names to which it may subscribe."""
-_TURN = 20_000
-"""Characters of names that are compared with a pattern before the reactor serves other sessions: about 10 ms."""
+_TURN = 4_000
+"""Characters of names that are compared with a pattern before other sessions may have their turn: about 2 ms."""
 _WILDCARDS = re.compile(r"[*%]{2,}")
 
 
@@ -85,12 +85,12 @@ class _Places:
 
 
 async def _matching(context: Context, names: Iterable[str], pattern: Pattern) -> AsyncIterator[str]:
-    """Yield the names that the pattern matches; the reactor serves other sessions after each _TURN of work."""
+    """Yield the names that the pattern matches; other sessions may have their turn after each _TURN of work."""
     turn = _TURN
     for name in names:
         if pattern.compared > turn:
             turn = pattern.compared + _TURN
-            await context.backend.pause(0)
+            await context.backend.turns.take(context.session, _TURN)
         if pattern.matches(name):
             yield name
 
@@ -159,7 +159,8 @@ def _subscriptions(store: Store, user: str) -> tuple[list[str], set[str], frozen
 
 
 def _sorted(names: Iterable[str]) -> list[str]:
-    return sorted(names, key=lambda name: (name != INBOX, name))
+    # Texts alone are compared several times faster than tuples of them; one comparison of all holds up other threads.
+    return sorted(names, key=lambda name: "" if name == INBOX else name)
 
 
 def _row(word: str, attributes: str, name: str) -> Reply:

@@ -138,14 +138,26 @@ class FileArrival:
             raise StoreError(f"cannot keep the message: {problem.strerror}") from problem
         self._indexer.feed(chunk)
 
+    @property
+    def parts(self) -> int:
+        """The number of parts so far."""
+        return self._indexer.parts
+
+    def end(self) -> None:
+        """Close the file, so that a command with many messages keeps one descriptor; raises StoreError."""
+        try:
+            self._file.close()
+        except OSError as problem:
+            raise StoreError(f"cannot keep the message: {problem.strerror}") from problem
+
     def finish(self, received: datetime) -> tuple[int, MimePart]:
         """Sync the file to the disk and return the message's size in octets and its part index; raises OSError.
 
         The file's modification time becomes the INTERNALDATE, so that the index can be rebuilt from the files.
         """
-        with self._file as file:
-            file.flush()
-            size = file.tell()
+        self._file.close()
+        with open(self.path, "rb", opener=private) as file:
+            size = os.fstat(file.fileno()).st_size
             seconds = received.timestamp()
             os.utime(file.fileno(), (seconds, seconds))
             os.fsync(file.fileno())

@@ -95,8 +95,17 @@ class Scope:
 class IncomingMessage(Protocol):
     """A message that is being received: its octets are stored and its parts indexed as they come."""
 
+    @property
+    def parts(self) -> int:
+        """The number of parts so far."""
+        ...
+
     def write(self, chunk: bytes) -> None:
         """Add the next octets of the message; raises StoreError if the disk cannot be written."""
+        ...
+
+    def end(self) -> None:
+        """Release what only `write` needs, such as a descriptor: all octets were written. Raises StoreError."""
         ...
 
     def discard(self) -> None:

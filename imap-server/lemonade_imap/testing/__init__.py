@@ -70,9 +70,6 @@ class LoopbackConnection:
         """Keep octets that the server sends until `receive_data` returns them."""
         self._sent += octets
 
-    async def turn(self) -> None:
-        """Do nothing: no other connection can run at the same time."""
-
     def receive_data(self, octets: bytes) -> bytes:
         """Send octets to the server and return all octets that it sends back."""
         self._connection.session.receive_data(octets)

@@ -23,6 +23,14 @@ class MemoryArrival:
         self._octets += chunk
         self._indexer.feed(chunk)
 
+    @property
+    def parts(self) -> int:
+        """The number of parts so far."""
+        return self._indexer.parts
+
+    def end(self) -> None:
+        """Do nothing: there is no descriptor to release."""
+
     def finish(self) -> tuple[bytes, MimePart]:
         """Return the message's octets and its part index."""
         return bytes(self._octets), self._indexer.close()

@@ -21,6 +21,9 @@ from lemonade_wire.imap.endpoint import ImapConnection, ImapConnectionError, Ima
 from lemonade_wire.tls import IMAPS_PORT, ClientTls, tls_name
 from lemonade_wire.trace import Trace
 
+MAX_UNTAGGED = 100
+"""Untagged responses that an IMAP server may send to one command; no command of a fetch needs more than a few."""
+
 
 class ImapConnector:
     """Connects to the IMAP servers that URLs name, from the local address `bind` (None: any)."""
@@ -62,6 +65,7 @@ class ImapConnector:
                     within=self._left(deadline) / (len(addresses) - tried),
                     max_literal=self._settings.max_part_octets,
                     tls=tls,
+                    max_untagged=MAX_UNTAGGED,
                 )
             except ImapConnectionError as failed:
                 problem = failed

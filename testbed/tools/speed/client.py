@@ -115,13 +115,16 @@ def _interesting(lines: bytes) -> bool:
 
 
 class BenchConnection:
-    """One connection; as a context manager it is closed at the end. Its methods raise ServerFailedError."""
+    """One connection, from the address `source`; as a context manager it is closed at the end.
 
-    def __init__(self, address: tuple[str, int]) -> None:
+    Its methods raise ServerFailedError.
+    """
+
+    def __init__(self, address: tuple[str, int], source: str = "") -> None:
         self._buffer = memoryview(bytearray(_SIZE))
         self._reader = Reader()
         try:
-            self.socket = socket.create_connection(address, PATIENCE)
+            self.socket = socket.create_connection(address, PATIENCE, (source, 0) if source else None)
         except OSError as problem:
             raise ServerFailedError(f"cannot be reached: {problem}") from problem
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

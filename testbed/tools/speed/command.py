@@ -17,19 +17,30 @@ from lemonade_testbed.run import EXIT_FAILED, EXIT_OK
 from lemonade_testbed.vendors.catalogue import REFERENCE, load_vendors
 from lemonade_testbed.vendors.prepare import ready_for_vendors
 from speed.client import ServerFailedError
+from speed.hostile import run_hostile
 from speed.measures import IMAP, BenchFigure, Measure, measured
 from speed.servers import CROWD, servers
 
 PEERS = ("dovecot", "cyrus")
 """The servers with which the reference IMAP server is compared."""
+HOSTILE = "hostile"
+"""The name of the measures of attacks on the reference nodes; `hostile:NAME` is one of them."""
 
 
 def run_bench(names: Sequence[str], runs: Path | None) -> int:
     """Run the measures of these names, by default all; returns exit code 1 if a target is missed, else 0.
 
-    Prints the figures, and keeps them in `bench/TIME/bench.json` of the folder `runs`. Raises UsageError for an unknown
-    name, EnvironmentBroken, and ContractBroken if a server does not become ready.
+    `hostile` is measured alone, without containers (`speed.hostile`). Prints the figures, and keeps them in
+    `bench/TIME/bench.json` of the folder `runs`. Raises UsageError for an unknown name, EnvironmentBroken, and
+    ContractBroken if a server does not become ready.
     """
+    if attacks := [name for name in names if name.partition(":")[0] == HOSTILE]:
+        if len(attacks) < len(names):
+            raise UsageError(f"{HOSTILE} is measured alone")
+        try:
+            return run_hostile([name.partition(":")[2] for name in attacks if ":" in name], runs)
+        except ServerFailedError as problem:
+            raise EnvironmentBroken(str(problem)) from problem
     measures = _chosen(names, IMAP)
     known = load_vendors()
     vendors = [known[name] for name in PEERS]

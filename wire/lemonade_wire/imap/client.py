@@ -144,9 +144,10 @@ class ImapClient:
 
     A literal above `max_literal` octets is skipped. The responses to one command, and the skipped literals of one
     response, may have twice `max_literal` plus 16 MiB in all; more is an error. So is a line of more than 64 KiB of
-    text, 1 MiB for a FETCH response with `long_fetch`, and more than eight such lines of text for one command.
-    `reserve` may be set: it is called with the octets of each announced literal, which is skipped unless it returns
-    True. `tracer` is called for each complete command and response, without secrets.
+    text, 1 MiB for a FETCH response with `long_fetch`, more than eight such lines of text for one command, and more
+    than `max_untagged` untagged responses to it, if that is set. After an error no more is read. `reserve` may be set:
+    it is called with the octets of each announced literal, which is skipped unless it returns True. `tracer` is called
+    for each complete command and response, without secrets.
     """
 
     def __init__(
@@ -157,6 +158,7 @@ class ImapClient:
         tracer: ImapTracer | None = None,
         tls_awaited: bool = False,
         long_fetch: bool = False,
+        max_untagged: int | None = None,
     ) -> None:
         self.capabilities: frozenset[str] | None = None
         self.greeted = False
@@ -173,6 +175,7 @@ class ImapClient:
         self.reserve: Callable[[int], bool] | None = None
         self._keep = keep_up_to(max_literal)
         self._most = 2 * max_literal + MAX_SKIPPED
+        self._max_untagged = max_untagged
         self._most_text = LINES_PER_COMMAND * (MAX_FETCH_LINE if long_fetch else MAX_LINE)
         max_fetch = MAX_FETCH_LINE if long_fetch else None
         self._framer = LineFramer(FramerRole.CLIENT, self._plan, max_passed=self._most, max_fetch=max_fetch)
@@ -234,6 +237,8 @@ class ImapClient:
         events: list[ClientEvent] = []
         while (event := self._framer.next_event()) is not None:
             events += self._framed(event)
+            if events and isinstance(events[-1], ResponseUnreadable):
+                break  # the connection cannot go on, and what follows costs time
         return events
 
     def _framed(self, event: FramingEvent) -> list[ClientEvent]:
@@ -253,7 +258,8 @@ class ImapClient:
         octets = sum(len(part) for part in line.parts if isinstance(part, bytes))
         self._text_taken += octets
         self._taken += octets + sum(len(literal.data) for literal in line.literals)
-        if self._taken > self._most or self._text_taken > self._most_text:
+        too_many = self._max_untagged is not None and len(self._untagged) > self._max_untagged
+        if too_many or self._taken > self._most or self._text_taken > self._most_text:
             return [ResponseUnreadable("more came for one command than this client takes")]
         try:
             response = parse_response(line)

@@ -89,10 +89,15 @@ class ImapConnection(Protocol):
         tls: TlsPlan | None = None,
         *,
         long_fetch: bool = False,
+        max_untagged: int | None = None,
     ) -> None:
         at_once = tls is not None and tls.at_once
         self.engine = ImapClient(
-            max_literal=max_literal, tracer=self._traced, tls_awaited=at_once, long_fetch=long_fetch
+            max_literal=max_literal,
+            tracer=self._traced,
+            tls_awaited=at_once,
+            long_fetch=long_fetch,
+            max_untagged=max_untagged,
         )
         self.greeting: Deferred[ImapConnection] = Deferred()
         self.closed = False
@@ -302,14 +307,18 @@ async def connect(
     max_literal: int = MAX_KEPT,
     tls: TlsPlan | None = None,
     long_fetch: bool = False,
+    max_untagged: int | None = None,
 ) -> ImapConnection:
     """Connect from the local address `bind`, and wait up to `within` seconds for the greeting.
 
     `long_fetch`: FETCH responses of up to 1 MiB without their literals are taken, in place of 64 KiB.
+    `max_untagged`: the largest number of untagged responses to one command, if there is one.
 
     Raises ImapConnectionError, ImapTimeoutError, or ImapTlsError if TLS begins at once and fails.
     """
-    factory: Any = Factory.forProtocol(lambda: ImapConnection(reactor, trace, max_literal, tls, long_fetch=long_fetch))
+    factory: Any = Factory.forProtocol(
+        lambda: ImapConnection(reactor, trace, max_literal, tls, long_fetch=long_fetch, max_untagged=max_untagged)
+    )
     source = None if bind is None else (bind, 0)
     # An IP address is not given to the resolver, so that a manipulated resolver cannot replace a resolved address.
     kind: Any = HostnameEndpoint

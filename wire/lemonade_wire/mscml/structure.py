@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Self
 from xml.parsers.expat import ExpatError, ParserCreate
@@ -205,10 +206,11 @@ def _check(element: Element, shape: _Shape) -> None:
     if element.has_text:
         raise ValueError(f"text within <{element.name}>")
     names = [child.name for child in element.children]
+    counts = Counter(names)
     for child in element.children:
         if child.name not in shape.children:
             raise ValueError(f"<{child.name}> does not belong into <{element.name}>")
-        if names.count(child.name) > 1 and child.name != shape.many and not shape.mixed:
+        if counts[child.name] > 1 and child.name != shape.many and not shape.mixed:
             raise ValueError(f"more than one <{child.name}> in <{element.name}>")
         _check(child, shape.children[child.name])
     if shape.needs and shape.needs not in names:

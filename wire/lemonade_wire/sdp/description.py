@@ -11,10 +11,17 @@ import ipaddress
 import re
 from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import pairwise
 
 from lemonade_wire.sdp.codec import STATIC, Codec, Format, SdpError
 
 __all__ = ["Attribute", "Direction", "MediaDescription", "Origin", "SdpConnection", "SdpError", "SessionDescription"]
+
+
+MAX_LINES = 1000
+"""The largest number of lines of a description."""
+MAX_MEDIA = 64
+"""The largest number of m= lines of a description."""
 
 
 class Direction(Enum):
@@ -235,13 +242,11 @@ class SessionDescription:
         session = _session(cls(Origin.parse(lines[1][1]), name=lines[2][1], timing=()), lines[3:first])
         if not session.timing:
             raise SdpError("no t= line")
-        media: list[MediaDescription] = []
-        for kind, value in lines[first:]:
-            if kind == "m":
-                media.append(MediaDescription.parse_line(value))
-            else:
-                media[-1] = _with_line(media[-1], kind, value)
-        return replace(session, media=tuple(media))
+        begins = [place for place in range(first, len(lines)) if lines[place][0] == "m"]
+        if len(begins) > MAX_MEDIA:
+            raise SdpError(f"more than {MAX_MEDIA} media")
+        spans = pairwise([*begins, len(lines)])
+        return replace(session, media=tuple(_medium(lines[begin:end]) for begin, end in spans))
 
     def __str__(self) -> str:
         lines = ["v=0", f"o={self.origin}", f"s={self.name}"]
@@ -287,6 +292,8 @@ _MEDIA_LINES = "ibk"
 def _split(body: bytes | str) -> list[tuple[str, str]]:
     """Return the lines as (letter, value); a line may end with LF alone (RFC 4566 section 5); raises SdpError."""
     text = _decode(body) if isinstance(body, bytes) else body
+    if text.count("\n") > MAX_LINES:
+        raise SdpError(f"more than {MAX_LINES} lines")
     lines = []
     for line in text.replace("\r\n", "\n").strip("\n").split("\n"):
         if len(line) < 2 or line[1] != "=" or "\r" in line or "\0" in line:
@@ -318,33 +325,48 @@ def _attribute(value: str) -> tuple[Attribute, ...]:
 
 
 def _session(session: SessionDescription, lines: list[tuple[str, str]]) -> SessionDescription:
+    """Return the session with its lines behind s=; raises SdpError. Takes time in proportion to the lines."""
+    timing: list[str] = []
+    attributes: list[Attribute] = []
+    others: list[str] = []
+    connection: SdpConnection | None = None
     for kind, value in lines:
         if kind == "t":
             if not _TIMING.fullmatch(value):
                 raise SdpError(f"bad time t={value}")
-            session = replace(session, timing=(*session.timing, value))
+            timing.append(value)
         elif kind == "c":
-            if session.connection:
+            if connection:
                 raise SdpError("two c= lines in the session")
-            session = replace(session, connection=SdpConnection.parse(value))
+            connection = SdpConnection.parse(value)
         elif kind == "a":
-            session = replace(session, attributes=(*session.attributes, *_attribute(value)))
+            attributes += _attribute(value)
         elif kind in _SESSION_LINES:
-            session = replace(session, lines=(*session.lines, f"{kind}={value}"))
+            others.append(f"{kind}={value}")
         else:
             raise SdpError(f"line {kind}= does not belong into a session")
-    return session
+    return replace(
+        session, timing=tuple(timing), connection=connection, attributes=tuple(attributes), lines=tuple(others)
+    )
 
 
-def _with_line(media: MediaDescription, kind: str, value: str) -> MediaDescription:
-    if kind == "c":
-        # Several c= lines are for hierarchical multicast (RFC 4566 section 5.7), not for calls: the first is used.
-        return media if media.connection else replace(media, connection=SdpConnection.parse(value))
-    if kind == "a":
-        return replace(media, attributes=(*media.attributes, *_attribute(value)))
-    if kind in _MEDIA_LINES:
-        return replace(media, lines=(*media.lines, f"{kind}={value}"))
-    raise SdpError(f"line {kind}= does not belong to a medium")
+def _medium(lines: list[tuple[str, str]]) -> MediaDescription:
+    """Return the medium of an m= line and the lines behind it; raises SdpError."""
+    attributes: list[Attribute] = []
+    others: list[str] = []
+    connection: SdpConnection | None = None
+    for kind, value in lines[1:]:
+        if kind == "c":
+            # Several c= lines are for hierarchical multicast (RFC 4566 section 5.7), not for calls: the first is used.
+            connection = connection or SdpConnection.parse(value)
+        elif kind == "a":
+            attributes += _attribute(value)
+        elif kind in _MEDIA_LINES:
+            others.append(f"{kind}={value}")
+        else:
+            raise SdpError(f"line {kind}= does not belong to a medium")
+    medium = MediaDescription.parse_line(lines[0][1])
+    return replace(medium, connection=connection, attributes=tuple(attributes), lines=tuple(others))
 
 
 def _pick(lines: tuple[str, ...], kind: str) -> list[str]:

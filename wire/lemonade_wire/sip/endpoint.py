@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
@@ -31,12 +32,19 @@ from lemonade_wire.sip.settings import UaSettings
 from lemonade_wire.sip.ua import UserAgent
 from lemonade_wire.sip.ua.dialog import Dialog
 from lemonade_wire.trace import Trace
+from lemonade_wire.turns import TurnQueue
 
 T = TypeVar("T")
 CONNECT_TIMEOUT = 4
 """Timeout of a TCP connection in seconds: far below the 32 s of timers B and F, so that UDP can still be tried."""
 PORT_TRIES = 20
 """Number of tries to find a port that is free for both UDP and TCP."""
+MOST_WAITING = 64
+"""Datagrams of one address that wait for their turn; more are lost, as in a network, and are sent again."""
+_MOST_IN_ALL = 500
+"""Datagrams of all addresses that wait, which have 64 KB each at most."""
+_MESSAGE = 4000
+"""Work of a message besides that of its octets, as `lemonade_wire.turns` counts it."""
 
 
 class SipEndpoint:
@@ -78,6 +86,7 @@ class SipEndpoint:
         self._closed: Deferred[None] | None = None
         self._flushing = False
         self._running = False
+        self._turns = TurnQueue(partial(reactor.callLater, 0), most=MOST_WAITING, most_in_all=_MOST_IN_ALL)
 
     def start(self) -> Deferred[None]:
         """Listen on UDP and TCP; fails with Twisted's CannotListenError. Port 0 chooses one that is free for both."""
@@ -184,9 +193,9 @@ class SipEndpoint:
                 if (protocol := self._streams.get(stream)) is not None:
                     self._traced("sent", (protocol.local, protocol.peer), data, transport="tcp", resend=resend)
                     protocol.send(data)
-            case SendPong(stream):
+            case SendPong(stream, count):
                 if (protocol := self._streams.get(stream)) is not None:
-                    protocol.send(b"\r\n")
+                    protocol.send(b"\r\n" * count)
             case CloseStream(stream, at_once):
                 if (protocol := self._streams.get(stream)) is not None:
                     (protocol.drop if at_once else protocol.close)()
@@ -237,6 +246,18 @@ class SipEndpoint:
         self._connecting.pop(number, None)
         self.feed(lambda ua, now: ua.stream_failed(number, now))
 
+    def datagram_received(self, data: bytes, source: Address) -> None:
+        """Give a datagram to the user agent, at once or in the turn of its address; more than may wait are lost."""
+
+        def take() -> None:
+            self._turns.spend(source.host, _MESSAGE + len(data))
+            self.feed(lambda ua, now: ua.datagram_received(data, source, now))
+
+        if self._turns.free:
+            take()
+        else:
+            self._turns.wait(source.host, "", take)
+
     def feed(self, take: Callable[[UserAgent, float], T]) -> T | None:
         """Give input of the network to the user agent; does nothing and returns None after `stop`."""
         return self.act(take) if self._running else None
@@ -250,7 +271,7 @@ class _Datagrams(DatagramProtocol):
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:  # noqa: ANN401, N802  twisted's name and type
         source = Address(addr[0], addr[1])
-        self._endpoint.feed(lambda ua, now: ua.datagram_received(datagram, source, now))
+        self._endpoint.datagram_received(datagram, source)
 
     def write(self, data: bytes, destination: Address) -> None:
         if self.transport is not None:

@@ -209,9 +209,10 @@ class SendStream:
 
 @dataclass(frozen=True)
 class SendPong:
-    """Write a CRLF to a stream: the answer to a keep-alive, which is not a message (RFC 5626 section 4.4.1)."""
+    """Write so many CRLF to a stream: the answer to keep-alives, which are no messages (RFC 5626 section 4.4.1)."""
 
     stream: int
+    count: int = 1
 
 
 @dataclass(frozen=True)

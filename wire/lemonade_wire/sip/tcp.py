@@ -30,8 +30,10 @@ _PING = b"\r\n\r\n"
 
 
 @dataclass(frozen=True)
-class Ping:
-    """A keep-alive: two CRLF between messages. The peer expects one CRLF as the answer (RFC 5626 section 4.4.1)."""
+class Pings:
+    """Keep-alives, each two CRLF between messages. The peer expects one CRLF for each (RFC 5626 section 4.4.1)."""
+
+    count: int
 
 
 class Framed(NamedTuple):
@@ -66,12 +68,13 @@ class StreamParser:
         self._pending: _Pending | None = None
         self._lost = False
 
-    def receive(self, data: bytes) -> list[Framed | Ping]:
+    def receive(self, data: bytes) -> list[Framed | Pings]:
         """Accept octets; returns the messages that are now complete and the keep-alives, in order. Never raises."""
-        found: list[Framed | Ping] = []
+        found: list[Framed | Pings] = []
         self._buffer += data
         while not self._lost:
-            found += [Ping()] * self._pings()
+            if pings := self._pings():
+                found.append(Pings(pings))
             item = self._next()
             if item is None:
                 break
@@ -229,8 +232,8 @@ class TcpConnections:
         stream.used = now
         whole: list[Framed] = []
         for item in stream.parser.receive(data):
-            if isinstance(item, Ping):
-                self._outputs.append(SendPong(number))
+            if isinstance(item, Pings):
+                self._outputs.append(SendPong(number, item.count))
             else:
                 whole.append(item)
         return whole

@@ -47,6 +47,10 @@ LISTS = frozenset(
 )
 # The lists in which an empty element (as in `a,,b`) or an empty value is an error.
 _FULL_LISTS = frozenset({"contact", "record-route", "route", "via"})
+MAX_LINES = 500
+"""The largest number of lines of a header section."""
+MAX_VALUES = 256
+"""The largest number of values of one header; Max-Forwards allows no more hops than that (RFC 3261 section 20.22)."""
 _FOLD = re.compile(r"(?:\r\n|\n)[ \t]+")
 _LINE_END = re.compile(r"\r\n|\n")
 _LINE = re.compile(r"([^\s:]+)[ \t]*:([^\r]*)")
@@ -80,10 +84,13 @@ class Headers:
 
         A header whose name is no token is left out, and is no error: it spoils itself and not the message. A line
         without a colon, or with a CR in it, is an error.
+        Lines behind the first MAX_LINES are not read, which is an error.
         """
         lines: list[tuple[str, str]] = []
         error: SipParseError | None = None
         for line in _LINE_END.split(_FOLD.sub(" ", text)):
+            if len(lines) >= MAX_LINES and line:
+                return cls(tuple(lines)), SipParseError("too many header lines")
             match = _LINE.fullmatch(line)
             if match and TOKEN.fullmatch(match[1]):
                 lines.append((match[1], match[2].strip(" \t")))
@@ -117,12 +124,17 @@ class Headers:
         return list(self._index.get(_key(name), ()))
 
     def items(self, name: str) -> list[str]:
-        """Return all values of that name, split at commas if the header is one of `LISTS`; raises SipParseError."""
+        """Return all values of that name, split at commas if the header is one of `LISTS`.
+
+        Raises SipParseError, also for more than MAX_VALUES values.
+        """
         key = _key(name)
         rows = self._index.get(key, [])
         if key not in LISTS:
             return list(rows)
         items = [item for row in rows for item in (split_outside(row, ",") if "," in row or '"' in row else [row])]
+        if len(items) > MAX_VALUES:
+            raise SipParseError("too many values")
         if all(items):
             return items
         if key in _FULL_LISTS:
