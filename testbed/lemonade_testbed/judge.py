@@ -6,12 +6,12 @@ its consequence, and is `not reached`, unless a message shows its breach by itse
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from lemonade_testbed.checks.registry import checks_of
 from lemonade_testbed.checks.ticket_path import ticket_lines
 from lemonade_testbed.checks.timing import measure
-from lemonade_testbed.clauses import load_clauses
+from lemonade_testbed.clauses import Clause
 from lemonade_testbed.evidence import Evidence
 from lemonade_testbed.ladder.matcher import Matcher
 from lemonade_testbed.ladder.model import Observed
@@ -25,12 +25,17 @@ _WORST = (Outcome.ERROR, Outcome.FAIL, Outcome.UNSUPPORTED, Outcome.NONSTRICT)
 """The outcomes other than `pass`; the first one that occurs is the verdict."""
 
 
-def judge(scenario: Scenario, evidence: Evidence, observed: Observed | None = None) -> Verdict:
-    """Judge a run; `observed` replaces the ladder of the evidence (a proof drops and swaps its arrows)."""
+def judge(
+    scenario: Scenario, evidence: Evidence, clauses: Mapping[str, Clause], observed: Observed | None = None
+) -> Verdict:
+    """Judge a run by the clauses, which have their ids as keys: all that the scenario and the checks name.
+
+    `observed` replaces the ladder of the evidence (a proof drops and swaps its arrows).
+    """
     observed = observe(evidence, scenario.ladder.named) if observed is None else observed
     matcher = Matcher(scenario.ladder, evidence.world.media_length)
     results = {words: check.run(scenario, evidence, file) for words, check, file in checks_of(scenario)}
-    judged = Judged(scenario, evidence, matcher, observed, matcher.match(observed), results, load_clauses())
+    judged = Judged(scenario, evidence, matcher, observed, matcher.match(observed), results, clauses)
     reasons = (*find_trouble(scenario, evidence), *keep_root_causes(find_reasons(judged)))
     checks = tuple(_check_verdict(judged, words, check.clauses, reasons) for words, check, _ in checks_of(scenario))
     outcome = _outcome(reasons)

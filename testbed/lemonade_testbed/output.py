@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lemonade_testbed.capture.store import View, load_run
+from lemonade_testbed.clauses import load_clauses
 from lemonade_testbed.judge import judge
 from lemonade_testbed.places import UsageError, home_folder
 from lemonade_testbed.prove import Proof, too_many_repeated
@@ -110,7 +111,7 @@ def judge_again(run: Path, console: Console, *, strict: bool, view: View = "both
     for folder in folders:
         scenario = load_scenario(folder / SCENARIO)
         vendors = read_vendors(folder)
-        verdict = compare(judge(scenario, load_run(folder, view)), scenario, vendors)
+        verdict = compare(judge(scenario, load_run(folder, view), load_clauses()), scenario, vendors)
         one = Ended(
             Job(scenario, folder.name, vendors=vendors), folder, verdict, 0.0, exit_code(verdict, strict=strict)
         )

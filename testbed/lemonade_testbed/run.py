@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lemonade_testbed.audio.part import media_length
 from lemonade_testbed.capture.store import load_run
-from lemonade_testbed.clauses import SCENARIOS
+from lemonade_testbed.clauses import SCENARIOS, load_clauses
 from lemonade_testbed.errors import ContractBroken, EnvironmentBroken, LoginRefused, RunStopped
 from lemonade_testbed.judge import judge
 from lemonade_testbed.ladder.model import LadderResult, Observed
@@ -166,7 +166,7 @@ class Running:
                 return self._ended(job, folder, _unsupported(job.scenario, why), began)
             self._walk(job, folder)
             self.runner.say(job.name, "judging")
-            verdict = compare(judge(job.scenario, load_run(folder)), job.scenario, job.vendors)
+            verdict = compare(judge(job.scenario, load_run(folder), load_clauses()), job.scenario, job.vendors)
             return self._ended(job, folder, verdict, began)
         except RunStopped:
             raise

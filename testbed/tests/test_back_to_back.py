@@ -45,6 +45,7 @@ from lemonade_media.rtp.sender import protocol as sender
 from lemonade_media.rtp.sender.engine import SenderEngine
 from lemonade_media.rtp.sender.reports import ROW
 from lemonade_testbed.audio.part import media_length
+from lemonade_testbed.clauses import load_clauses
 from lemonade_testbed.evidence import Event, Evidence, NodeAddress, RecordedWorld
 from lemonade_testbed.judge import judge
 from lemonade_testbed.ladder.parser import parse_ladder
@@ -243,7 +244,7 @@ class Memory:
         world = RecordedWorld(
             MappingProxyType(roles), exits={"client": int(self.runner.failed)}, media_length=self.length
         )
-        return judge(self.scenario, Evidence(world, tuple(events), message=self.message))
+        return judge(self.scenario, Evidence(world, tuple(events), message=self.message), load_clauses())
 
     def _events(self, node: str) -> list[Event]:
         read = []

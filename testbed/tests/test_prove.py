@@ -55,7 +55,7 @@ def proofs(
         faults: tuple[NamedFault, ...] = (NO_BYE,),
         mutations: Sequence[list[MutationResult]] = (WRONG, WRONG),
     ) -> list[Proof]:
-        def judge(_: Scenario, evidence: Evidence) -> Verdict:
+        def judge(_: Scenario, evidence: Evidence, _clauses: Mapping[str, Clause]) -> Verdict:
             short = ["short"] if b"short" in (evidence.message or b"") else []
             verdict = verdicts[" ".join([*short, *evidence.world.faults.values()])]
             return verdict.pop(0) if isinstance(verdict, list) else verdict

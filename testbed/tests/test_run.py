@@ -64,7 +64,7 @@ def runner(tmp_path: Path, fake_programs: Programs) -> Callable[..., ScenarioRun
 
 @pytest.fixture
 def green(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lemonade_testbed.run.judge", lambda _scenario, _evidence: verdict(Outcome.PASS))
+    monkeypatch.setattr("lemonade_testbed.run.judge", lambda _scenario, _evidence, _clauses: verdict(Outcome.PASS))
 
 
 @pytest.mark.usefixtures("green")

@@ -13,11 +13,24 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
-from lemonade_imap.store.base import INBOX, NewMessage, StoredMailbox, StoredMessage, StoreError, Summary
+from lemonade_imap.store.base import (
+    INBOX,
+    MailboxMissing,
+    NewMessage,
+    StoredMailbox,
+    StoredMessage,
+    StoreError,
+    Summary,
+    mailbox_key,
+    renamed,
+)
 from lemonade_imap.store.index_json import to_json
 from lemonade_imap.store.mailbox_files import FileArrival, Logged, link_or_copy
 from lemonade_imap.store.opening import open_folder
-from lemonade_imap.store.sqlite_reading import SqliteReading, written_flags
+from lemonade_imap.store.sqlite_annotations import SqliteAnnotations, SqliteSubscriptions
+from lemonade_imap.store.sqlite_mailboxes import SqliteMailboxes
+from lemonade_imap.store.sqlite_reading import SqliteReader, written_flags
+from lemonade_imap.store.transactions import Transactions
 from lemonade_imap.store.values import changed_flags
 
 _INSERT = "INSERT INTO message (mailbox, uid, flags, received, size, modseq, content) VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -26,16 +39,32 @@ _COPY = """INSERT INTO message (mailbox, uid, flags, received, size, modseq, con
 _UNUSED = "DELETE FROM content WHERE ident = ?1 AND NOT EXISTS (SELECT 1 FROM message WHERE content = ?1)"
 
 
-class SqliteStore(SqliteReading):
+class SqliteStore:
     """A `Store` in one data folder; the methods are described in `base.Store`.
 
-    Raises StoreBusy if another process uses the folder, StoreDamaged if its index is missing or damaged, StoreError if
-    it cannot be used.
+    It writes messages, and holds parts for mailboxes, annotations, subscriptions and reading. A method of the contract
+    that one part carries out alone is the part's own. Raises StoreBusy if another process uses the folder, StoreDamaged
+    if its index is missing or damaged, StoreError if it cannot be used.
     """
 
     def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
-        self._lock, db, files = open_folder(folder)
-        super().__init__(db, files, clock)
+        self._lock, self._db, self._files = open_folder(folder)
+        self.transactions = Transactions(self._db)
+        self._mailboxes = SqliteMailboxes(self._db, self._files, self.transactions, clock)
+        self._annotations = SqliteAnnotations(self._db, self.transactions, self._mailboxes)
+        self._reader = SqliteReader(self._db, self._files, self.transactions)
+        subscriptions = SqliteSubscriptions(self._db, self.transactions)
+        self.mailboxes, self.mailbox = self._mailboxes.mailboxes, self._mailboxes.mailbox
+        self.create = self._mailboxes.create
+        self.with_key, self.key = self._mailboxes.with_key, self._mailboxes.key
+        self.make_key, self.reset_keys = self._mailboxes.make_key, self._mailboxes.reset_keys
+        self.entries = self._annotations.entries
+        self.set_entries, self.set_entries_of = self._annotations.set_entries, self._annotations.set_entries_of
+        self.subscribe, self.unsubscribe = subscriptions.subscribe, subscriptions.unsubscribe
+        self.subscriptions = subscriptions.subscriptions
+        self.uids, self.summaries, self.counts = self._reader.uids, self._reader.summaries, self._reader.counts
+        self.messages, self.message, self.read = self._reader.messages, self._reader.message, self._reader.read
+        self.recent, self.claim_recent = self._reader.recent, self._reader.claim_recent
         try:
             self._make_good()
         except OSError as problem:
@@ -56,19 +85,35 @@ class SqliteStore(SqliteReading):
             self._files.make(mailbox.ident)
         self._files.sweep(known)
         for mailbox in mailboxes:
-            self._describe(mailbox)
+            self._mailboxes.describe(mailbox)
             if self._files.log_is_long(mailbox.ident, len(known[mailbox.ident])):
                 self._files.rewrite_log(mailbox.ident, map(_logged, self.summaries(mailbox)))
-                self._forget(mailbox)
+                self._reader.forget(mailbox)
 
-    def _empty(self, mailbox: StoredMailbox) -> None:
+    def delete(self, user: str, name: str) -> None:
+        """Remove a mailbox; raises MailboxMissing."""
         with self.transactions.write():
+            mailbox = self.mailbox(user, name)
+            if mailbox is None:
+                raise MailboxMissing(f"no mailbox {name!r}")
             self._remove_rows(mailbox, self.uids(mailbox))
+            self._annotations.remove(mailbox)
+            self._mailboxes.remove(mailbox)
+
+    def rename(self, user: str, old: str, new: str) -> None:
+        """Rename a mailbox and those below it; for INBOX, move its messages. Raises MailboxMissing or MailboxExists."""
+        old, new = mailbox_key(old), mailbox_key(new)
+        if old == INBOX:
+            self._empty_inbox(user, new)
+        else:
+            self._mailboxes.rename(user, old, new)
 
     def _empty_inbox(self, user: str, new: str) -> None:
-        target, inbox = self.create(user, new), self.mailbox(user, INBOX)
-        if inbox:
-            self.move(inbox, self.uids(inbox), target)
+        with self.transactions.write():
+            renamed(self.mailboxes(user), INBOX, new)
+            target, inbox = self.create(user, new), self.mailbox(user, INBOX)
+            if inbox:
+                self.move(inbox, self.uids(inbox), target)
 
     def arrive(self) -> FileArrival:
         """Begin to receive a new message; raises StoreError if the disk cannot be written."""
@@ -78,9 +123,9 @@ class SqliteStore(SqliteReading):
         """Add messages to a mailbox; raises MailboxMissing, or StoreError if the disk cannot be written."""
         try:
             with self.transactions.write():
-                uid, modseq = self._take_uids(mailbox, len(arrivals))
+                uid, modseq = self._mailboxes.take_uids(mailbox, len(arrivals))
                 made = [self._add(mailbox, uid + number, modseq, arriving) for number, arriving in enumerate(arrivals)]
-                known = self._changing(mailbox)
+                known = self._reader.known_for_change(mailbox)
                 known.update((new.uid, summary_of(new)) for new in made)
                 self._note(mailbox, [known[new.uid] for new in made])
                 self.transactions.sync(self._files.folder(mailbox.ident))
@@ -88,21 +133,6 @@ class SqliteStore(SqliteReading):
             for arriving in arrivals:
                 arriving.arrival.discard()
         return made
-
-    def _take_uids(self, mailbox: StoredMailbox, count: int) -> tuple[int, int]:
-        """Reserve `count` new UIDs; returns the first of them and the mod-sequence of this change."""
-        present = self._present(mailbox)
-        modseq = self._bump(mailbox) if count else present.highest_modseq
-        self._db.execute("UPDATE mailbox SET uid_next = uid_next + ? WHERE ident = ?", (count, mailbox.ident))
-        self._describe(mailbox)
-        return present.uid_next, modseq
-
-    def _bump(self, mailbox: StoredMailbox) -> int:
-        rows = self._db.execute(
-            "UPDATE mailbox SET highest_modseq = highest_modseq + 1 WHERE ident = ? RETURNING highest_modseq",
-            (mailbox.ident,),
-        )
-        return int(rows.fetchall()[0][0])
 
     def _add(self, mailbox: StoredMailbox, uid: int, modseq: int, arriving: NewMessage) -> StoredMessage:
         arrival = arriving.arrival
@@ -134,7 +164,7 @@ class SqliteStore(SqliteReading):
         unchanged_since: int | None = None,
     ) -> tuple[list[Summary], list[int]]:
         """Change the flags of messages; returns their summaries and the UIDs that were left unchanged."""
-        known, given = self._known(mailbox), frozenset(flags)
+        known, given = self._reader.known(mailbox), frozenset(flags)
         asked = [known[uid] for uid in sorted(known.keys() & set(uids))]
         failed = [old.uid for old in asked if unchanged_since is not None and old.modseq > unchanged_since]
         left = set(failed)
@@ -142,7 +172,7 @@ class SqliteStore(SqliteReading):
         new = [(old, changed_flags(old.flags, mode, given)) for old in found]
         if any(old.flags != wanted for old, wanted in new):
             with self.transactions.write():
-                known, modseq = self._changing(mailbox), self._bump(mailbox)
+                known, modseq = self._reader.known_for_change(mailbox), self._mailboxes.raise_modseq(mailbox)
                 changed = [
                     Summary(old.uid, wanted, modseq, old.received, old.size)
                     for old, wanted in new
@@ -159,10 +189,10 @@ class SqliteStore(SqliteReading):
     def copy(self, mailbox: StoredMailbox, uids: Collection[int], target: StoredMailbox) -> list[tuple[int, int]]:
         """Copy messages to another mailbox; raises MailboxMissing, or StoreError if the disk cannot be written."""
         with self.transactions.write():
-            source = self._known(mailbox)
+            source = self._reader.known(mailbox)
             wanted = [source[uid] for uid in sorted(source.keys() & set(uids))]
-            first, modseq = self._take_uids(target, len(wanted))
-            known = self._changing(target)
+            first, modseq = self._mailboxes.take_uids(target, len(wanted))
+            known = self._reader.known_for_change(target)
             for new, old in enumerate(wanted, first):
                 self._name_file(partial(link_or_copy, self._files.path(mailbox.ident, old.uid)), target, new)
                 self._db.execute(_COPY, (target.ident, new, modseq, mailbox.ident, old.uid))
@@ -183,10 +213,10 @@ class SqliteStore(SqliteReading):
 
         The rows are removed before the files, so that a row never names a file that does not exist.
         """
-        gone = sorted(self._known(mailbox).keys() & set(uids))
+        gone = sorted(self._reader.known(mailbox).keys() & set(uids))
         if gone:
             with self.transactions.write():
-                self._bump(mailbox)
+                self._mailboxes.raise_modseq(mailbox)
                 self._remove_rows(mailbox, gone)
                 for uid in gone:
                     path = self._files.path(mailbox.ident, uid)
@@ -194,7 +224,7 @@ class SqliteStore(SqliteReading):
         return gone
 
     def _remove_rows(self, mailbox: StoredMailbox, uids: Collection[int]) -> None:
-        known = self._changing(mailbox)
+        known = self._reader.known_for_change(mailbox)
         for uid in uids:
             rows = self._db.execute(
                 "DELETE FROM message WHERE mailbox = ? AND uid = ? RETURNING content", (mailbox.ident, uid)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from functools import lru_cache, partial
 
@@ -12,7 +12,7 @@ from lemonade_imap.mail.mime import MimePart
 from lemonade_imap.store.base import Counts, StoredMailbox, StoredMessage, StoreError, Summary
 from lemonade_imap.store.index_json import from_json
 from lemonade_imap.store.mailbox_files import MailboxFiles, chunks_of
-from lemonade_imap.store.sqlite_names import SqliteNames
+from lemonade_imap.store.transactions import Transactions
 
 _SUMMARY = "SELECT uid, flags, modseq, received, size FROM message WHERE mailbox = ? ORDER BY uid"
 _MESSAGE = """SELECT message.ident, uid, flags, received, size, modseq, content, parts
@@ -24,16 +24,18 @@ _MOST_CACHED = 250_000
 """Number of summaries kept in memory, of the mailboxes used last; about 200 octets each."""
 
 
-class SqliteReading(SqliteNames):
-    """The reading methods of the store on disk; they are described in `base.Store`."""
+class SqliteReader:
+    """Reads messages of the store on disk; methods without details are described in `base.Store`."""
 
-    def __init__(self, db: sqlite3.Connection, files: MailboxFiles, clock: Callable[[], float]) -> None:
-        super().__init__(db, files, clock)
+    def __init__(self, db: sqlite3.Connection, files: MailboxFiles, transactions: Transactions) -> None:
+        self._db = db
+        self._files = files
+        self._transactions = transactions
         self._cached: OrderedDict[int, dict[int, Summary]] = OrderedDict()
         self._root = lru_cache(maxsize=1024)(_read_root)
 
-    def _known(self, mailbox: StoredMailbox) -> dict[int, Summary]:
-        """Return a mailbox's summaries by ascending UID; to change them, call `_changing` instead."""
+    def known(self, mailbox: StoredMailbox) -> dict[int, Summary]:
+        """Return a mailbox's summaries by ascending UID; to change them, call `known_for_change` instead."""
         ident = mailbox.ident
         if ident in self._cached:
             self._cached.move_to_end(ident)
@@ -45,21 +47,22 @@ class SqliteReading(SqliteNames):
             total -= len(self._cached.popitem(last=False)[1])
         return known
 
-    def _changing(self, mailbox: StoredMailbox) -> dict[int, Summary]:
+    def known_for_change(self, mailbox: StoredMailbox) -> dict[int, Summary]:
         """Return the summaries for a change within a transaction; if it is rolled back, they are read again."""
-        self.transactions.when_rolled_back(partial(self._forget, mailbox))
-        return self._known(mailbox)
+        self._transactions.when_rolled_back(partial(self.forget, mailbox))
+        return self.known(mailbox)
 
-    def _forget(self, mailbox: StoredMailbox) -> None:
+    def forget(self, mailbox: StoredMailbox) -> None:
+        """Drop the summaries of a mailbox from memory; they are read again when they are needed."""
         self._cached.pop(mailbox.ident, None)
 
     def uids(self, mailbox: StoredMailbox) -> list[int]:
         """Return the UIDs, ascending."""
-        return list(self._known(mailbox))
+        return list(self.known(mailbox))
 
     def summaries(self, mailbox: StoredMailbox, since_modseq: int = 0) -> list[Summary]:
         """Return the messages that changed after a mod-sequence, without their part indexes."""
-        known = self._known(mailbox).values()
+        known = self.known(mailbox).values()
         return [summary for summary in known if summary.modseq > since_modseq] if since_modseq else list(known)
 
     def counts(self, mailbox: StoredMailbox) -> Counts:
@@ -89,7 +92,7 @@ class SqliteReading(SqliteNames):
         r"""Return the UIDs that no session has claimed as `\Recent`, and claim them."""
         claimed = self.recent(mailbox)
         if claimed:
-            with self.transactions.write():
+            with self._transactions.write():
                 self._db.execute("UPDATE mailbox SET recent_from = uid_next WHERE ident = ?", (mailbox.ident,))
         return claimed
 

@@ -6,9 +6,21 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from lemonade_imap.mail.mime import Indexer, MimePart
-from lemonade_imap.store.base import CHUNK, Counts, NewMessage, StoredMailbox, StoredMessage, StoreError, Summary
+from lemonade_imap.store.base import (
+    CHUNK,
+    INBOX,
+    Counts,
+    MailboxMissing,
+    NewMessage,
+    StoredMailbox,
+    StoredMessage,
+    StoreError,
+    Summary,
+    mailbox_key,
+    renamed,
+)
 from lemonade_imap.store.values import changed_flags
-from lemonade_imap.testing.memory_names import Box, MemoryNames
+from lemonade_imap.testing.memory_mailboxes import Box, MemoryAnnotations, MemoryMailboxes, MemorySubscriptions
 
 
 class MemoryArrival:
@@ -39,12 +51,27 @@ class MemoryArrival:
         """Do nothing: there is no file to remove."""
 
 
-class MemoryStore(MemoryNames):
-    """A `Store` that keeps everything in dictionaries; the methods are described in `base.Store`."""
+class MemoryStore:
+    """A `Store` that keeps everything in dictionaries; the methods are described in `base.Store`.
+
+    It keeps the messages, and holds parts for mailboxes, annotations and subscriptions. A method of the contract that
+    one part carries out alone is the part's own.
+    """
 
     def __init__(self) -> None:
-        super().__init__()
         self._octets: dict[int, bytes] = {}
+        self._mailboxes = MemoryMailboxes()
+        self._annotations = MemoryAnnotations(self._mailboxes)
+        subscriptions = MemorySubscriptions()
+        self._boxes = self._mailboxes.boxes
+        self.mailboxes, self.mailbox = self._mailboxes.mailboxes, self._mailboxes.mailbox
+        self.create = self._mailboxes.create
+        self.with_key, self.key = self._mailboxes.with_key, self._mailboxes.key
+        self.make_key, self.reset_keys = self._mailboxes.make_key, self._mailboxes.reset_keys
+        self.entries = self._annotations.entries
+        self.set_entries, self.set_entries_of = self._annotations.set_entries, self._annotations.set_entries_of
+        self.subscribe, self.unsubscribe = subscriptions.subscribe, subscriptions.unsubscribe
+        self.subscriptions = subscriptions.subscriptions
 
     def _messages_of(self, mailbox: StoredMailbox) -> dict[int, StoredMessage]:
         box = self._boxes.get(mailbox.ident)
@@ -53,14 +80,21 @@ class MemoryStore(MemoryNames):
     def delete(self, user: str, name: str) -> None:
         """Remove a mailbox; raises MailboxMissing."""
         mailbox = self.mailbox(user, name)
-        if mailbox:
-            self.expunge(mailbox, self.uids(mailbox))
-        super().delete(user, name)
+        if mailbox is None:
+            raise MailboxMissing(f"no mailbox {name!r}")
+        self.expunge(mailbox, self.uids(mailbox))
+        self._annotations.remove(mailbox)
+        self._mailboxes.remove(mailbox)
 
-    def _empty_inbox(self, user: str, new: str) -> None:
-        target, inbox = self.create(user, new), self.mailbox(user, "INBOX")
-        if inbox:
-            self.move(inbox, self.uids(inbox), target)
+    def rename(self, user: str, old: str, new: str) -> None:
+        """Rename a mailbox and those below it; for INBOX, move its messages. Raises MailboxMissing or MailboxExists."""
+        old, new = mailbox_key(old), mailbox_key(new)
+        inbox = self.mailbox(user, INBOX)
+        if old != INBOX:
+            self._mailboxes.rename(user, old, new)
+        elif inbox:
+            renamed(self.mailboxes(user), old, new)
+            self.move(inbox, self.uids(inbox), self.create(user, new))
 
     def uids(self, mailbox: StoredMailbox) -> list[int]:
         """Return the UIDs, ascending."""
@@ -107,7 +141,7 @@ class MemoryStore(MemoryNames):
 
     def append(self, mailbox: StoredMailbox, arrivals: Sequence[NewMessage]) -> list[StoredMessage]:
         """Add messages to a mailbox; raises MailboxMissing."""
-        box = self._box(mailbox)
+        box = self._mailboxes.present(mailbox)
         box.highest_modseq += bool(arrivals)
         made: list[StoredMessage] = []
         for arriving in arrivals:
@@ -123,7 +157,7 @@ class MemoryStore(MemoryNames):
         return made
 
     def _add(self, box: Box, octets: bytes, message: StoredMessage) -> StoredMessage:
-        kept = replace(message, ident=self._next(), uid=box.uid_next, modseq=box.highest_modseq)
+        kept = replace(message, ident=self._mailboxes.next_ident(), uid=box.uid_next, modseq=box.highest_modseq)
         box.uid_next += 1
         box.messages[kept.uid] = kept
         self._octets[kept.ident] = octets
@@ -159,7 +193,7 @@ class MemoryStore(MemoryNames):
 
     def copy(self, mailbox: StoredMailbox, uids: Collection[int], target: StoredMailbox) -> list[tuple[int, int]]:
         """Copy messages to another mailbox; raises MailboxMissing."""
-        box, messages = self._box(target), self._messages_of(mailbox)
+        box, messages = self._mailboxes.present(target), self._messages_of(mailbox)
         wanted = [messages[uid] for uid in sorted(set(uids) & messages.keys())]
         box.highest_modseq += bool(wanted)
         return [(old.uid, self._add(box, self._octets[old.ident], old).uid) for old in wanted]

@@ -22,12 +22,10 @@ from testcontainers.compose import DockerCompose
 from lemonade_testbed.errors import EnvironmentBroken
 from lemonade_testbed.runtime import silent
 from lemonade_testbed.runtime.docker_network import Bridge
-from lemonade_testbed.runtime.local import CLIENT_RTP_PORTS, MEDIA_RTP_PORTS
+from lemonade_testbed.runtime.settings import EVIDENCE, variables_of
 from lemonade_testbed.scenario.world import ServerSetup, World
 
 CAPTURE = "capture"
-EVIDENCE = "/evidence"
-"""The folder in every container into which its node writes its trace and recordings."""
 KEY_LOG = "tls-keys.log"
 """The file below EVIDENCE into which a node writes the secrets of its TLS sessions."""
 RELAY_FILE = "relay.json"
@@ -145,80 +143,9 @@ def environment(world: World, node: str) -> dict[str, str]:
 
     Raises EnvironmentBroken for a value with white space that is to be part of a list.
     """
-    setup = world.setup
-    values = {"PROFILE": setup.profile, "TRACE_SALT": setup.salt}
-    if node in world.roles:
-        values["LISTEN"] = f"{world.roles[node].address}:{world.roles[node].port}"
+    values = variables_of(world, node)
     if world.kind_of(node) != node:
-        values["TRACE"] = f"{EVIDENCE}/{world.trace(node).name}"
-    if setup.scenario:
-        values["SCENARIO"] = setup.scenario
-    if node in setup.faults:
-        values["FAULT"] = setup.faults[node]
-    for option, path in world.credentials.get(node, {}).items():
-        values[option.replace("-", "_").upper()] = f"{EVIDENCE}/{path.name}"
-    if setup.tls is not None and node in world.credentials:
-        values["TLS_KEYLOG"] = f"{EVIDENCE}/{KEY_LOG}"  # tshark decrypts the capture with it
-    values |= _OPTIONS.get(world.kind_of(node), _none)(world, node)
-    return {f"LEMONADE_{name}": value for name, value in values.items()}
-
-
-def _imap(world: World, name: str) -> dict[str, str]:
-    setup = world.setup.of(name)
-    values = {
-        "NAME": world.roles[name].name,
-        "USER": _words(":".join(account) for account in setup.users.items()),
-        "ADMIN": _words(":".join(account) for account in setup.admins.items()),
-        "SUBMIT_USER": _words(setup.submit_users),
-        "APPLICATION": _words(f"{name}={','.join(users)}" for name, users in setup.applications.items()),
-    }
-    if setup.media_servers:
-        values["MEDIA_SERVERS"] = setup.media_servers
-    if setup.fetch_users:
-        values["FETCH_USER"] = _words(setup.fetch_users)
-    if setup.anonymous_life is not None:
-        values["ANONYMOUS_LIFE"] = str(setup.anonymous_life)
+        values["LEMONADE_TRACE"] = f"{EVIDENCE}/{world.trace(node).name}"
+    if world.setup.tls is not None and node in world.credentials:
+        values["LEMONADE_TLS_KEYLOG"] = f"{EVIDENCE}/{KEY_LOG}"  # tshark decrypts the capture with it
     return values
-
-
-def _media(world: World, name: str) -> dict[str, str]:
-    setup = world.setup.of(name)
-    values = {
-        "RTP_PORTS": MEDIA_RTP_PORTS,
-        "ALLOW_IMAP": _words(world.imap_hosts()),
-        "RESOLVE": _words(world.rules()),
-        "IMAP_TLS": setup.tls_policy("media"),
-        "IMAP_CLEARTEXT_LOGIN": "never" if setup.tls else "allowed",
-    }
-    if setup.imap_idle is not None:
-        values["IMAP_IDLE"] = str(setup.imap_idle)
-    if setup.imap_contact:
-        values["IMAP_CONTACT"] = setup.imap_contact
-    if setup.imap_fetch_time is not None:
-        values["IMAP_FETCH_TIME"] = f"{setup.imap_fetch_time:g}"
-    if setup.imap_max_part is not None:
-        values["IMAP_MAX_PART"] = str(setup.imap_max_part)
-    if setup.services:
-        values["SERVICE"] = _words(setup.services)
-    if callers := world.callers(name):
-        values["TRUST_CALLER"] = _words(callers)
-    return values | ({"IMAP_USER": ":".join(setup.identity)} if setup.identity else {})
-
-
-def _client(world: World, _name: str) -> dict[str, str]:
-    values = {"RTP_PORTS": CLIENT_RTP_PORTS, "RESOLVE": _words(world.rules())}
-    return values | {"IMAP_TLS": world.setup.tls_policy("client")}
-
-
-def _none(_world: World, _name: str) -> dict[str, str]:
-    return {}
-
-
-def _words(items: Any) -> str:  # noqa: ANN401  any iterable of texts
-    texts = list(items)
-    if any(len(text.split()) != 1 for text in texts):
-        raise EnvironmentBroken("an account with a blank in it cannot be told to a node in a container")
-    return " ".join(texts)
-
-
-_OPTIONS = {"imap": _imap, "media": _media, "client": _client}

@@ -19,8 +19,8 @@ from requests.exceptions import RequestException
 from lemonade_testbed.containers.engine import LABEL, connect, remove
 from lemonade_testbed.containers.tools import ROOT, TOOLS, ensure_compose, mirror, mmdebstrap
 from lemonade_testbed.errors import EnvironmentBroken
-from lemonade_testbed.runtime.docker_compose import EVIDENCE
 from lemonade_testbed.runtime.docker_node import GRACE, DockerNode
+from lemonade_testbed.runtime.settings import EVIDENCE
 from lemonade_testbed.scenario.world import SERVERS
 
 BASE = "debian:trixie-slim"

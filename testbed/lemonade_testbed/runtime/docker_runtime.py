@@ -21,13 +21,14 @@ from lemonade_testbed.containers.tools import TOOLS
 from lemonade_testbed.errors import EnvironmentBroken, RunStopped
 from lemonade_testbed.runtime.credentials import make_credentials
 from lemonade_testbed.runtime.docker_capture import Capture
-from lemonade_testbed.runtime.docker_compose import CAPTURE, EVIDENCE, KEY_LOG, RELAY_FILE, Project, services
+from lemonade_testbed.runtime.docker_compose import CAPTURE, KEY_LOG, RELAY_FILE, Project, services
 from lemonade_testbed.runtime.docker_network import Bridge, claim
 from lemonade_testbed.runtime.docker_node import DockerNode
-from lemonade_testbed.runtime.local import CLIENT_RTP_PORTS, MEDIA_RTP_PORTS, node_options
+from lemonade_testbed.runtime.local import node_options
 from lemonade_testbed.runtime.processes import ProcessTable
 from lemonade_testbed.runtime.readiness import PATIENCE, await_ready
 from lemonade_testbed.runtime.relay import relay_config, with_fronts
+from lemonade_testbed.runtime.settings import CLIENT_RTP_PORTS, EVIDENCE, MEDIA_RTP_PORTS
 from lemonade_testbed.runtime.watching import merge_traces, watch
 from lemonade_testbed.scenario.world import Setup, World
 from lemonade_wire.redaction import Redactor

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lemonade_testbed.errors import EnvironmentBroken
@@ -15,13 +15,11 @@ from lemonade_testbed.runtime.network import Network, claim
 from lemonade_testbed.runtime.processes import NodeProcess, ProcessTable
 from lemonade_testbed.runtime.readiness import PATIENCE, await_ready
 from lemonade_testbed.runtime.relay import RELAY, relay_options, with_fronts
+from lemonade_testbed.runtime.settings import CLIENT_RTP_PORTS, MEDIA_RTP_PORTS, options_of
 from lemonade_testbed.runtime.watching import merge_traces, watch
 from lemonade_testbed.scenario.world import ROLES, Setup, World
 from lemonade_wire.redaction import Redactor
 from lemonade_wire.trace import Trace
-
-MEDIA_RTP_PORTS = "16384-16484"
-CLIENT_RTP_PORTS = "20000-20100"
 
 
 def installed_programs() -> dict[str, list[str]]:
@@ -147,69 +145,14 @@ def _store(world: World) -> Path:
 
 
 def node_options(world: World, name: str) -> list[str]:
-    """Return the options of a node's command line, as the contract with nodes defines them."""
-    setup, place = world.setup, world.roles[name]
-    options = ["--listen", f"{place.address}:{place.port}", "--profile", setup.profile]
-    options += ["--trace", str(world.trace(name)), "--trace-salt", setup.salt]
-    if name in setup.faults:
-        options += ["--fault", setup.faults[name]]
-    for option, path in world.credentials.get(name, {}).items():
-        options += [f"--{option}", str(path)]
-    return options + _OPTIONS[world.kind_of(name)](world, name)
-
-
-def _imap_options(world: World, name: str) -> list[str]:
-    setup = world.setup.of(name)
-    options = ["--data", str(_store(world) / name), "--name", world.roles[name].name]
-    for option, accounts in (("--user", setup.users), ("--admin", setup.admins)):
-        for user, password in accounts.items():
-            options += [option, f"{user}:{password}"]
-    for user in setup.submit_users:
-        options += ["--submit-user", user]
-    for application, users in setup.applications.items():
-        options += ["--application", f"{application}={','.join(users)}"]
-    if setup.media_servers:
-        options += ["--media-servers", setup.media_servers]
-    for user in setup.fetch_users:
-        options += ["--fetch-user", user]
-    if setup.anonymous_life is not None:
-        options += ["--anonymous-life", str(setup.anonymous_life)]
-    return options
-
-
-def _media_options(world: World, name: str) -> list[str]:
-    setup = world.setup.of(name)
-    options = ["--rtp-ports", MEDIA_RTP_PORTS, "--recordings", str(setup.folder)]
-    options += [word for host in world.imap_hosts() for word in ("--allow-imap", host)]
-    options += ["--imap-tls", setup.tls_policy("media")]
-    options += ["--imap-cleartext-login", "never" if setup.tls else "allowed"]
-    options += [word for caller in world.callers(name) for word in ("--trust-caller", caller)]
-    if setup.identity:
-        options += ["--imap-user", ":".join(setup.identity)]
-    if setup.imap_idle is not None:
-        options += ["--imap-idle", str(setup.imap_idle)]
-    if setup.imap_contact:
-        options += ["--imap-contact", setup.imap_contact]
-    if setup.imap_fetch_time is not None:
-        options += ["--imap-fetch-time", f"{setup.imap_fetch_time:g}"]
-    if setup.imap_max_part is not None:
-        options += ["--imap-max-part", str(setup.imap_max_part)]
-    for service in setup.services:
-        options += ["--service", service]
-    return options + _rules(world)
-
-
-def _client_options(world: World, _name: str) -> list[str]:
-    options = ["--rtp-ports", CLIENT_RTP_PORTS, "--heard", str(world.setup.folder / "heard.wav")]
-    return [*options, "--imap-tls", world.setup.tls_policy("client"), *_rules(world)]
-
-
-def _rules(world: World) -> list[str]:
-    return [word for rule in world.rules() for word in ("--resolve", rule)]
-
-
-_OPTIONS: Mapping[str, Callable[[World, str], list[str]]] = {
-    "imap": _imap_options,
-    "media": _media_options,
-    "client": _client_options,
-}
+    """Return the options of a node's command line: its settings, and the files that this runtime has for it."""
+    files = {"trace": world.trace(name)}
+    kind, folder = world.kind_of(name), world.setup.folder
+    if kind == "imap":
+        files["data"] = _store(world) / name
+    elif kind == "media":
+        files["recordings"] = folder
+    else:
+        files["heard"] = folder / "heard.wav"
+    own = [word for option, path in files.items() for word in (f"--{option}", str(path))]
+    return own + options_of(world, name)

@@ -15,10 +15,11 @@ from docker.errors import APIError, ImageNotFound
 
 from lemonade_testbed.containers import engine as docker_engine
 from lemonade_testbed.errors import EnvironmentBroken
-from lemonade_testbed.runtime.docker_compose import EVIDENCE, environment
+from lemonade_testbed.runtime.docker_compose import environment
 from lemonade_testbed.runtime.docker_network import Bridge, claim
 from lemonade_testbed.runtime.docker_node import DockerNode
 from lemonade_testbed.runtime.readiness import greeting_seen, options_answered
+from lemonade_testbed.runtime.settings import fixed_variables
 from lemonade_testbed.scenario.world import Setup, World
 from lemonade_testbed.vendor_check.findings import READY, STOP, ContractVerdict
 from lemonade_testbed.vendors.catalogue import CAPABILITIES
@@ -29,15 +30,6 @@ USER, PASSWORD = "joe", "secret"
 _LOOK = 0.05
 SCENARIO = "announcement-service"
 """The name of the scenario that nodes get; the check of a client gives other names too."""
-_FIXED = {
-    "imap": {"LEMONADE_DATA": "/store"},
-    "media": {"LEMONADE_RTP_PORTS": "16384-16484"},
-    "client": {
-        "LEMONADE_SCRIPT": f"{EVIDENCE}/script.json",
-        "LEMONADE_HEARD": f"{EVIDENCE}/heard.wav",
-        "LEMONADE_RTP_PORTS": "20000-20100",
-    },
-}
 
 
 class Bench:
@@ -100,7 +92,7 @@ class Bench:
         if self._client is None or self._bridge is None:
             raise RuntimeError("the bench is used as a context manager")
         place, api = self.world.roles[role], self._client.api
-        values = _FIXED[role] | environment(self.world, role) | dict(extra or {})
+        values = fixed_variables(role) | environment(self.world, role) | dict(extra or {})
         end = api.create_endpoint_config(ipv4_address=place.address, aliases=[place.name])
         host = api.create_host_config(
             init=True,

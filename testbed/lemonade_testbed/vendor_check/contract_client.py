@@ -17,10 +17,10 @@ from urllib.parse import unquote
 from lemonade_testbed.clauses import SCENARIOS
 from lemonade_testbed.errors import ContractBroken, EnvironmentBroken
 from lemonade_testbed.run import client_script
-from lemonade_testbed.runtime.docker_compose import EVIDENCE
 from lemonade_testbed.runtime.docker_node import DockerNode
 from lemonade_testbed.runtime.provision import append, change_key
 from lemonade_testbed.runtime.readiness import greeting_seen
+from lemonade_testbed.runtime.settings import EVIDENCE
 from lemonade_testbed.scenario.model import Scenario
 from lemonade_testbed.scenario_loader import load_scenario
 from lemonade_testbed.vendor_check.bench import SCENARIO, Bench, note_stop

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from lemonade_testbed.clauses import SCENARIOS
+from lemonade_testbed.clauses import SCENARIOS, load_clauses
 from lemonade_testbed.judge import judge, keep_root_causes
 from lemonade_testbed.ladder.blame import Charge, charge_mismatch
 from lemonade_testbed.ladder.matcher import Matcher
@@ -114,7 +114,7 @@ def test_a_message_that_no_arrow_expects_is_charged_to_its_sender(annc: Flow) ->
     charge = charged(annc)
     assert (charge.node, charge.arrow) == ("client", None)
     assert "one message too many" in charge.seen
-    reason = judge(ANNC, annc.evidence()).reasons[0]
+    reason = judge(ANNC, annc.evidence(), load_clauses()).reasons[0]
     assert (reason.node, reason.clauses) == ("client", ("LS-2.9-1",))
 
 

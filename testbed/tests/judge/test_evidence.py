@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lemonade_testbed.clauses import SCENARIOS
+from lemonade_testbed.clauses import SCENARIOS, load_clauses
 from lemonade_testbed.evidence import load_evidence
 from lemonade_testbed.judge import judge
 from lemonade_testbed.scenario_loader import load_scenario
@@ -111,11 +111,11 @@ def test_a_run_with_named_nodes_is_judged_by_their_names(annc: Flow, tmp_path: P
     scenario = load_scenario(path)
     annc.evidence()
     rename_node(annc.folder, "media", "ms1")
-    assert judge(scenario, load_evidence(annc.folder)).ladder.mismatch is None
+    assert judge(scenario, load_evidence(annc.folder), load_clauses()).ladder.mismatch is None
     annc.change("urlfetch", "/INBOX", "/Another-mailbox")
     annc.evidence()
     rename_node(annc.folder, "media", "ms1")
-    reasons = judge(scenario, load_evidence(annc.folder)).reasons
+    reasons = judge(scenario, load_evidence(annc.folder), load_clauses()).reasons
     assert ("ms1", "media") in {(reason.node, reason.role) for reason in reasons}
 
 

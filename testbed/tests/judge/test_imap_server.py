@@ -10,7 +10,7 @@ import pytest
 
 from lemonade_testbed.checks import imap_server, part, rights
 from lemonade_testbed.checks.structures import SIZE
-from lemonade_testbed.clauses import SCENARIOS
+from lemonade_testbed.clauses import SCENARIOS, load_clauses
 from lemonade_testbed.judge import judge
 from lemonade_testbed.mailparts import parts_by_section
 from lemonade_testbed.scenario.model import Scenario
@@ -250,7 +250,7 @@ def test_without_imap_the_checks_have_no_material(annc: Flow) -> None:
 
 def test_the_judge_charges_the_server_with_one_reason(annc: Flow) -> None:
     annc.change("fetch-data", "133856", "97818")
-    reasons = [one for one in judge(ANNC, annc.evidence()).reasons if one.node == "imap"]
+    reasons = [one for one in judge(ANNC, annc.evidence(), load_clauses()).reasons if one.node == "imap"]
     assert [(str(one.place), one.clauses) for one in reasons] == [("check bodystructure is the mail", (SIZE,))]
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from lemonade_testbed.clauses import SCENARIOS
+from lemonade_testbed.clauses import SCENARIOS, load_clauses
 from lemonade_testbed.evidence import EvidenceError, load_evidence
 from lemonade_testbed.judge import judge
 from lemonade_testbed.ladder.observe import observe
@@ -27,7 +27,7 @@ def outcomes(verdict: Verdict, outcome: Outcome) -> set[str]:
 
 
 def test_both_diagrams_pass_and_every_clause_with_them(annc: Flow) -> None:
-    verdict = judge(ANNC, annc.evidence())
+    verdict = judge(ANNC, annc.evidence(), load_clauses())
     assert verdict.outcome is Outcome.PASS
     assert verdict.reasons == ()
     assert verdict.accepted(strict=True)
@@ -37,13 +37,13 @@ def test_both_diagrams_pass_and_every_clause_with_them(annc: Flow) -> None:
 
 
 def test_the_ivr_diagram_passes(ivr: Flow) -> None:
-    assert judge(IVR, ivr.evidence()).outcome is Outcome.PASS
+    assert judge(IVR, ivr.evidence(), load_clauses()).outcome is Outcome.PASS
 
 
 def test_a_missing_arrow_fails_with_its_clauses(annc: Flow) -> None:
     annc.drop("bye")
     annc.drop("bye-ok")
-    verdict = judge(ANNC, annc.evidence())
+    verdict = judge(ANNC, annc.evidence(), load_clauses())
     assert verdict.outcome is Outcome.FAIL
     (reason,) = verdict.reasons
     assert reason.place == BYE
@@ -56,9 +56,20 @@ def test_a_missing_arrow_fails_with_its_clauses(annc: Flow) -> None:
     assert "not red at step listen" in verdict.off_target((BYE, Place("step", "listen")))
 
 
+def test_the_clauses_that_are_given_decide_how_grave_a_breach_is(annc: Flow) -> None:
+    annc.drop("bye")
+    annc.drop("bye-ok")
+    lenient = {name: replace(clause, level="SHOULD") for name, clause in load_clauses().items()}
+    verdict = judge(ANNC, annc.evidence(), lenient)
+    assert verdict.outcome is Outcome.NONSTRICT
+    assert outcomes(verdict, Outcome.NONSTRICT) == {"LS-2.1-7", "LS-2.9-1"}
+
+
 def test_an_arrow_of_rtp_says_its_time_in_seconds(annc: Flow) -> None:
     annc["rtp"].seconds = 5.0
-    reason = next(one for one in judge(ANNC, annc.evidence()).reasons if one.place and one.place.kind == "arrow")
+    reason = next(
+        one for one in judge(ANNC, annc.evidence(), load_clauses()).reasons if one.place and one.place.kind == "arrow"
+    )
     assert "(from 12.13 s to 12.33 s)" in reason.expected
     assert reason.seen == "another stream: media->>client: RTP PCMU 5.00 s"
 
@@ -67,7 +78,7 @@ def test_a_broken_should_is_nonstrict(annc: Flow) -> None:
     for name in ("genurlauth", "genurlauth-data", "urlfetch", "urlfetch-data"):
         annc.change(name, ";EXPIRE=2026-11-22T10:00:00Z", "")
     annc.change("invite", "%3BEXPIRE%3D2026-11-22T10:00:00Z", "")
-    verdict = judge(ANNC, annc.evidence())
+    verdict = judge(ANNC, annc.evidence(), load_clauses())
     assert verdict.outcome is Outcome.NONSTRICT
     assert verdict.accepted()
     assert not verdict.accepted(strict=True)
@@ -78,7 +89,7 @@ def test_a_broken_should_is_nonstrict(annc: Flow) -> None:
 def test_a_capability_that_the_server_does_not_list_is_unsupported(annc: Flow) -> None:
     annc.change("login-ok", " URLAUTH=BINARY", "")
     annc.change("authenticate-ok", " URLAUTH=BINARY", "")
-    verdict = judge(ANNC, annc.evidence())
+    verdict = judge(ANNC, annc.evidence(), load_clauses())
     assert verdict.outcome is Outcome.UNSUPPORTED
     assert verdict.red() == (Place("needs", "imap URLAUTH=BINARY"),)
 
@@ -94,19 +105,19 @@ def test_a_service_that_is_refused_is_unsupported(annc: Flow, warning: str, outc
         "ACK sip:annc@127.9.8.2:5060", f"ACK {annc['invite'].text.split()[1]}"
     )
     annc["invite-ok"].text = f"{head}{warning}Content-Length: 0\r\n\r\n"
-    verdict = judge(ANNC, annc.evidence())
+    verdict = judge(ANNC, annc.evidence(), load_clauses())
     assert verdict.outcome is outcome, verdict.reasons
 
 
 def test_a_client_without_the_verb_is_unsupported(annc: Flow) -> None:
     annc.world["exits"] = {"client": 127}
-    assert judge(ANNC, annc.evidence()).outcome is Outcome.UNSUPPORTED
+    assert judge(ANNC, annc.evidence(), load_clauses()).outcome is Outcome.UNSUPPORTED
 
 
 def test_a_failed_step_fails_with_its_words(annc: Flow) -> None:
     annc.steps = [{"index": 4, "verb": "listen", "line": 9, "state": "failed", "why": "no BYE in 17 s"}]
     annc.world["exits"] = {"client": 1}
-    (reason,) = judge(ANNC, annc.evidence()).reasons
+    (reason,) = judge(ANNC, annc.evidence(), load_clauses()).reasons
     assert reason.place == Place("step", "listen")
     assert reason.seen == "no BYE in 17 s"
 
@@ -114,7 +125,7 @@ def test_a_failed_step_fails_with_its_words(annc: Flow) -> None:
 def test_a_client_that_had_to_be_stopped_fails_at_its_last_step(annc: Flow) -> None:
     annc.steps = [{"index": 3, "verb": "announce", "line": 8, "state": "started", "why": ""}]
     annc.world |= {"exits": {"client": -15}, "timed_out": True}
-    (reason,) = judge(ANNC, annc.evidence()).reasons
+    (reason,) = judge(ANNC, annc.evidence(), load_clauses()).reasons
     assert reason.place == Place("step", "announce")
     assert reason.seen == "it did not end in time"
 
@@ -126,7 +137,7 @@ def test_a_dead_node_fails_at_its_arrow_with_its_last_log_lines(
     for name in dropped:
         annc.drop(name)
     annc.world["died"] = {"media": {"t": 1795341012.0, "exit": -11, "log": ["playing", "out of memory"]}}
-    verdict = judge(ANNC, annc.evidence())
+    verdict = judge(ANNC, annc.evidence(), load_clauses())
     assert verdict.outcome is Outcome.FAIL
     assert verdict.reasons[0].place == place
     assert "the media node died with exit code -11" in verdict.reasons[0].seen
@@ -137,7 +148,7 @@ def test_a_missing_line_of_a_trace_is_an_error(annc: Flow) -> None:
     annc.evidence()
     trace = annc.folder / "trace-media.jsonl"
     trace.write_text("".join(trace.read_text().splitlines(keepends=True)[1:]))
-    verdict = judge(ANNC, load_evidence(annc.folder))
+    verdict = judge(ANNC, load_evidence(annc.folder), load_clauses())
     assert verdict.outcome is Outcome.ERROR
     assert "event 1 is missing" in verdict.reasons[0].seen
 
@@ -146,7 +157,7 @@ def test_a_line_that_is_no_event_is_an_error(annc: Flow) -> None:
     annc.evidence()
     with (annc.folder / "trace-media.jsonl").open("a") as trace:
         trace.write('{"t": 1, "nod')
-    assert judge(ANNC, load_evidence(annc.folder)).outcome is Outcome.ERROR
+    assert judge(ANNC, load_evidence(annc.folder), load_clauses()).outcome is Outcome.ERROR
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"roles": []}', json.dumps({"roles": {"imap": {}}})])
@@ -160,17 +171,17 @@ def test_an_invalid_world_is_an_error_that_names_the_file(annc: Flow, text: str)
 def test_every_arrow_that_is_dropped_or_swapped_is_named(ivr: Flow) -> None:
     evidence = ivr.evidence()
     observed = observe(evidence)
-    taken = judge(IVR, evidence).ladder.arrows
+    taken = judge(IVR, evidence, load_clauses()).ladder.arrows
     for place, index in enumerate(taken):
         rest = observed.messages[:place] + observed.messages[place + 1 :]
-        dropped = judge(IVR, evidence, replace(observed, messages=rest)).ladder.mismatch
+        dropped = judge(IVR, evidence, load_clauses(), replace(observed, messages=rest)).ladder.mismatch
         assert dropped is not None
         assert dropped.index == index
         if place + 1 == len(taken):
             continue
         swapped = list(observed.messages)
         swapped[place], swapped[place + 1] = swapped[place + 1], swapped[place]
-        mismatch = judge(IVR, evidence, replace(observed, messages=tuple(swapped))).ladder.mismatch
+        mismatch = judge(IVR, evidence, load_clauses(), replace(observed, messages=tuple(swapped))).ladder.mismatch
         assert mismatch is not None
         assert mismatch.index == index
 
@@ -178,7 +189,7 @@ def test_every_arrow_that_is_dropped_or_swapped_is_named(ivr: Flow) -> None:
 def test_a_fault_is_off_target_where_something_else_is_red(annc: Flow) -> None:
     annc.change("ack", "ACK sip:annc@127.9.8.2:5060", "ACK sip:annc@media.example.net")
     annc.change("urlfetch-data", '"BINARY" 9', '"BASE64" 9')
-    verdict = judge(ANNC, annc.evidence())
+    verdict = judge(ANNC, annc.evidence(), load_clauses())
     ack, described = Place("check", "ack goes to the contact"), Place("check", "part is described")
     assert verdict.off_target((ack, described)) == ""
     assert verdict.off_target((ack,)) == "red elsewhere too: check part is described"
@@ -201,7 +212,7 @@ def test_messages_that_change_nothing_of_a_call_are_left_out_and_counted(annc: F
     for copy in flags:
         copy.text = copy.text.replace("a2 ", "a7 ").replace("(UID BODYSTRUCTURE)", "(FLAGS ENVELOPE)")
     annc.messages[place:place] = flags
-    verdict = judge(ANNC, annc.evidence())
+    verdict = judge(ANNC, annc.evidence(), load_clauses())
     assert not [one for one in verdict.reasons if one.outcome is Outcome.FAIL]
     folded = {"180 INVITE": 1, "183 INVITE": 1, "200 OPTIONS": 1, "OPTIONS": 1, "FETCH": 1}
     assert folded.items() <= verdict.ignored.items()
@@ -212,7 +223,7 @@ def test_a_fetch_of_content_is_not_left_out(annc: Flow) -> None:
     for copy in copies:
         copy.text = copy.text.replace("a2 ", "a7 ").replace("(UID BODYSTRUCTURE)", "(FLAGS BODY[2])")
     annc.messages[3:3] = copies
-    assert judge(ANNC, annc.evidence()).outcome is Outcome.FAIL
+    assert judge(ANNC, annc.evidence(), load_clauses()).outcome is Outcome.FAIL
 
 
 @pytest.mark.parametrize(
@@ -236,7 +247,7 @@ def test_a_refused_service_is_unsupported_if_options_agrees_and_the_other_servic
         copy = deepcopy(annc["invite-ok"])
         copy.text, copy.target = text, "testbed"
         annc.messages.insert(0, copy)
-    verdict = judge(ANNC, annc.evidence())
+    verdict = judge(ANNC, annc.evidence(), load_clauses())
     assert verdict.outcome is outcome, verdict.reasons
     assert verdict.reasons[0].node == node
     both = [one for one in verdict.reasons if one.place == Place("check", "media server has a service")]

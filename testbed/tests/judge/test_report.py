@@ -9,7 +9,7 @@ from xml.etree.ElementTree import fromstring
 
 import pytest
 
-from lemonade_testbed.clauses import SCENARIOS
+from lemonade_testbed.clauses import SCENARIOS, load_clauses
 from lemonade_testbed.judge import judge
 from lemonade_testbed.ladder.draw import draw, mermaid, nodes_of
 from lemonade_testbed.ladder.matcher import match_ladder
@@ -67,14 +67,14 @@ def test_named_nodes_have_their_own_lines_in_the_order_in_which_they_appear() ->
 
 def test_a_long_label_is_cut_and_the_drawing_keeps_its_width(annc: Flow) -> None:
     annc.change("urlfetch", "/INBOX", "/Another-mailbox")
-    verdict = judge(ANNC, annc.evidence())
+    verdict = judge(ANNC, annc.evidence(), load_clauses())
     lines = draw(ANNC.ladder, verdict.observed, verdict.ladder).splitlines()
     assert max(map(len, lines)) <= 120
     assert any("..." in line for line in lines)
 
 
 def test_a_green_report_shows_both_ladders_and_what_was_ignored(annc: Flow) -> None:
-    text = scenario_text(ANNC, judge(ANNC, annc.evidence()), annc.folder, "lemonade run it")
+    text = scenario_text(ANNC, judge(ANNC, annc.evidence(), load_clauses()), annc.folder, "lemonade run it")
     assert "verdict: pass" in text
     assert "ignored:  AUTHENTICATE 1, LOGIN 1" in text
     assert f"evidence: {annc.folder}" in text
@@ -85,7 +85,7 @@ def test_a_green_report_shows_both_ladders_and_what_was_ignored(annc: Flow) -> N
 def test_a_failure_shows_requirement_expected_seen_spot_and_command(annc: Flow) -> None:
     annc.drop("bye")
     annc.drop("bye-ok")
-    text = scenario_text(ANNC, judge(ANNC, annc.evidence()), annc.folder, "lemonade run it")
+    text = scenario_text(ANNC, judge(ANNC, annc.evidence(), load_clauses()), annc.folder, "lemonade run it")
     for part in (
         "FAIL by the media server at arrow media->>client: SIP BYE [LS-2.1-7 LS-2.9-1]",
         "requirement: Either side may end streaming",
@@ -99,7 +99,7 @@ def test_a_failure_shows_requirement_expected_seen_spot_and_command(annc: Flow) 
 
 def test_the_ladder_is_written_as_mermaid(annc: Flow) -> None:
     annc.change("urlfetch", "/INBOX", "/Inbox")
-    text = ladder_md(ANNC, judge(ANNC, annc.evidence()))
+    text = ladder_md(ANNC, judge(ANNC, annc.evidence(), load_clauses()))
     assert text.count("```mermaid\nsequenceDiagram\n    participant client\n") == 2
     assert "%%" not in text
     observed = text.partition("## Observed")[2]
@@ -118,7 +118,7 @@ def of(outcome: Outcome, seen: str = "") -> Verdict:
 
 
 def test_the_result_is_json_with_all_values_of_the_run(annc: Flow) -> None:
-    verdict = judge(ANNC, annc.evidence())
+    verdict = judge(ANNC, annc.evidence(), load_clauses())
     result = json.loads(json.dumps(run_result([case(annc.folder, verdict)], 2.0)))
     assert result["versions"]["python"]
     assert result["seconds"] == 2.0
@@ -168,10 +168,10 @@ def test_junit_has_a_test_result_for_each_verdict(
 
 
 def test_a_tally_counts_and_names_what_was_not_accepted(annc: Flow) -> None:
-    good = judge(ANNC, annc.evidence())
+    good = judge(ANNC, annc.evidence(), load_clauses())
     annc.drop("bye")
     annc.drop("bye-ok")
-    bad = judge(ANNC, annc.evidence())
+    bad = judge(ANNC, annc.evidence(), load_clauses())
     assert tally({"one": good, "two": good}).splitlines()[-1] == "2 of 2 scenarios accepted"
     other = replace(bad, outcome=Outcome.UNSUPPORTED, reasons=(), differences=("it lacks RTP",))
     assert tally({"one": good, "two": bad, "three": other}).splitlines()[3:] == [

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import pytest
 
 from lemonade_testbed.capture.store import CAPTURE, View, load_run
+from lemonade_testbed.clauses import load_clauses
 from lemonade_testbed.evidence import Evidence
 from lemonade_testbed.judge import judge
 from lemonade_testbed.scenario_loader import load_scenario
@@ -152,7 +153,7 @@ class Captured:
         return load_run(self.folder, view)
 
     def judged(self, view: View = "both") -> Verdict:
-        return judge(self.scenario, self.evidence(view))
+        return judge(self.scenario, self.evidence(view), load_clauses())
 
 
 @pytest.fixture

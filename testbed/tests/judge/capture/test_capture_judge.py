@@ -12,6 +12,7 @@ import pytest
 
 from lemonade_testbed.capture.store import CAPTURE_NG, View, load_run
 from lemonade_testbed.capture.tshark import Tshark
+from lemonade_testbed.clauses import load_clauses
 from lemonade_testbed.cli import main
 from lemonade_testbed.judge import judge
 from lemonade_testbed.verdict import Outcome, Verdict
@@ -79,7 +80,7 @@ def test_a_url_that_the_script_gives_is_not_charged_to_the_client(announcement: 
 def test_without_tshark_the_verdict_is_an_error(announcement: Captured) -> None:
     announcement.flow["rtp"].seconds = 0.4
     announcement.write()
-    verdict = judge(announcement.scenario, load_run(announcement.folder, "both", lambda: None))
+    verdict = judge(announcement.scenario, load_run(announcement.folder, "both", lambda: None), load_clauses())
     assert verdict.outcome is Outcome.ERROR
     assert "no tshark" in verdict.reasons[0].seen
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lemonade_testbed.capture.store import CAPTURE, CAPTURE_NG, READ, load_run
+from lemonade_testbed.clauses import load_clauses
 from lemonade_testbed.evidence import EvidenceError
 from lemonade_testbed.judge import judge
 from lemonade_testbed.verdict import Outcome, Place
@@ -41,7 +42,7 @@ def test_a_run_is_judged_again_without_its_secrets_and_without_tshark(announceme
     first = announcement.judged("capture")
     for path in (CAPTURE, CAPTURE_NG):
         (announcement.folder / path).unlink()
-    again = judge(announcement.scenario, load_run(announcement.folder, "capture", lambda: None))
+    again = judge(announcement.scenario, load_run(announcement.folder, "capture", lambda: None), load_clauses())
     assert again == first
     (announcement.folder / READ).unlink()
     assert announcement.judged("both").outcome is Outcome.ERROR, "there was a capture"

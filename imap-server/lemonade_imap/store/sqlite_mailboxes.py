@@ -1,17 +1,15 @@
-"""The part of the store on disk that does not concern messages: mailboxes, subscriptions, annotations and keys."""
+"""The mailboxes of the store on disk, with their URLAUTH keys: rows of the table `mailbox` and folders of files."""
 
 from __future__ import annotations
 
 import sqlite3
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 
 from lemonade_imap.store.base import (
     INBOX,
     MailboxExists,
     MailboxMissing,
-    Scope,
     StoredMailbox,
     mailbox_key,
     renamed,
@@ -27,14 +25,19 @@ _LEAVE = """INSERT INTO past SELECT user, name, uid_validity FROM mailbox WHERE 
     ON CONFLICT DO UPDATE SET uid_validity = max(uid_validity, excluded.uid_validity)"""
 
 
-class SqliteNames(ABC):
-    """Mailboxes, subscriptions, annotations and keys in SQLite; the methods are described in `base.Store`."""
+class SqliteMailboxes:
+    """Mailboxes and keys in SQLite, without the messages; methods without details are described in `base.Store`.
 
-    def __init__(self, db: sqlite3.Connection, files: MailboxFiles, clock: Callable[[], float]) -> None:
+    `clock`: seconds since 1970, from which a UIDVALIDITY is made.
+    """
+
+    def __init__(
+        self, db: sqlite3.Connection, files: MailboxFiles, transactions: Transactions, clock: Callable[[], float]
+    ) -> None:
         self._db = db
         self._files = files
+        self._transactions = transactions
         self._clock = clock
-        self.transactions = Transactions(db)
 
     def mailboxes(self, user: str) -> list[str]:
         """Return the names of the user's mailboxes, INBOX first."""
@@ -49,7 +52,8 @@ class SqliteNames(ABC):
             return self.create(user, name) if name == INBOX else None
         return StoredMailbox(*row)
 
-    def _present(self, mailbox: StoredMailbox) -> StoredMailbox:
+    def present(self, mailbox: StoredMailbox) -> StoredMailbox:
+        """Return the mailbox's values as they are now; raises MailboxMissing."""
         row = self._db.execute(f"{_MAILBOX} WHERE ident = ?", (mailbox.ident,)).fetchone()
         if row is None:
             raise MailboxMissing(f"no mailbox {mailbox.name!r}")
@@ -58,7 +62,7 @@ class SqliteNames(ABC):
     def create(self, user: str, name: str) -> StoredMailbox:
         """Make a mailbox; raises MailboxExists."""
         name = mailbox_key(name)
-        with self.transactions.write():
+        with self._transactions.write():
             validity = self._next_validity()
             try:
                 made = self._db.execute(
@@ -67,9 +71,9 @@ class SqliteNames(ABC):
             except sqlite3.IntegrityError:
                 raise MailboxExists(f"mailbox {name!r} exists") from None
             mailbox = StoredMailbox(made.lastrowid or 0, user, name, validity, 1)
-            self.transactions.when_rolled_back(partial(self._files.remove, mailbox.ident))
+            self._transactions.when_rolled_back(partial(self._files.remove, mailbox.ident))
             self._files.make(mailbox.ident)
-            self._describe(mailbox)
+            self.describe(mailbox)
         return mailbox
 
     def _next_validity(self) -> int:
@@ -79,34 +83,20 @@ class SqliteNames(ABC):
         self._db.execute("REPLACE INTO counter VALUES ('validity', ?)", (validity,))
         return int(validity)
 
-    def _describe(self, mailbox: StoredMailbox) -> None:
+    def describe(self, mailbox: StoredMailbox) -> None:
         """Bring the mailbox's `mailbox.json` up to date with the index."""
-        self._files.describe(self._present(mailbox), self.key(mailbox))
+        self._files.describe(self.present(mailbox), self.key(mailbox))
 
-    def delete(self, user: str, name: str) -> None:
-        """Remove a mailbox; raises MailboxMissing."""
-        with self.transactions.write():
-            mailbox = self.mailbox(user, name)
-            if mailbox is None:
-                raise MailboxMissing(f"no mailbox {name!r}")
-            self._empty(mailbox)
-            self._db.execute(_LEAVE, (mailbox.ident,))
-            self._db.execute("DELETE FROM annotation WHERE mailbox = ?", (mailbox.ident,))
-            self._db.execute("DELETE FROM mailbox WHERE ident = ?", (mailbox.ident,))
-            self.transactions.when_committed(partial(self._files.remove, mailbox.ident))
-
-    @abstractmethod
-    def _empty(self, mailbox: StoredMailbox) -> None:
-        """Remove all messages of a mailbox from the index."""
+    def remove(self, mailbox: StoredMailbox) -> None:
+        """Remove an empty mailbox within a transaction, and its folder after the commit."""
+        self._db.execute(_LEAVE, (mailbox.ident,))
+        self._db.execute("DELETE FROM mailbox WHERE ident = ?", (mailbox.ident,))
+        self._transactions.when_committed(partial(self._files.remove, mailbox.ident))
 
     def rename(self, user: str, old: str, new: str) -> None:
-        """Rename a mailbox and those below it; for INBOX, move its messages. Raises MailboxMissing or MailboxExists."""
-        old, new = mailbox_key(old), mailbox_key(new)
-        with self.transactions.write():
+        """Rename a mailbox other than INBOX, and those below it; raises MailboxMissing, MailboxExists or StoreError."""
+        with self._transactions.write():
             changes = renamed(self.mailboxes(user), old, new)
-            if old == INBOX:
-                self._empty_inbox(user, new)
-                return
             rows = self._db.execute(f"{_MAILBOX} WHERE user = ?", (user,)).fetchall()
             mailboxes = [mailbox for mailbox in (StoredMailbox(*row) for row in rows) if mailbox.name in changes]
             for mailbox in mailboxes:
@@ -127,27 +117,23 @@ class SqliteNames(ABC):
         self._describe_later(mailbox)
 
     def _describe_later(self, mailbox: StoredMailbox) -> None:
-        self.transactions.when_committed(partial(self._describe, mailbox))
+        self._transactions.when_committed(partial(self.describe, mailbox))
 
-    @abstractmethod
-    def _empty_inbox(self, user: str, new: str) -> None:
-        """Make the mailbox `new` and move the messages of INBOX into it."""
+    def take_uids(self, mailbox: StoredMailbox, count: int) -> tuple[int, int]:
+        """Reserve `count` new UIDs; returns the first of them and the mod-sequence of this change."""
+        present = self.present(mailbox)
+        modseq = self.raise_modseq(mailbox) if count else present.highest_modseq
+        self._db.execute("UPDATE mailbox SET uid_next = uid_next + ? WHERE ident = ?", (count, mailbox.ident))
+        self.describe(mailbox)
+        return present.uid_next, modseq
 
-    def subscribe(self, user: str, name: str) -> None:
-        """Add a name to the user's list of subscriptions."""
-        with self.transactions.write():
-            self._db.execute("INSERT OR IGNORE INTO subscription VALUES (?, ?)", (user, mailbox_key(name)))
-
-    def unsubscribe(self, user: str, name: str) -> None:
-        """Remove a name from the user's list of subscriptions."""
-        with self.transactions.write():
-            self._db.execute("DELETE FROM subscription WHERE user = ? AND name = ?", (user, mailbox_key(name)))
-
-    def subscriptions(self, user: str) -> list[str]:
-        """Return the names in the user's list of subscriptions."""
-        return sorted_names(
-            [name for (name,) in self._db.execute("SELECT name FROM subscription WHERE user = ?", (user,))]
+    def raise_modseq(self, mailbox: StoredMailbox) -> int:
+        """Raise the mailbox's highest mod-sequence by one, and return it."""
+        rows = self._db.execute(
+            "UPDATE mailbox SET highest_modseq = highest_modseq + 1 WHERE ident = ? RETURNING highest_modseq",
+            (mailbox.ident,),
         )
+        return int(rows.fetchall()[0][0])
 
     def with_key(self, user: str, name: str) -> tuple[StoredMailbox, bytes | None] | None:
         """Return a mailbox and its URLAUTH key, or None."""
@@ -164,49 +150,16 @@ class SqliteNames(ABC):
         key = self.key(mailbox)
         if key is None:
             key = new_key()
-            with self.transactions.write():
-                self._present(mailbox)
+            with self._transactions.write():
+                self.present(mailbox)
                 self._db.execute("UPDATE mailbox SET key = ? WHERE ident = ?", (key, mailbox.ident))
                 self._describe_later(mailbox)
         return key
 
     def reset_keys(self, user: str, name: str | None = None) -> None:
         """Delete the URLAUTH key of one mailbox, or of all the user's mailboxes."""
-        with self.transactions.write():
+        with self._transactions.write():
             rows = self._db.execute(f"{_MAILBOX} WHERE user = ? AND name = ifnull(?, name)", (user, name)).fetchall()
             for mailbox in (StoredMailbox(*row) for row in rows):
                 self._db.execute("UPDATE mailbox SET key = NULL WHERE ident = ?", (mailbox.ident,))
                 self._describe_later(mailbox)
-
-    def entries(self, scope: Scope) -> dict[str, bytes]:
-        """Return the annotations of a scope as a mapping from name to value."""
-        rows = self._db.execute(
-            "SELECT name, value FROM annotation WHERE mailbox = ? AND user = ? ORDER BY key", _at(scope)
-        )
-        return dict(rows.fetchall())
-
-    def set_entries(self, scope: Scope, entries: Mapping[str, bytes | None]) -> None:
-        """Set and remove annotations of one scope; raises MailboxMissing."""
-        with self.transactions.write():
-            if scope.mailbox:
-                self._present(scope.mailbox)
-            for name, value in entries.items():
-                if value is None:
-                    self._db.execute(
-                        "DELETE FROM annotation WHERE mailbox = ? AND user = ? AND key = ?", (*_at(scope), name.lower())
-                    )
-                else:
-                    self._db.execute(
-                        "REPLACE INTO annotation (mailbox, user, key, name, value) VALUES (?, ?, ?, ?, ?)",
-                        (*_at(scope), name.lower(), name, value),
-                    )
-
-    def set_entries_of(self, changes: Mapping[Scope, Mapping[str, bytes | None]]) -> None:
-        """Set and remove annotations of several scopes; raises MailboxMissing."""
-        with self.transactions.write():
-            for scope, entries in changes.items():
-                self.set_entries(scope, entries)
-
-
-def _at(scope: Scope) -> tuple[int, str]:
-    return scope.mailbox.ident if scope.mailbox else 0, scope.user or ""

@@ -1,8 +1,7 @@
-"""The part of the store in memory that does not concern messages: mailboxes, subscriptions, annotations and keys."""
+"""The parts of the store in memory that do not concern messages: mailboxes with keys, annotations, subscriptions."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -40,18 +39,17 @@ class Box:
         return StoredMailbox(self.ident, self.user, self.name, self.uid_validity, self.uid_next, self.highest_modseq)
 
 
-class MemoryNames(ABC):
-    """Mailboxes, subscriptions, annotations and keys in dictionaries; the methods are described in `base.Store`."""
+class MemoryMailboxes:
+    """Mailboxes and keys in dictionaries; methods without details are described in `base.Store`."""
 
     def __init__(self) -> None:
-        self._boxes: dict[int, Box] = {}
-        self._subscribed: dict[str, set[str]] = {}
-        self._entries: dict[tuple[str | None, int | None], dict[str, tuple[str, bytes]]] = {}
+        self.boxes: dict[int, Box] = {}
         self._past: dict[tuple[str, str], int] = {}
         self._last = 0
         self._validity = 0
 
-    def _next(self) -> int:
+    def next_ident(self) -> int:
+        """Return a number that no mailbox and no message has had."""
         self._last += 1
         return self._last
 
@@ -60,17 +58,18 @@ class MemoryNames(ABC):
         return self._validity
 
     def _find(self, user: str, name: str) -> Box | None:
-        return next((box for box in self._boxes.values() if (box.user, box.name) == (user, name)), None)
+        return next((box for box in self.boxes.values() if (box.user, box.name) == (user, name)), None)
 
-    def _box(self, mailbox: StoredMailbox) -> Box:
-        box = self._boxes.get(mailbox.ident)
+    def present(self, mailbox: StoredMailbox) -> Box:
+        """Return the mailbox as it is now; raises MailboxMissing."""
+        box = self.boxes.get(mailbox.ident)
         if box is None:
             raise MailboxMissing(f"no mailbox {mailbox.name!r}")
         return box
 
     def mailboxes(self, user: str) -> list[str]:
         """Return the names of the user's mailboxes, INBOX first."""
-        return sorted_names({INBOX, *(box.name for box in self._boxes.values() if box.user == user)})
+        return sorted_names({INBOX, *(box.name for box in self.boxes.values() if box.user == user)})
 
     def mailbox(self, user: str, name: str) -> StoredMailbox | None:
         """Return the mailbox or None; INBOX is made if it does not exist yet."""
@@ -85,32 +84,22 @@ class MemoryNames(ABC):
         name = mailbox_key(name)
         if self._find(user, name):
             raise MailboxExists(f"mailbox {name!r} exists")
-        ident = self._next()
-        self._boxes[ident] = Box(ident, user, name, self._next_validity())
-        return self._boxes[ident].value()
+        ident = self.next_ident()
+        self.boxes[ident] = Box(ident, user, name, self._next_validity())
+        return self.boxes[ident].value()
 
-    def delete(self, user: str, name: str) -> None:
-        """Remove a mailbox; raises MailboxMissing."""
-        box = self._find(user, mailbox_key(name))
-        if box is None:
-            raise MailboxMissing(f"no mailbox {name!r}")
-        self._leave_name(box)
-        del self._boxes[box.ident]
-        for scope in [scope for scope in self._entries if scope[1] == box.ident]:
-            del self._entries[scope]
+    def remove(self, mailbox: StoredMailbox) -> None:
+        """Remove an empty mailbox."""
+        self._leave_name(self.boxes.pop(mailbox.ident))
 
     def _leave_name(self, box: Box) -> None:
         past = self._past.get((box.user, box.name), 0)
         self._past[box.user, box.name] = max(past, box.uid_validity)
 
     def rename(self, user: str, old: str, new: str) -> None:
-        """Rename a mailbox and those below it; for INBOX, move its messages. Raises MailboxMissing or MailboxExists."""
-        self.mailbox(user, INBOX)
-        changes = renamed(self.mailboxes(user), old := mailbox_key(old), mailbox_key(new))
-        if old == INBOX:
-            self._empty_inbox(user, new)
-            return
-        boxes = [box for box in self._boxes.values() if box.user == user and box.name in changes]
+        """Rename a mailbox other than INBOX, and those below it; raises MailboxMissing, MailboxExists or StoreError."""
+        changes = renamed(self.mailboxes(user), old, new)
+        boxes = [box for box in self.boxes.values() if box.user == user and box.name in changes]
         for box in boxes:
             self._leave_name(box)
         for box in boxes:
@@ -119,9 +108,75 @@ class MemoryNames(ABC):
                 box.uid_validity = self._next_validity()
                 box.key = None
 
-    @abstractmethod
-    def _empty_inbox(self, user: str, new: str) -> None:
-        """Make the mailbox `new` and move the messages of INBOX into it."""
+    def with_key(self, user: str, name: str) -> tuple[StoredMailbox, bytes | None] | None:
+        """Return a mailbox and its URLAUTH key, or None."""
+        box = self._find(user, mailbox_key(name))
+        return None if box is None else (box.value(), box.key)
+
+    def key(self, mailbox: StoredMailbox) -> bytes | None:
+        """Return the mailbox's URLAUTH key or None."""
+        box = self.boxes.get(mailbox.ident)
+        return box.key if box else None
+
+    def make_key(self, mailbox: StoredMailbox) -> bytes:
+        """Return the mailbox's URLAUTH key; make one if it has none. Raises MailboxMissing."""
+        box = self.present(mailbox)
+        box.key = box.key or new_key()
+        return box.key
+
+    def reset_keys(self, user: str, name: str | None = None) -> None:
+        """Delete the URLAUTH key of one mailbox, or of all the user's mailboxes."""
+        for box in self.boxes.values():
+            if box.user == user and name in {None, box.name}:
+                box.key = None
+
+
+class MemoryAnnotations:
+    """Annotations of the server and of mailboxes in dictionaries; the methods are described in `base.Store`."""
+
+    def __init__(self, mailboxes: MemoryMailboxes) -> None:
+        self._mailboxes = mailboxes
+        self._entries: dict[tuple[str | None, int | None], dict[str, tuple[str, bytes]]] = {}
+
+    def entries(self, scope: Scope) -> dict[str, bytes]:
+        """Return the annotations of a scope as a mapping from name to value."""
+        kept = self._entries.get(self._scope(scope), {})
+        return {name: value for _, (name, value) in sorted(kept.items())}
+
+    def set_entries(self, scope: Scope, entries: Mapping[str, bytes | None]) -> None:
+        """Set and remove annotations of one scope; raises MailboxMissing."""
+        if scope.mailbox:
+            self._mailboxes.present(scope.mailbox)
+        kept = self._entries.setdefault(self._scope(scope), {})
+        for name, value in entries.items():
+            if value is None:
+                kept.pop(name.lower(), None)
+            else:
+                kept[name.lower()] = (name, value)
+
+    def set_entries_of(self, changes: Mapping[Scope, Mapping[str, bytes | None]]) -> None:
+        """Set and remove annotations of several scopes; raises MailboxMissing."""
+        for scope in changes:
+            if scope.mailbox:
+                self._mailboxes.present(scope.mailbox)
+        for scope, entries in changes.items():
+            self.set_entries(scope, entries)
+
+    def remove(self, mailbox: StoredMailbox) -> None:
+        """Remove all annotations of a mailbox."""
+        for scope in [scope for scope in self._entries if scope[1] == mailbox.ident]:
+            del self._entries[scope]
+
+    @staticmethod
+    def _scope(scope: Scope) -> tuple[str | None, int | None]:
+        return scope.user, scope.mailbox.ident if scope.mailbox else None
+
+
+class MemorySubscriptions:
+    """Lists of subscriptions in sets; the methods are described in `base.Store`."""
+
+    def __init__(self) -> None:
+        self._subscribed: dict[str, set[str]] = {}
 
     def subscribe(self, user: str, name: str) -> None:
         """Add a name to the user's list of subscriptions."""
@@ -134,53 +189,3 @@ class MemoryNames(ABC):
     def subscriptions(self, user: str) -> list[str]:
         """Return the names in the user's list of subscriptions."""
         return sorted_names(self._subscribed.get(user, set()))
-
-    def with_key(self, user: str, name: str) -> tuple[StoredMailbox, bytes | None] | None:
-        """Return a mailbox and its URLAUTH key, or None."""
-        box = self._find(user, mailbox_key(name))
-        return None if box is None else (box.value(), box.key)
-
-    def key(self, mailbox: StoredMailbox) -> bytes | None:
-        """Return the mailbox's URLAUTH key or None."""
-        box = self._boxes.get(mailbox.ident)
-        return box.key if box else None
-
-    def make_key(self, mailbox: StoredMailbox) -> bytes:
-        """Return the mailbox's URLAUTH key; make one if it has none. Raises MailboxMissing."""
-        box = self._box(mailbox)
-        box.key = box.key or new_key()
-        return box.key
-
-    def reset_keys(self, user: str, name: str | None = None) -> None:
-        """Delete the URLAUTH key of one mailbox, or of all the user's mailboxes."""
-        for box in self._boxes.values():
-            if box.user == user and name in {None, box.name}:
-                box.key = None
-
-    def entries(self, scope: Scope) -> dict[str, bytes]:
-        """Return the annotations of a scope as a mapping from name to value."""
-        kept = self._entries.get(self._scope(scope), {})
-        return {name: value for _, (name, value) in sorted(kept.items())}
-
-    def set_entries(self, scope: Scope, entries: Mapping[str, bytes | None]) -> None:
-        """Set and remove annotations of one scope; raises MailboxMissing."""
-        if scope.mailbox:
-            self._box(scope.mailbox)
-        kept = self._entries.setdefault(self._scope(scope), {})
-        for name, value in entries.items():
-            if value is None:
-                kept.pop(name.lower(), None)
-            else:
-                kept[name.lower()] = (name, value)
-
-    def set_entries_of(self, changes: Mapping[Scope, Mapping[str, bytes | None]]) -> None:
-        """Set and remove annotations of several scopes; raises MailboxMissing."""
-        for scope in changes:
-            if scope.mailbox:
-                self._box(scope.mailbox)
-        for scope, entries in changes.items():
-            self.set_entries(scope, entries)
-
-    @staticmethod
-    def _scope(scope: Scope) -> tuple[str | None, int | None]:
-        return scope.user, scope.mailbox.ident if scope.mailbox else None
