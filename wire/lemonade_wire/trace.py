@@ -65,7 +65,8 @@ class Trace:
             "n": self._count,
             "event": event,
         }
-        line = json.dumps(head | {name: self._clean(value) for name, value in fields.items()}, ensure_ascii=False)
+        shown = {name: value if name == "payload" else self._clean(value) for name, value in fields.items()}
+        line = json.dumps(head | shown, ensure_ascii=False)
         self.sink.write(line + "\n")
         self.sink.flush()
 
