@@ -16,7 +16,7 @@ from lemonade_imap.serving.service import ImapService
 from lemonade_imap.session import Answered, ImapSession, MessageComing, MessageOctets
 from lemonade_wire.address import Address
 from lemonade_wire.imap.framing import ImapLiteral, LogicalLine
-from lemonade_wire.imap.tracing import LiteralTally, literal_form, trace_form
+from lemonade_wire.imap.tracing import LiteralTally, command_form, literal_form, response_form
 from lemonade_wire.trace import Json, Trace
 
 _TURN = 64
@@ -142,7 +142,7 @@ class ServerConnection:
         tallies, self._tallies = iter(self._tallies), []
         if self._trace.sink is None:
             return
-        text, forms = trace_form(line)
+        text, forms = command_form(line)
         if len(forms) == len(line.literals):
             told = zip(line.literals, forms, strict=True)
             forms = [form if literal.kept else next(tallies).form() for literal, form in told]
@@ -165,7 +165,7 @@ class ServerConnection:
         line = reply.line
         if line is not None:
             if self._trace.sink is not None:
-                self._emit("sent", *(("+ ***", []) if reply.secret else trace_form(line)))
+                self._emit("sent", *(("+ ***", []) if reply.secret else response_form(line)))
             await self._writer.write(line.octets())
             return
         began = self._trace.clock()

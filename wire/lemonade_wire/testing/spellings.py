@@ -97,3 +97,44 @@ def shown_forms(written: bytes, secret: str) -> list[str]:
             inner = inner[: len(inner) // 3 * 3]
             forms[f"{code} in base64, {place}"] = base64.b64encode(inner).decode()
     return sorted({name for name, form in forms.items() for text in texts if form.lower() in text.lower()})
+
+
+_PLAIN = base64.b64encode(f"\0joe\0{PASSWORD}".encode()).decode()
+LOGIN_SPELLINGS: tuple[str, ...] = (
+    f"a LOGIN joe {PASSWORD}",
+    f"a login joe {PASSWORD}",
+    f'a LoGiN "joe" "{PASSWORD}"',
+    f'a LOGIN "j\\"o\\\\e" "{PASSWORD}"',
+    f"a  LOGIN  joe  {PASSWORD}",
+    f"a LOGIN {PASSWORD}",
+    f'a LOGIN "joe {PASSWORD}',
+    f"a LOGIN joe\t{PASSWORD}",
+    f'a LOGIN joe"{PASSWORD}"',
+    f"a LOGIN(joe {PASSWORD})",
+    f"a LOGIN-{PASSWORD}",
+    f"a LOGIN{PASSWORD}",
+    f"a LOGIN joe {{{len(PASSWORD)}}} {PASSWORD}",
+    f"a LOGINX joe {PASSWORD}",
+    f"a LOGN joe {PASSWORD}",
+    f"a UID LOGIN joe {PASSWORD}",
+    f"a\tLOGIN\tjoe\t{PASSWORD}",
+    f" a LOGIN joe {PASSWORD}",
+    f"LOGIN joe {PASSWORD}",
+    f"joe {PASSWORD}",
+    PASSWORD,
+    f"a NOOP\rb LOGIN joe {PASSWORD}",
+    f"a \0LOGIN joe {PASSWORD}",
+    f"* LOGIN joe {PASSWORD}",
+    f"a USER joe PASS {PASSWORD}",
+    f"a AUTHENTICATE PLAIN {_PLAIN}",
+    f"a AUTHENTICATE {_PLAIN}",
+    f"a AUTHENTICATE PLAIN={_PLAIN}",
+    f"a AUTHENTICATE PLAIN-{_PLAIN}",
+    f"a AUTHENTICATEPLAIN {_PLAIN}",
+    f"a AUTH PLAIN {_PLAIN}",
+    f"AUTH PLAIN {_PLAIN}",
+    f"AUTHENTICATE PLAIN {_PLAIN}",
+    _PLAIN,
+    f"a AUTHENTICATE XPLAIN {_PLAIN.encode().hex()}",
+)
+"""Lines by which a client, or a person at a keyboard, gives a password to an IMAP server, correctly or not."""
