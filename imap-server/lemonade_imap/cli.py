@@ -167,14 +167,19 @@ def main(argv: Sequence[str] | None = None) -> None:
         read.error(f"--trace: {problem}")
     except ValueError as problem:
         read.error(str(problem))
+    for _, password in [*options.user, *options.admin]:
+        node.trace.redactor.hide(password)
     sys.exit(_serve(config, tls, options, node))
 
 
 def _serve(config: ServerConfig, tls: CertificateOptions | None, options: argparse.Namespace, node: NodeOptions) -> int:
     from twisted.internet import reactor as installed  # noqa: PLC0415  the import installs the reactor: not for --help
 
+    from lemonade_wire.failures.endpoint import report_failures  # noqa: PLC0415  it imports the reactor's logger
+
     reactor: Any = installed
     trace = node.trace
+    report_failures(trace.redactor)
 
     def log(text: str) -> None:
         for line in trace.redactor.text(text).splitlines():

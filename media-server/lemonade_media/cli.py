@@ -137,13 +137,19 @@ def _run(config: MediaConfig, options: NodeOptions) -> int:
 
     from twisted.internet import reactor as installed  # noqa: PLC0415  importing it installs it
 
+    from lemonade_wire.failures.endpoint import report_failures  # noqa: PLC0415  it imports the reactor's logger
+
     reactor: Any = installed
+    redactor = options.trace.redactor
+    report_failures(redactor)
+    if config.imap.account is not None:
+        redactor.hide(config.imap.account.password)
     app = MediaApp(reactor, config, options, host)
     exits: list[int] = []
 
     def failed(failure: Failure) -> None:
         exits.append(EXIT_CANNOT_START)
-        sys.stderr.write(f"lemonade-media: {failure.getErrorMessage()}\n")
+        sys.stderr.write(f"lemonade-media: {redactor.text(failure.getErrorMessage())}\n")
         reactor.stop()
 
     def begin() -> None:

@@ -75,6 +75,8 @@ class LocalRuntime:
         self._world.credentials = make_credentials(self._world)
         sink = self._world.trace("testbed").open("a", encoding="utf-8")
         self._trace = Trace("testbed", sink, Redactor(setup.salt))
+        for password in setup.users.values():
+            self._trace.redactor.hide(password)
         return self._world
 
     @property
