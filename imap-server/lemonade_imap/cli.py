@@ -33,6 +33,7 @@ from lemonade_imap.tools.command import COMMANDS, run
 from lemonade_imap.transport_options import TellsUrlMech
 from lemonade_imap.urlauth import Roles
 from lemonade_wire.address import Address
+from lemonade_wire.failures.endpoint import report_failures
 from lemonade_wire.imap.errors import ImapParseError
 from lemonade_wire.imap.url_parts import host_key
 from lemonade_wire.nodecli import NodeOptions, NodeParser, Permission, setting
@@ -169,17 +170,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         read.error(str(problem))
     for _, password in [*options.user, *options.admin]:
         node.trace.redactor.hide(password)
+    report_failures(node.trace.redactor)
     sys.exit(_serve(config, tls, options, node))
 
 
 def _serve(config: ServerConfig, tls: CertificateOptions | None, options: argparse.Namespace, node: NodeOptions) -> int:
     from twisted.internet import reactor as installed  # noqa: PLC0415  the import installs the reactor: not for --help
 
-    from lemonade_wire.failures.endpoint import report_failures  # noqa: PLC0415  it imports the reactor's logger
-
     reactor: Any = installed
     trace = node.trace
-    report_failures(trace.redactor)
 
     def log(text: str) -> None:
         for line in trace.redactor.text(text).splitlines():

@@ -23,6 +23,7 @@ from lemonade_media.faults.registry import FAULTS
 from lemonade_media.fetch.settings import add_options as add_imap_options
 from lemonade_media.fetch.settings import imap_from
 from lemonade_wire.address import Address
+from lemonade_wire.failures.endpoint import report_failures
 from lemonade_wire.nodecli import (
     NodeOptions,
     NodeParser,
@@ -137,13 +138,11 @@ def _run(config: MediaConfig, options: NodeOptions) -> int:
 
     from twisted.internet import reactor as installed  # noqa: PLC0415  importing it installs it
 
-    from lemonade_wire.failures.endpoint import report_failures  # noqa: PLC0415  it imports the reactor's logger
-
     reactor: Any = installed
     redactor = options.trace.redactor
     report_failures(redactor)
-    if config.imap.account is not None:
-        redactor.hide(config.imap.account.password)
+    if config.imap.identity is not None:
+        redactor.hide(config.imap.identity.password)
     app = MediaApp(reactor, config, options, host)
     exits: list[int] = []
 

@@ -34,7 +34,7 @@ else:
 @pytest.mark.parametrize("place", ["reactor", "main"])
 def test_a_traceback_shows_no_secret(place: str) -> None:
     program = PROGRAM.format(password=PASSWORD, secrets=f"url={TICKET} of {PASSWORD}", place=place)
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60, check=False)  # noqa: S603
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60, check=False)
     assert b"RuntimeError: url=imap://joe@imap.example.com/INBOX" in done.stderr
     assert b"in broken" in done.stderr
     assert shown_forms(done.stderr, TOKEN) == []
