@@ -18,7 +18,7 @@ MAX_PASSES = 8
 _SPELLED = re.compile(
     r"%(?:25)*(?P<percent>[0-9a-f]{2})"
     r"|&(?:amp;)*(?:\#0*(?P<decimal>[0-9]{1,7})|\#x0*(?P<hexadecimal>[0-9a-f]{1,6})|(?P<name>[a-z]{2,6}));"
-    r"|\\(?:u(?P<unit>[0-9a-f]{4})|x(?P<octet>[0-9a-f]{2})|(?P<escaped>[^\r\n]))"
+    r"|\\(?:u(?P<unit>[0-9a-f]{4})|x(?P<octet>[0-9a-f]{2})|(?P<escaped>[^\r\n\0]))"
     r"|=(?:3d)*(?P<quoted>[0-9a-f]{2})"
     r"|(?P<nothing>\0(?=\0|.\0)|(?<=\0)\0|(?<=\0.)\0|<!\[CDATA\[|\]\]>|=[ \t]*\r?\n)",
     re.IGNORECASE | re.DOTALL,

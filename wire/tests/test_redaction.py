@@ -67,6 +67,16 @@ def test_no_spelling_of_a_ticket_is_shown(spell: Callable[[str], str], around: s
     assert clean.endswith(around.rpartition("}")[2])
 
 
+@pytest.mark.parametrize("outer", ["UTF-16", "base64", "percent-encoded", "hexadecimal references"])
+@pytest.mark.parametrize("inner", SPELLINGS.values(), ids=SPELLINGS)
+def test_no_spelling_of_a_spelling_is_shown(outer: str, inner: Callable[[str], str]) -> None:
+    written = SPELLINGS[outer](f'url="{inner(TICKET)}"')
+    clean = REDACTOR.text(written)
+    assert clean != written
+    assert shown_forms(clean.encode(), MARKED) == []
+    assert inner(MARKED) not in clean
+
+
 @pytest.mark.parametrize("name", [name for name in SPELLINGS if not name.startswith(("base64", "hexadecimal digits"))])
 def test_all_spellings_of_a_token_have_one_fingerprint(name: str) -> None:
     clean = REDACTOR.text(f'"{SPELLINGS[name](TICKET)}"')
