@@ -36,7 +36,18 @@ def test_a_run_shows_no_password(tmp_path: Path) -> None:
     text = text.replace("{joe: secret}", f"{{joe: {PASSWORD}, mediaserver: {PASSWORD}2}}")
     text = text.replace("identity: none", f"identity: mediaserver:{PASSWORD}2")
     (place / "marked.yaml").write_text(text)
-    command = [LEMONADE, "run", "--runtime", "local", "--runs", tmp_path / "runs", "-j", "1", "--scenarios", place]
+    command: list[str | Path] = [
+        LEMONADE,
+        "run",
+        "--runtime",
+        "local",
+        "--runs",
+        tmp_path / "runs",
+        "-j",
+        "1",
+        "--scenarios",
+        place,
+    ]
     seen: set[str] = set()
     with (
         (tmp_path / "said").open("wb") as said,
@@ -50,6 +61,7 @@ def test_a_run_shows_no_password(tmp_path: Path) -> None:
     folder = tmp_path / "runs" / "latest"
     judged = subprocess.run([LEMONADE, "judge", folder], capture_output=True, timeout=60, check=False)
     (tmp_path / "said again").write_bytes(judged.stdout + judged.stderr)
+    assert code == 0, (tmp_path / "said").read_text()
     assert seen == set()
     files = {path for path in [tmp_path / "said", tmp_path / "said again", *folder.rglob("*")] if path.is_file()}
     names = {path.name for path in files}
