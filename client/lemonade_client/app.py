@@ -43,6 +43,7 @@ class ClientApp:
         self._config = config
         self._script = script
         self._trace = config.options.trace
+        self._trace.redactor.hide(script.account.password)
         self._timer: Any = None
         self._finished: Deferred[None] = Deferred()
         self._broken = False

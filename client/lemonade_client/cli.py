@@ -38,15 +38,18 @@ def _run(config: ClientConfig, script: Script) -> int:
     from twisted.python.failure import Failure  # noqa: PLC0415
 
     from lemonade_client.app import EXIT_FAILED, ClientApp  # noqa: PLC0415
+    from lemonade_wire.failures.endpoint import report_failures  # noqa: PLC0415
 
     reactor: Any = installed  # its interfaces are zope's, whose methods have no self for mypy
+    redactor = config.options.trace.redactor
+    report_failures(redactor)
     app = ClientApp(reactor, config, script)
     outcome = [EXIT_FAILED]
     ended: Deferred[None] = Deferred()
 
     def done(result: int | Failure) -> None:
         if isinstance(result, Failure):
-            sys.stderr.write(result.getTraceback())
+            sys.stderr.write(redactor.text(result.getTraceback()))
         else:
             outcome[0] = result
         ended.callback(None)

@@ -34,6 +34,7 @@ from lemonade_imap.tools.command import COMMANDS, run
 from lemonade_imap.transport_options import TellsUrlMech
 from lemonade_imap.urlauth import Roles
 from lemonade_wire.address import Address
+from lemonade_wire.failures.endpoint import report_failures
 from lemonade_wire.imap.errors import ImapParseError
 from lemonade_wire.imap.url_parts import host_key
 from lemonade_wire.nodecli import NodeOptions, NodeParser, Permission, setting
@@ -169,6 +170,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         read.error(f"--trace: {problem}")
     except ValueError as problem:
         read.error(str(problem))
+    for _, password in [*options.user, *options.admin]:
+        node.trace.redactor.hide(password)
+    report_failures(node.trace.redactor)
     sys.exit(_serve(config, tls, options, node))
 
 

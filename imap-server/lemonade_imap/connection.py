@@ -17,7 +17,7 @@ from lemonade_imap.serving.turns import COMMAND, REPLY
 from lemonade_imap.session import Answered, ImapSession, MessageComing, MessageOctets
 from lemonade_wire.address import Address
 from lemonade_wire.imap.framing import ImapLiteral, LogicalLine
-from lemonade_wire.imap.tracing import LiteralTally, literal_form, trace_form
+from lemonade_wire.imap.tracing import LiteralTally, command_form, literal_form, response_form
 from lemonade_wire.trace import Json, Trace
 
 _PART = 2
@@ -139,7 +139,7 @@ class ServerConnection:
         tallies, self._tallies = iter(self._tallies), []
         if self._trace.sink is None:
             return
-        text, forms = trace_form(line)
+        text, forms = command_form(line)
         if len(forms) == len(line.literals):
             told = zip(line.literals, forms, strict=True)
             forms = [form if literal.kept else next(tallies).form() for literal, form in told]
@@ -162,7 +162,7 @@ class ServerConnection:
         line = reply.line
         if line is not None:
             if self._trace.sink is not None:
-                self._emit("sent", *(("+ ***", []) if reply.secret else trace_form(line)))
+                self._emit("sent", *(("+ ***", []) if reply.secret else response_form(line)))
             octets = line.octets()
             await self._writer.write(octets)
             await self._service.backend.turns.take(self.session, REPLY + len(octets) // _EASIER)

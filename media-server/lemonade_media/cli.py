@@ -23,6 +23,7 @@ from lemonade_media.faults.registry import FAULTS
 from lemonade_media.fetch.settings import add_options as add_imap_options
 from lemonade_media.fetch.settings import imap_from
 from lemonade_wire.address import Address
+from lemonade_wire.failures.endpoint import report_failures
 from lemonade_wire.nodecli import (
     NodeOptions,
     NodeParser,
@@ -139,12 +140,16 @@ def _run(config: MediaConfig, options: NodeOptions) -> int:
     from twisted.internet import reactor as installed  # noqa: PLC0415  importing it installs it
 
     reactor: Any = installed
+    redactor = options.trace.redactor
+    report_failures(redactor)
+    if config.imap.identity is not None:
+        redactor.hide(config.imap.identity.password)
     app = MediaApp(reactor, config, options, host)
     exits: list[int] = []
 
     def failed(failure: Failure) -> None:
         exits.append(EXIT_CANNOT_START)
-        sys.stderr.write(f"lemonade-media: {failure.getErrorMessage()}\n")
+        sys.stderr.write(f"lemonade-media: {redactor.text(failure.getErrorMessage())}\n")
         reactor.stop()
 
     def begin() -> None:

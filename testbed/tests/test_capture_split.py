@@ -135,7 +135,7 @@ def test_a_response_may_end_in_several_ways_after_an_empty_literal(end: bytes) -
     [
         (b"a1 LOGIN joe secret", "a1 LOGIN joe ***"),
         (b"a1 login joe {6+}\r\nsecret", "a1 login joe ***"),
-        (b"a1 LOGIN {3+}\r\njoe {6+}\r\nsecret", "a1 LOGIN ***"),
+        (b"a1 LOGIN {3+}\r\njoe {6+}\r\nsecret", "a1 LOGIN {3+} ***"),
         (b"a1 AUTHENTICATE PLAIN c2VjcmV0", "a1 AUTHENTICATE PLAIN ***"),
         (b"a1 AUTHENTICATE ANONYMOUS", "a1 AUTHENTICATE ANONYMOUS"),
     ],

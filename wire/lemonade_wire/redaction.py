@@ -1,7 +1,7 @@
 """Keeps secrets out of logs, traces and reports.
 
-A URLAUTH token is replaced by a fingerprint (LS-3-11, E-39), in the transfer encodings of SIP bodies too. The digits of
-calls with `maskdigits="yes"` are hidden (RFC 5022 section 6.4.4).
+A URLAUTH token is replaced by a fingerprint (LS-3-11, E-39) and a password by `***`, in each spelling that is decoded
+somewhere in a node. The digits of calls with `maskdigits="yes"` are hidden (RFC 5022 section 6.4.4).
 """
 
 from __future__ import annotations
@@ -13,8 +13,17 @@ import html
 import quopri
 import re
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import unquote
+
+from lemonade_wire.decoded_text import (
+    MAX_PASSES,
+    DecodedText,
+    TooDeepError,
+    decode_spellings,
+    find_encoded,
+    without_nuls,
+)
 
 DECODED = "; decoded"
 """The note that is added to the Content-Transfer-Encoding of a decoded content."""
@@ -29,6 +38,7 @@ FINGERPRINT = re.compile(r"fp-[0-9a-f]{16}(?:-malformed)?")
 MALFORMED = "-malformed"
 """How the fingerprint of a token ends that has not the form of RFC 4467, section 9."""
 _TOKEN = re.compile(r"[0-9A-Fa-f]{32,}")
+_PERCENT_SIGNS = re.compile(r"%(?:25)+(?=[0-9A-Fa-f]{2})")
 MAX_CALLS = 10_000
 _FIRST_DYNAMIC = 96
 _MAX_EVENTS = 56
@@ -91,45 +101,178 @@ def _text(octets: bytes) -> str:
     return octets.decode(errors="replace")
 
 
-def _any_encoding(char: str) -> str:
-    """Return a pattern for `char` in upper or lower case, plain or percent-encoded any number of times."""
-    codes = "|".join(sorted({f"{ord(form):02x}" for form in (char.lower(), char.upper())}))
-    return f"(?:{re.escape(char)}|%(?:25)*(?:{codes}))"
-
-
-_MARK = "".join(_any_encoding(char) for char in ":internal:")
-_TICKET = re.compile(rf"({_MARK})([^\s\"'<>;,&(){{}}\\]+)", re.IGNORECASE)
+UNREADABLE = "*** (spelt in a way that is not decoded)"
+"""What is written instead of a text in which secrets could not be looked for."""
+STARS = "***"
+_TICKET = re.compile(r":internal:(?=[^\s\"'<>;,&(){}\\])", re.IGNORECASE)
+_IN_TOKEN = re.compile(r"[^\s\"'<>;,&(){}\\]*")
+_ENDS_IN_XML = frozenset("\"'<>& \t\r\n")
+"""Characters at which a token ends although a character reference stands for them."""
+_MAX_KNOWN = 100
+_SHORTEST_MARK = 11
+_FEWEST_DIGITS = 5
+_FEWEST_OCTETS = 4
+"""Digits of base64, and octets in hexadecimal digits, that tell a password from other text."""
+_BASE64_DIGITS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-")
+_REST_OF_DIGITS = re.compile(r"[A-Za-z0-9+/_-]*=*")
+_MAX_LAYERS = 3
+"""Words of base64 or hexadecimal digits inside of each other."""
 
 
 @dataclass(frozen=True)
 class Redactor:
-    """Replaces the token after `:INTERNAL:` by a fingerprint; the mark may have any case and percent-encoding."""
+    """Replaces secrets in texts: the token after `:INTERNAL:` by a fingerprint, and the passwords of `hide` by `***`.
+
+    They are found in each spelling that `lemonade_wire.decoded_text` decodes. A word of base64 or hexadecimal digits
+    that holds a secret becomes `***` as a whole.
+    """
 
     salt: str
+    _known: dict[str, KnownPassword] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def hide(self, password: str) -> None:
+        """Hide a password from now on, wherever it stands as a word; at most 100 are kept."""
+        if password and len(self._known) < _MAX_KNOWN:
+            self._known[password] = KnownPassword.of(password)
 
     def fingerprint(self, token: str) -> str:
-        """Return the fingerprint of a token; all percent-encodings of a token have the same fingerprint.
+        """Return the fingerprint of a token; all spellings of a token have the same fingerprint.
 
         The fingerprint also says whether the token has the form of one: 32 hexadecimal digits or more.
         """
-        decoded = unquote(token)
-        while decoded != token:
-            token, decoded = decoded, unquote(decoded)
-        digest = hmac.new(self.salt.encode(), decoded.encode(), hashlib.sha256).hexdigest()
+        decoded = token
+        for _ in range(MAX_PASSES):
+            before, decoded = decoded, unquote(_PERCENT_SIGNS.sub("%", decoded))
+            if decoded == before:
+                break
+        digest = hmac.new(self.salt.encode(), decoded.encode(errors="surrogatepass"), hashlib.sha256).hexdigest()
         return f"fp-{digest[:16]}{'' if _TOKEN.fullmatch(decoded) else MALFORMED}"
 
     def text(self, text: str) -> str:
-        """Return `text` with the token of every ticket replaced; a fingerprint in it stays unchanged.
+        """Return `text` with all secrets replaced; a fingerprint in it stays unchanged.
 
-        If a token is found only without the NULs of UTF-16, the text is returned without NULs.
+        If a secret is found only without the NULs of UTF-16, the text is returned without NULs. A text with more
+        spellings inside of each other than are decoded becomes `UNREADABLE`.
         """
-        if "\0" in text and _TICKET.search(plain := text.replace("\0", "")):
-            text = plain
-        return _TICKET.sub(self._replace, text)
+        if len(text) < _SHORTEST_MARK and not self._known:
+            return text
+        try:
+            plain = decode_spellings(text)
+            if not self._shown_in(plain, _MAX_LAYERS):
+                return text
+            text = without_nuls(text)
+            return self._without_secrets(DecodedText.of(text), text)
+        except TooDeepError:
+            return UNREADABLE
 
-    def _replace(self, match: re.Match[str]) -> str:
-        mark, token = match.groups()
-        return mark + (token if FINGERPRINT.fullmatch(token) else self.fingerprint(token))
+    def _shown_in(self, plain: str, layers: int) -> bool:
+        """Tell whether a decoded text shows a secret, or holds one in `layers` words inside of each other at most."""
+        if _TICKET.search(plain) is not None or any(known.find(plain) for known in self._known.values()):
+            return True
+        return any(self._holds(inner, layers) for _, _, inner in find_encoded(plain))
+
+    def _holds(self, text: str, layers: int) -> bool:
+        try:
+            return layers > 0 and self._shown_in(decode_spellings(text), layers - 1)
+        except TooDeepError:
+            return False  # octets that are no text may look like spellings
+
+    def _without_secrets(self, decoded: DecodedText, text: str) -> str:
+        """Replace what stands in the decoded text, at the places where it is written."""
+        plain, starts = decoded.text, decoded.starts
+        hidden: list[tuple[int, int, str]] = []
+        end = 0
+        for mark in _TICKET.finditer(plain):
+            if mark.end() < end:
+                continue
+            end = _end_of_token(decoded, text, mark.end())
+            written = text[starts[mark.end()] : starts[end]]
+            if FINGERPRINT.fullmatch(written) is None:
+                token = plain[mark.end() : end]
+                shown = self.fingerprint(token if token.isascii() else written)
+                hidden.append((starts[mark.end()], starts[end], shown))
+        for known in self._known.values():
+            hidden += [(starts[at], starts[end], STARS) for at, end in known.find(plain)]
+        for at, end, inner in find_encoded(plain):
+            if self._holds(inner, _MAX_LAYERS):
+                hidden.append((starts[at], starts[end], STARS))
+        return _replaced(text, hidden)
+
+
+@dataclass(frozen=True)
+class KnownPassword:
+    """A password as a word, and in base64 and hexadecimal digits as a piece of a longer text, in UTF-8 and UTF-16."""
+
+    _word: re.Pattern[str]
+    _encoded: re.Pattern[str]
+
+    @classmethod
+    def of(cls, password: str) -> KnownPassword:
+        """Make the patterns of a password."""
+        plain = decode_spellings(password)
+        octets = plain.encode(errors="surrogatepass")
+        forms = "|".join(re.escape(form) for form in dict.fromkeys((plain, octets.decode("latin-1"))))
+        word = rf"(?<![A-Za-z0-9])(?:{forms})(?![A-Za-z0-9])"
+        codes = {password.encode(code, "surrogatepass") for code in ("utf-8", "utf-16-le", "utf-16-be")}
+        digits = [digits for code in codes for digits in _digits_of(code) if len(digits) >= _FEWEST_DIGITS]
+        digits = [*map(re.escape, digits), *(f"(?i:{code.hex()})" for code in codes if len(code) >= _FEWEST_OCTETS)]
+        return cls(re.compile(word), re.compile("|".join(digits) or "(?!)"))
+
+    def find(self, plain: str) -> list[tuple[int, int]]:
+        """Return where the password stands in a decoded text; an encoded one with the digits around it."""
+        found = [one.span() for one in self._word.finditer(plain)]
+        end = 0
+        for one in self._encoded.finditer(plain):
+            if one.start() < end:
+                continue
+            start = one.start()
+            while start > end and plain[start - 1] in _BASE64_DIGITS:
+                start -= 1
+            behind = _REST_OF_DIGITS.match(plain, one.end())
+            end = behind.end() if behind else one.end()
+            found.append((start, end))
+        return found
+
+
+def _digits_of(octets: bytes) -> list[str]:
+    """Return the digits of base64 that octets have in a longer text, for each of the three places in a group."""
+    found = []
+    for place in range(3):
+        digits = base64.b64encode(b"\0" * place + octets + b"\0" * (-(place + len(octets)) % 3)).decode()
+        first = (place * 8 + 5) // 6
+        whole = (place + len(octets)) * 8 // 6
+        found += [digits[first:whole], digits[first:whole].replace("+", "-").replace("/", "_")]
+    return found
+
+
+def _end_of_token(decoded: DecodedText, text: str, at: int) -> int:
+    """Return where the token ends that begins at `at` in the decoded text.
+
+    A delimiter ends it. One that is percent-encoded does not, since it is a part of the URL.
+    """
+    plain, starts = decoded.text, decoded.starts
+    while True:
+        run = _IN_TOKEN.match(plain, at)
+        at = run.end() if run else at
+        if at == len(plain):
+            return at
+        sign = text[starts[at] : starts[at + 1]][:1]
+        if not (sign == "%" != plain[at] or (sign == "&" and len(text[starts[at] : starts[at + 1]]) > 1)):
+            return at
+        if sign == "&" and plain[at] in _ENDS_IN_XML:
+            return at
+        at += 1
+
+
+def _replaced(text: str, hidden: list[tuple[int, int, str]]) -> str:
+    """Return the text with the pieces (start, end, what is written instead) replaced; the first of two that overlap."""
+    pieces: list[str] = []
+    place = 0
+    for start, end, instead in sorted(hidden):
+        if start >= place:
+            pieces += [text[place:start], instead]
+            place = end
+    return "".join([*pieces, text[place:]])
 
 
 class DigitMask:

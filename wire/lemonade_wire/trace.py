@@ -9,7 +9,8 @@ stores the number of lines, so that a missing last line is detected too) and `ev
          base64 and quoted-printable decoded, their Content-Transfer-Encoding then ends in `; decoded`), resend (true
          for a retransmission made by the transaction layer)
 `imap`   way, side (client, server: the role of the node), local, remote, text (one command or response without its
-         CRLF; a literal is only its `{n}`), literals (in order: size, sha256, and text if it is short UTF-8 text)
+         CRLF; a literal is only its `{n}`; `***` instead of a client's line that is no command), literals (in order:
+         size, sha256, and text if it is short UTF-8 text)
 `rtp`    way, local, remote, ssrc, seq, ts, pt, marker, payload (base64); `t` of a received packet is the kernel's
          arrival time; a client traces the packets that it sends too, the media server traces no packets
 `rtcp`   way, local, remote, kinds (SR, RR, SDES, BYE), and the values of `lemonade_wire.rtp.rtcp.traced_values`
@@ -22,8 +23,10 @@ stores the number of lines, so that a missing last line is detected too) and `ev
          decided (identities of the messages that rules were applied to, as ranges), struck (counts)
 `log`    level, text: everything else
 
-Addresses are written `ip:port`. A trace has no secrets: this module redacts tickets, and the digits of calls with
-`maskdigits` (`masking.py`); the callers of `emit` leave out passwords.
+Addresses are written `ip:port`. A trace has no secrets: this module redacts tickets, the passwords that the node knows,
+and the digits of calls with `maskdigits` (`redaction.py`), in each spelling that is decoded (`decoded_text.py`). The
+callers of `emit` leave out the passwords that clients send (`imap/shown_command.py`). A text that cannot be decoded is
+not written: `redaction.UNREADABLE` stands instead. The payload of RTP is sound and is not searched.
 """
 
 from __future__ import annotations
@@ -65,7 +68,8 @@ class Trace:
             "n": self._count,
             "event": event,
         }
-        line = json.dumps(head | {name: self._clean(value) for name, value in fields.items()}, ensure_ascii=False)
+        shown = {name: value if name == "payload" else self._clean(value) for name, value in fields.items()}
+        line = json.dumps(head | shown, ensure_ascii=False)
         self.sink.write(line + "\n")
         self.sink.flush()
 

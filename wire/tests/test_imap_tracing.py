@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from lemonade_wire.imap.framing import ImapLiteral, LogicalLine
-from lemonade_wire.imap.tracing import LiteralTally, literal_form, trace_form
+from lemonade_wire.imap.tracing import LiteralTally, command_form, literal_form, response_form
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,7 @@ from lemonade_wire.imap.tracing import LiteralTally, literal_form, trace_form
         (LogicalLine.of(b"a LOGIN ", ImapLiteral.of(b"joe"), b" ", ImapLiteral.of(b"secret"), b""), "a LOGIN {3} ***"),
         (LogicalLine.of(b"a LOGIN joe ", ImapLiteral.of(b"secret"), b""), "a LOGIN joe ***"),
         (LogicalLine.of(b'a LOGIN "joe secret'), "a LOGIN ***"),
+        (LogicalLine.of(b"a LOGINX joe ", ImapLiteral.of(b"secret"), b""), "***"),
         (LogicalLine.of(b"a LOGIN anonymously secret"), "a LOGIN anonymously ***"),
         (LogicalLine.of(b"a LOGIN anonymous ", ImapLiteral.of(b"post@x"), b""), "a LOGIN anonymous {6}"),
         (LogicalLine.of(b"a LOGIN"), "a LOGIN ***"),
@@ -24,19 +25,19 @@ from lemonade_wire.imap.tracing import LiteralTally, literal_form, trace_form
     ],
 )
 def test_no_password_is_shown(line: LogicalLine, text: str) -> None:
-    assert trace_form(line) == (text, [])
+    assert command_form(line) == (text, [])
 
 
 @pytest.mark.parametrize("line", [b'a LOGIN "Anonymous" "postmaster@example.net"', b"a login anonymous null"])
 def test_the_password_of_anonymous_is_shown(line: bytes) -> None:
-    assert trace_form(LogicalLine.of(line)) == (line.decode(), [])
+    assert command_form(LogicalLine.of(line)) == (line.decode(), [])
 
 
 def test_literals_stand_as_their_marks_beside_their_digests() -> None:
     line = LogicalLine.of(
         b"* URLFETCH ", ImapLiteral.of(b"imap://h"), b" (BINARY ", ImapLiteral.of(b"\0\xff", binary=True), b")"
     )
-    text, literals = trace_form(line)
+    text, literals = response_form(line)
     assert text == "* URLFETCH {8} (BINARY ~{2})"
     assert literals == [
         {"size": 8, "sha256": hashlib.sha256(b"imap://h").hexdigest(), "text": "imap://h"},
@@ -45,7 +46,7 @@ def test_literals_stand_as_their_marks_beside_their_digests() -> None:
 
 
 def test_octets_that_are_no_text_are_shown_escaped() -> None:
-    assert trace_form(LogicalLine.of(b"* OK \xff")) == ("* OK \\xff", [])
+    assert response_form(LogicalLine.of(b"* OK \xff")) == ("* OK \\xff", [])
 
 
 def test_a_literal_that_was_streamed_past_has_its_size_alone() -> None:

@@ -48,10 +48,11 @@ def parse_command(line: LogicalLine) -> TaggedCommand:
     lexer = Lexer(line)
     try:
         tag = lexer.tag()
+        lexer.space()
     except ImapParseError:
+        # A word alone may be a password: an answer to it must not have it as its tag.
         raise CommandError(None, "a tag and a command are expected") from None
     try:
-        lexer.space()
         word = lexer.atom().upper()
         if word == "UID":
             lexer.space()

@@ -1,13 +1,14 @@
 """Splits the octets of TCP connections into SIP messages (RFC 3261, 18.3), or into IMAP lines and literals.
 
-This is part of the second reader, and shares no code with the nodes. SIP is split in one direction:
+This is part of the second reader, and shares no code with the nodes but what hides secrets. SIP is split in one
+direction:
 
     message        = start-line *header CRLF [body]               the body has as many octets as Content-Length says
     Content-Length = ( "Content-Length" / "l" ) HCOLON 1*DIGIT    RFC 3261, section 25.1
 
 IMAP is split in both directions at once, because a literal may have to wait for the server. The time of a command or
-response is that of its first octet. Passwords and SASL data are replaced here; the caller must redact the tokens of
-URLs.
+response is that of its first octet. Passwords, SASL data and lines that are no command are replaced here; the caller
+must redact the tokens of URLs.
 
     literal  = "{" number "}" CRLF *CHAR8             the client waits for the server's "+" before the octets
     literal+ = "{" number "+" "}" CRLF *CHAR8         the client does not wait (RFC 7888)
@@ -22,9 +23,10 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from lemonade_wire.imap.shown_command import shown_command
+from lemonade_wire.redaction import STARS
+
 _LENGTH = re.compile(rb"^(?:content-length|l)[ \t]*:[ \t]*([0-9]+)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
-STARS = "***"
-"""The text that replaces a secret."""
 _SHORT = 512
 """Octets: of a longer literal the text is not kept."""
 _LITERAL = re.compile(rb"~?\{([0-9]+)([+-]?)\}\Z")
@@ -32,9 +34,8 @@ _STATUS = rb"(?:\*|[^\s+*(){%\"\\]+) +(?:OK|NO|BAD|BYE|PREAUTH)\b"
 _NO_LITERAL = re.compile(rb"\+|" + _STATUS, re.IGNORECASE)
 _ANEW = re.compile(rb"\* |" + _STATUS, re.IGNORECASE)
 _TAGGED = re.compile(r"([^\s+*(){%\"\\]+) +(OK|NO|BAD)\b", re.IGNORECASE)
-_NOBODY = re.compile(r"(?:anonymous|\"anonymous\") ", re.IGNORECASE)
-_COMMAND = re.compile(r"(\S+) +(AUTHENTICATE|LOGIN|STARTTLS)\b *(.*)", re.IGNORECASE | re.DOTALL)
-_NAME = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s"{]+')
+_COMMAND = re.compile(r"(\S+) +(AUTHENTICATE|STARTTLS)\b", re.IGNORECASE)
+_LOGIN = re.compile(r"\S+ +LOGIN\b", re.IGNORECASE)
 
 
 def split_sip(chunks: Iterable[tuple[float, int, bytes]]) -> Iterator[tuple[float, int, bytes]]:
@@ -214,23 +215,13 @@ class ImapSplitter:
             return self._server_line(line)
         if self._authenticating is not None:
             return CapturedLine(line.t, True, STARS)
-        command = _COMMAND.fullmatch(line.text)
-        if command is None:
-            return line
-        tag, name, rest = command.groups()
-        if name.upper() == "STARTTLS":
-            self._starting_tls = tag
-            return line
-        if name.upper() == "AUTHENTICATE":
-            self._authenticating = tag
-        if name.upper() == "LOGIN" and _NOBODY.match(rest):  # its password is a mail address (RFC 5092), no secret
-            return CapturedLine(line.t, True, line.text)
-        first = _NAME.match(rest)
-        head = line.text[: line.text.index(name) + len(name)]
-        shown = [head, first[0]] if first else [head]
-        if name.upper() == "LOGIN" or len(rest.split()) > 1:
-            shown.append(STARS)
-        return CapturedLine(line.t, True, " ".join(shown))
+        command = _COMMAND.match(line.text)
+        if command and command[2].upper() == "STARTTLS":
+            self._starting_tls = command[1]
+        elif command:
+            self._authenticating = command[1]
+        shown = shown_command(line.text)
+        return line if shown == line.text and not _LOGIN.match(shown) else CapturedLine(line.t, True, shown)
 
     def _server_line(self, line: CapturedLine) -> CapturedLine:
         if line.text.startswith("+"):

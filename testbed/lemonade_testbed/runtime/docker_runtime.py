@@ -92,6 +92,8 @@ class DockerRuntime:
         world.freshen = self._fetch_log
         sink = world.trace("testbed").open("a", encoding="utf-8")
         self._trace = Trace("testbed", sink, Redactor(setup.salt))
+        for password in setup.users.values():
+            self._trace.redactor.hide(password)
         return world
 
     def _create(self, setup: Setup) -> World:

@@ -73,6 +73,8 @@ class LocalRuntime:
         self._world.credentials = make_credentials(self._world)
         sink = self._world.trace("testbed").open("a", encoding="utf-8")
         self._trace = Trace("testbed", sink, Redactor(setup.salt))
+        for password in setup.users.values():
+            self._trace.redactor.hide(password)
         return self._world
 
     @property
@@ -102,7 +104,8 @@ class LocalRuntime:
     def _start(self, name: str, command: Sequence[str]) -> NodeProcess:
         held = [self._network.lock.fileno()] if self._outlive and self._network else []
         told = {"LEMONADE_SCENARIO": self.world.setup.scenario} if self.world.setup.scenario else {}
-        node = self._table.start(name, command, self.world.log(name), inherit=held, told=told)
+        command, secrets = without_passwords(command)
+        node = self._table.start(name, command, self.world.log(name), inherit=held, told=told | secrets)
         self._nodes[name] = node
         return node
 
@@ -140,8 +143,34 @@ class LocalRuntime:
         world.write()
 
 
+_PASSWORDS = {"--user": "LEMONADE_USER", "--admin": "LEMONADE_ADMIN", "--imap-user": "LEMONADE_IMAP_USER"}
+"""The options that hold passwords, and the variables that replace them."""
+
+
 def _store(world: World) -> Path:
     return world.setup.folder / "store"
+
+
+def without_passwords(command: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Return a node's command line without the options that hold passwords, and these as variables of its environment.
+
+    Every user of the machine can read command lines; only the owner of a process can read its environment. An account
+    whose password has white space stays in the command line, since white space separates the accounts of a variable.
+    """
+    left: list[str] = []
+    variables: dict[str, str] = {}
+    words = iter(command)
+    for word in words:
+        variable = _PASSWORDS.get(word)
+        if variable is None:
+            left.append(word)
+            continue
+        account = next(words)
+        if len(account.split()) > 1:
+            left += [word, account]
+        else:
+            variables[variable] = f"{variables[variable]} {account}" if variable in variables else account
+    return left, variables
 
 
 def node_options(world: World, name: str) -> list[str]:

@@ -32,7 +32,8 @@ from lemonade_wire.imap.response import (
     capability_names,
     parse_response,
 )
-from lemonade_wire.imap.tracing import STARS, ImapTracer, trace_form
+from lemonade_wire.imap.tracing import ImapTracer, command_form, response_form
+from lemonade_wire.redaction import STARS
 from lemonade_wire.sasl import SaslError
 
 MAX_FETCH_LINE = 1024 * 1024
@@ -349,7 +350,7 @@ class ImapClient:
     def _trace(self, way: str, line: LogicalLine) -> None:
         if self._tracer is None:
             return
-        text, literals = trace_form(line)
+        text, literals = command_form(line) if way == "sent" else response_form(line)
         if way == "received" and text.startswith("+") and self._in_authentication():
             text = f"+ {STARS}" if text.strip("+ ") else text
         self._tracer(way, text, literals)

@@ -8,15 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from lemonade_wire.imap.framing import ImapLiteral, LogicalLine
+from lemonade_wire.imap.shown_command import shown_command
 from lemonade_wire.trace import Json
 
 SHORT = 512
-STARS = "***"
-
-_NOBODY = re.compile(r"\S+ +LOGIN +(?:anonymous|\"anonymous\") ", re.IGNORECASE)
-_LOGIN = re.compile(r'(\S+ +LOGIN +(?:"(?:[^"\\]|\\.)*"|[^\s"]+))(?: .*)?\Z', re.IGNORECASE | re.DOTALL)
-_AUTHENTICATE = re.compile(r"(\S+ +AUTHENTICATE +\S+)( +.*)?\Z", re.IGNORECASE | re.DOTALL)
-_SECRET = re.compile(r"\S+ +(?:LOGIN|AUTHENTICATE)\b", re.IGNORECASE)
+_LOGIN = re.compile(r"\S+ +LOGIN\b", re.IGNORECASE)
 
 ImapTracer = Callable[[str, str, list[Json]], None]
 """Called with (way: `sent` or `received`, text, literals) for every complete command and response."""
@@ -57,24 +53,17 @@ def literal_form(literal: ImapLiteral) -> Json:
     return tally.form()
 
 
-def trace_form(line: LogicalLine) -> tuple[str, list[Json]]:
-    """Return the text and the literals of a command or response for a trace.
+def command_form(line: LogicalLine) -> tuple[str, list[Json]]:
+    """Return the text and the literals of a client's line for a trace.
 
-    The password of LOGIN and the initial response of AUTHENTICATE become `***`, and the literals of both commands are
-    left out; the password of the user `anonymous` is kept, because it is no secret. The caller must not trace the
-    client's answers to the `+` of AUTHENTICATE: they cannot be recognised here. `Trace` redacts the tickets.
+    What may be a secret becomes `***` (`shown_command`), and the literals of such a line are left out. The caller must
+    not trace the client's answers to the `+` of AUTHENTICATE: they cannot be recognised here. `Trace` redacts tickets.
     """
-    text = line.text.decode("utf-8", "backslashreplace")
-    if _SECRET.match(text):
-        return _without_secret(text), []
-    return text, [literal_form(literal) for literal in line.literals]
+    text, literals = response_form(line)
+    shown = shown_command(text)
+    return (text, literals) if shown == text and not _LOGIN.match(text) else (shown, [])
 
 
-def _without_secret(text: str) -> str:
-    if _NOBODY.match(text) is not None:  # RFC 5092 section 3.2: the password of `anonymous` is a mail address
-        return text
-    if (login := _LOGIN.match(text)) is not None:
-        return f"{login[1]} {STARS}"
-    if (authenticate := _AUTHENTICATE.match(text)) is not None:
-        return f"{authenticate[1]} {STARS}" if authenticate[2] else authenticate[1]
-    return " ".join([*text.split()[:2], STARS])
+def response_form(line: LogicalLine) -> tuple[str, list[Json]]:
+    """Return the text and the literals of a server's line for a trace; `Trace` redacts the tickets."""
+    return line.text.decode("utf-8", "backslashreplace"), [literal_form(literal) for literal in line.literals]

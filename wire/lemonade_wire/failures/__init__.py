@@ -1,0 +1,1 @@
+"""Errors of a node's own program that are not handled anywhere."""
