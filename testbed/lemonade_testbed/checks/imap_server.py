@@ -71,12 +71,13 @@ def _metadata_is_provisioned(scenario: Scenario, evidence: Evidence, _file: str)
     requirement = (
         "GETMETADATA answers the media servers' entry under its name, with the value that the server was given"
     )
-    wanted = scenario.given.media_servers
-    asked = [(one, names) for one in exchanges(evidence) if one.ok and (names := _entries(one))]
-    if not asked or not wanted:
-        return CheckResult.without_material(requirement, wanted or "a value", "no answer to GETMETADATA")
+    wanted, talk = scenario.given.media_servers, exchanges(evidence)
+    asked = [(one, names) for one in talk if one.ok and (names := _entries(one))]
+    if not asked or any(one.command.name == "SETMETADATA" for one in talk):
+        return CheckResult.without_material(requirement, wanted or "NIL", "no answer to GETMETADATA")
     breaches = [breach for one, names in asked for breach in _wrong_metadata(one, names, wanted)]
-    return CheckResult(requirement, wanted, f"{len(asked)} answers", tuple(breaches))
+    reached = () if wanted else (_ENTRY,)
+    return CheckResult(requirement, wanted or "NIL", f"{len(asked)} answers", tuple(breaches), reached)
 
 
 def _entries(one: ImapExchange) -> list[str]:
@@ -94,6 +95,11 @@ def _wrong_metadata(one: ImapExchange, names: Sequence[str], wanted: str) -> Ite
     for line, name in others:
         yield Breach(one.server, (_ENTRY,), " ".join(names), name, line.t, alone=True)
     if others:
+        return
+    if not wanted:  # an entry without a value is NIL, or left out (RFC 5464, section 4.4.1)
+        for line, _, value in entries:
+            if as_text(value).upper() != "NIL":
+                yield Breach(one.server, (_ENTRY,), "NIL", line.text, line.t, alone=True)
         return
     for wanted_name in names:
         found = [(line, value) for line, name, value in entries if name.lower() == wanted_name]
