@@ -188,15 +188,17 @@ def _items(text: str, one: ImapExchange) -> dict[str, str]:
 def _fewer_than_exist(one: ImapExchange, talk: Sequence[ImapExchange], provisioned: str) -> Iterator[Breach]:
     """Yield a breach if the answer to SEARCH ALL has fewer messages than the EXISTS of the mailbox.
 
-    The mailbox `provisioned` was given one message: if SEARCH lists one, EXISTS is wrong. A mailbox that was changed
-    during the run is not judged.
+    The mailbox `provisioned` was given one message: if SEARCH lists one, EXISTS is wrong. After a command that
+    changes a mailbox nothing is judged.
     """
     before = [other for other in talk if other.opened == one.opened and other.t < one.t]
     chosen = [other for other in before if other.command.name in _SELECTS]
     if one.command.rest.strip().upper() != "ALL" or not chosen or not chosen[-1].ok:
         return
     most, found = _most(chosen[-1], one, talk), len(_numbers(one))
-    if most is None or found >= most or any(other.command.name in _BRINGS | _REMOVES for other in talk):
+    if most is None or found >= most or any(
+        other.command.name in _BRINGS | _REMOVES for other in talk if other.t < one.end
+    ):
         return
     wanted, seen = f"{most} EXISTS, and as many messages in SEARCH ALL", f"{found} messages"
     is_known = found == 1 and mailbox_name(as_text((chosen[-1].arguments or [""])[0])) == provisioned
