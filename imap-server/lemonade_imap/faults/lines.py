@@ -151,6 +151,14 @@ LINE_FAULTS: tuple[Fault | type[Fault], ...] = (
     LineFault(
         "search-unanswered", "SEARCH is answered OK without SEARCH", ("RFC3501-6.4.4",), "SEARCH", rb"^\* SEARCH"
     ),
+    LineFault(
+        "seen-set-by-structure",
+        r"FETCH BODYSTRUCTURE sets the flag \Seen of the message",
+        ("RFC3501-6.4.5-2",),
+        "FETCH",
+        rb"FETCH \((UID \d+ )?(BODYSTRUCTURE|FLAGS \()",
+        rb"FETCH (\1FLAGS (\\Seen) \2",
+    ),
     LineFault("fetch-unanswered", "FETCH is answered OK without FETCH", ("RFC3501-6.4.5",), "FETCH", rb"^\* "),
     LineFault(
         "uid-of-another",

@@ -196,8 +196,10 @@ def _fewer_than_exist(one: ImapExchange, talk: Sequence[ImapExchange], provision
     if one.command.rest.strip().upper() != "ALL" or not chosen or not chosen[-1].ok:
         return
     most, found = _most(chosen[-1], one, talk), len(_numbers(one))
-    if most is None or found >= most or any(
-        other.command.name in _BRINGS | _REMOVES for other in talk if other.t < one.end
+    if (
+        most is None
+        or found >= most
+        or any(other.command.name in _BRINGS | _REMOVES for other in talk if other.t < one.end)
     ):
         return
     wanted, seen = f"{most} EXISTS, and as many messages in SEARCH ALL", f"{found} messages"
@@ -311,7 +313,7 @@ CHECKS = (
     Check(
         "messages are found and fetched",
         (_SEARCHED, _FETCHED, _UID, _SELECTED),
-        "SEARCH ALL is answered with SEARCH and as many messages as EXISTS, and FETCH with the items of the message that was asked for",
+        "SEARCH ALL lists as many messages as EXISTS, and FETCH has the items of the message that was asked for",
         _search_and_fetch,
     ),
     Check(

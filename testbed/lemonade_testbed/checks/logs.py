@@ -95,7 +95,8 @@ def _words(text: str) -> set[str]:
 def spellings(line: str) -> set[str]:
     """Return the line as it is, and decoded from JSON escapes, references of XML, percent-encoding, folding and groups.
 
-    Words of hexadecimal, base64 and base32, lists of decimal octets and long decimal numbers are decoded to text and to hexadecimal octets.
+    Words of hexadecimal, base64 and base32, lists of decimal octets and long decimal numbers are decoded
+    to text and to hexadecimal octets.
     """
     found = {line, _FOLD.sub("", line)}
     if "\\" in line:

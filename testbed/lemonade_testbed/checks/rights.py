@@ -236,7 +236,12 @@ CHECKS = (
         "URLFETCH has a line for every URL, and OK",
         _every_url_answered,
     ),
-    Check("every genurlauth gives a url", (_GIVEN,), "GENURLAUTH answered OK gives as many URLs as it was asked for", _every_url_given),
+    Check(
+        "every genurlauth gives a url",
+        (_GIVEN,),
+        "GENURLAUTH answered OK gives a URL for each that was asked for",
+        _every_url_given,
+    ),
     Check(
         "only valid tickets are served",
         (_WHOLE_RUMP, _RESET, _RESET_ALL, _EXPIRED, _ACCESS, _STALE, _SERVED),
