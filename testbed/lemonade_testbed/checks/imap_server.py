@@ -78,7 +78,7 @@ def _metadata_is_provisioned(scenario: Scenario, evidence: Evidence, _file: str)
     if not asked or any(one.command.name == "SETMETADATA" for one in talk):
         return CheckResult.without_material(requirement, wanted or "NIL", "no answer to GETMETADATA")
     breaches = [breach for one, names in asked for breach in _wrong_metadata(one, names, wanted)]
-    reached = () if wanted else (_ENTRY,)
+    reached = None if wanted else (_ENTRY,)
     return CheckResult(requirement, wanted or "NIL", f"{len(asked)} answers", tuple(breaches), reached)
 
 
