@@ -195,8 +195,10 @@ TICKET_FAULTS: tuple[Fault, ...] = (
         "URLFETCH refuses anonymous URLs in sessions that are logged in with an account",
         ("LS-2.8-11",),
         ImapBehaviour.access_allows,
-        lambda access, user, roles: (
-            user is None if access.kind is AccessKind.ANONYMOUS else CORRECT.access_allows(access, user, roles)
+        lambda access, session_user, roles: (
+            session_user is None
+            if access.kind is AccessKind.ANONYMOUS
+            else CORRECT.access_allows(access, session_user, roles)
         ),
     ),
     DecisionFault(
