@@ -96,6 +96,10 @@ class ImapBehaviour:
         """Tell whether RESETKEY removes the key of `mailbox`, or of all the user's mailboxes if it is None."""
         return True
 
+    def mailbox_to_reset(self, mailbox: str | None) -> str | None:
+        """Return the mailbox whose key RESETKEY removes: the one that it names, or None for all of the user's."""
+        return mailbox
+
     def lives_too_long(self, policy: TicketPolicy, url: ImapUrl, now: float) -> bool:
         """Tell whether GENURLAUTH refuses an anonymous URL because its EXPIRE lies too far in the future."""
         return policy.lives_too_long(url, now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -13,6 +14,9 @@ from lemonade_imap.faults.registry import FAULTS
 from lemonade_imap.policy import TicketPolicy
 from lemonade_imap.testing import LoopbackConnection, LoopbackServer
 from lemonade_imap.testing.world import World
+from lemonade_imap.urlauth import Roles
+from lemonade_wire.imap.bodystructure import BodyStructure
+from lemonade_wire.imap.url_parts import Access
 
 EXPIRING = "imap://joe@imap.example.com/INBOX/;UID=1/;SECTION=2;EXPIRE=2026-11-22T00:10:00Z;URLAUTH="
 
@@ -190,11 +194,36 @@ CHANGES = {
     "ticket-in-log-percent-encoded": {"log"},
     "ticket-in-log-folded": {"log"},
     "password-in-log": {"log"},
+    "metadata-empty-for-nil": {"media servers"},
 }
 
 
+ANYONE = Access("anonymous")
+ALL_OF_ANONYMOUS = ("URLAUTH", "URLAUTH=BINARY", "METADATA-SERVER")
+DECIDED: dict[str, Callable[[ImapBehaviour], object]] = {
+    "anonymous-without-binary": lambda behaviour: behaviour.capabilities(ALL_OF_ANONYMOUS),
+    "anonymous-for-anonymous-alone": lambda behaviour: behaviour.access_allows(ANYONE, "joe", Roles()),
+    "resetkey-takes-all": lambda behaviour: behaviour.mailbox_to_reset("INBOX"),
+}
+
+
+@pytest.mark.parametrize("name", DECIDED)
+def test_a_fault_decides_otherwise(name: str) -> None:
+    fault = FAULTS.pick(name)
+    assert isinstance(fault, ImapBehaviour)
+    assert DECIDED[name](fault) != DECIDED[name](ImapBehaviour())
+
+
+def test_a_part_is_described_without_its_parameters() -> None:
+    fault = FAULTS.pick("described-without-parameters")
+    assert isinstance(fault, ImapBehaviour)
+    part = BodyStructure(type="TEXT", subtype="PLAIN", params=(("CHARSET", "utf-8"),))
+    assert fault.part_structure(part, 1) == replace(part, params=()).write() != ImapBehaviour().part_structure(part, 1)
+
+
 def test_every_fault_is_shown() -> None:
-    elsewhere = {"genurlauth-line-missing", "token-short", *(fault.name for fault in LINE_FAULTS)}
+    decided = {"described-without-parameters", *DECIDED}
+    elsewhere = {"genurlauth-line-missing", "token-short", *decided, *(fault.name for fault in LINE_FAULTS)}
     assert CHANGES.keys() | elsewhere == FAULTS.faults.keys()
 
 

@@ -79,7 +79,7 @@ def _read(message: Message) -> MailPart:
     payload = message.get_payload()
     if isinstance(payload, list):
         parts = tuple(_read(part) for part in payload if isinstance(part, Message))
-        stored = b""
+        stored = _body(message)
     else:
         stored = str(payload).encode("ascii", "surrogateescape")
     return MailPart(
@@ -91,6 +91,13 @@ def _read(message: Message) -> MailPart:
         _decoded(message, stored, encoding),
         parts,
     )
+
+
+def _body(multipart: Message) -> bytes:
+    """Return the octets of a nested multipart behind its header, with its boundaries."""
+    written = multipart.as_bytes(policy=policy.compat32.clone(linesep="\r\n", max_line_length=0, mangle_from_=False))
+    # The line end before the next boundary of the enclosing multipart belongs to that boundary (RFC 2046, 5.1.1).
+    return written.partition(b"\r\n\r\n")[2].removesuffix(b"\r\n")
 
 
 def _decoded(message: Message, stored: bytes, encoding: str) -> bytes | None:

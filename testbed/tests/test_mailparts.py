@@ -25,6 +25,7 @@ def test_sections_count_parts_of_parts_and_of_messages() -> None:
     parts = parts_by_section(NESTED)
     assert list(parts) == ["1", "1.1", "1.2", "2", "2.1", "3"]
     assert parts["1"].is_multipart
+    assert parts["1"].stored == b"--i\r\n\r\none\r\n--i\r\nContent-Type: text/html\r\n\r\n<b>\r\n--i--"
     assert parts["1.1"].content_type == "text/plain"
     assert (parts["1.2"].content_type, parts["1.2"].stored) == ("text/html", b"<b>")
     assert (parts["2"].content_type, parts["2.1"].decoded) == ("message/rfc822", b"\0\1\2")

@@ -128,6 +128,13 @@ CONTENT_FAULTS: tuple[Fault, ...] = (
         _with_servers(lambda value: value.replace(b"media.example.net", b"media2.example.net")),
     ),
     DecisionFault(
+        "metadata-empty-for-nil",
+        "GETMETADATA answers an empty value for an entry that has none",
+        ("RFC5464-4.4.1",),
+        ImapBehaviour.annotations,
+        lambda found: {name: value or b"" for name, value in found.items()},
+    ),
+    DecisionFault(
         "metadata-without-brackets",
         "GETMETADATA answers the media servers' entry without < and >",
         ("LS-2.2-7",),

@@ -110,6 +110,30 @@ LINE_FAULTS: tuple[Fault | type[Fault], ...] = (
         b"* 0 EXISTS",
     ),
     LineFault(
+        "exists-too-high",
+        "SELECT returns EXISTS 9 for every mailbox",
+        ("RFC3501-6.3.1",),
+        "SELECT",
+        rb"^\* \d+ EXISTS",
+        b"* 9 EXISTS",
+    ),
+    LineFault(
+        "search-finds-nothing",
+        "SEARCH lists no message",
+        ("RFC3501-6.4.4",),
+        "SEARCH",
+        rb"^\* SEARCH.*",
+        b"* SEARCH",
+    ),
+    LineFault(
+        "genurlauth-url-twice",
+        "GENURLAUTH returns every URL twice",
+        ("RFC4467-7-6",),
+        "GENURLAUTH",
+        rb"^\* GENURLAUTH (.*)",
+        rb"* GENURLAUTH \1 \1",
+    ),
+    LineFault(
         "tag-changed",
         "answers FETCH with another tag than the command's",
         ("RFC3501-2.2.2",),
@@ -126,6 +150,14 @@ LINE_FAULTS: tuple[Fault | type[Fault], ...] = (
     ),
     LineFault(
         "search-unanswered", "SEARCH is answered OK without SEARCH", ("RFC3501-6.4.4",), "SEARCH", rb"^\* SEARCH"
+    ),
+    LineFault(
+        "seen-set-by-structure",
+        r"FETCH BODYSTRUCTURE sets the flag \Seen of the message",
+        ("RFC3501-6.4.5-2",),
+        "FETCH",
+        rb"FETCH \((UID \d+ )?(BODYSTRUCTURE|FLAGS \()",
+        rb"FETCH (\1FLAGS (\\Seen) \2",
     ),
     LineFault("fetch-unanswered", "FETCH is answered OK without FETCH", ("RFC3501-6.4.5",), "FETCH", rb"^\* "),
     LineFault(

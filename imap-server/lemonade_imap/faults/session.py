@@ -35,6 +35,13 @@ SESSION_FAULTS: tuple[Fault, ...] = (
         without("AUTH=ANONYMOUS"),
     ),
     DecisionFault(
+        "anonymous-without-binary",
+        "CAPABILITY does not list URLAUTH=BINARY in anonymous sessions",
+        ("LS-2.1-10",),
+        ImapBehaviour.capabilities,
+        lambda names: without("URLAUTH=BINARY")(names) if "METADATA-SERVER" in names else names,
+    ),
+    DecisionFault(
         "anonymous-login-refused",
         "AUTHENTICATE ANONYMOUS is answered NO though CAPABILITY lists it",
         ("RFC3501-6.1.1",),

@@ -191,6 +191,17 @@ TICKET_FAULTS: tuple[Fault, ...] = (
         _open_to_all(AccessKind.AUTHUSER),
     ),
     DecisionFault(
+        "anonymous-for-anonymous-alone",
+        "URLFETCH refuses anonymous URLs in sessions that are logged in with an account",
+        ("LS-2.8-11",),
+        ImapBehaviour.access_allows,
+        lambda access, session_user, roles: (
+            session_user is None
+            if access.kind is AccessKind.ANONYMOUS
+            else CORRECT.access_allows(access, session_user, roles)
+        ),
+    ),
+    DecisionFault(
         "submit-open-to-all",
         "URLFETCH accepts submit+ URLs in sessions that are of no submission entity",
         ("RFC4467-3-2",),
@@ -225,5 +236,12 @@ TICKET_FAULTS: tuple[Fault, ...] = (
         ("RFC4467-7-4",),
         ImapBehaviour.resets_keys,
         lambda mailbox: mailbox is not None,
+    ),
+    DecisionFault(
+        "resetkey-takes-all",
+        "RESETKEY of one mailbox revokes the tickets of all",
+        ("LS-2.8-11",),
+        ImapBehaviour.mailbox_to_reset,
+        always(None),
     ),
 )

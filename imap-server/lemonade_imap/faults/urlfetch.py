@@ -106,6 +106,13 @@ URLFETCH_FAULTS: tuple[Fault, ...] = (
         _described_as_octet_stream,
     ),
     DecisionFault(
+        "described-without-parameters",
+        "URLFETCH leaves the parameters of every part out of BODYPARTSTRUCTURE",
+        ("RFC5524-3.2-1",),
+        ImapBehaviour.part_structure,
+        lambda structure, stored_size: replace(structure, params=()).write(),
+    ),
+    DecisionFault(
         "described-encoding-kept",
         "URLFETCH BINARY tells BASE64 in BODYPARTSTRUCTURE",
         ("RFC5524-3.2-1",),

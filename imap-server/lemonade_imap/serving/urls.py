@@ -79,7 +79,8 @@ async def _resetkey(context: Context, command: c.ResetKey) -> Replies:
     backend, user = context.backend, context.user
     mailbox = None if command.mailbox is None else await backend.mailbox(user, command.mailbox)
     if backend.behaviour.resets_keys(command.mailbox):
-        await backend.call(backend.store.reset_keys, user, None if mailbox is None else mailbox.name)
+        name = backend.behaviour.mailbox_to_reset(None if mailbox is None else mailbox.name)
+        await backend.call(backend.store.reset_keys, user, name)
     if mailbox is None:
         _notify(context, None)
         yield Done("all keys are removed")

@@ -148,7 +148,7 @@ def _most(chosen: ImapExchange, until: ImapExchange, talk: Sequence[ImapExchange
 
 def _found(one: ImapExchange) -> int:
     """Return the number of messages in the answer to SEARCH, or the highest number of a message in it."""
-    numbers = {int(word) for text in _lines(one, "SEARCH") for word in text.split()[2:] if word.isdecimal()}
+    numbers = _numbers(one)
     return max([len(numbers), *(() if one.command.uid else numbers)]) if one.command.name == "SEARCH" else 0
 
 
@@ -185,8 +185,35 @@ def _items(text: str, one: ImapExchange) -> dict[str, str]:
     return {as_text(name).upper(): as_text(value) for name, value in zip(fields[::2], fields[1::2], strict=False)}
 
 
-def _search_and_fetch(_scenario: Scenario, evidence: Evidence, _file: str) -> CheckResult:
-    requirement = "SEARCH lists the messages, and FETCH returns the items of them that were asked for"
+def _fewer_than_exist(one: ImapExchange, talk: Sequence[ImapExchange], provisioned: str) -> Iterator[Breach]:
+    """Yield a breach if the answer to SEARCH ALL has fewer messages than the EXISTS of the mailbox.
+
+    The mailbox `provisioned` was given one message: if SEARCH lists one, EXISTS is wrong. After a command that
+    changes a mailbox nothing is judged.
+    """
+    before = [other for other in talk if other.opened == one.opened and other.t < one.t]
+    chosen = [other for other in before if other.command.name in _SELECTS]
+    if one.command.rest.strip().upper() != "ALL" or not chosen or not chosen[-1].ok:
+        return
+    most, found = _most(chosen[-1], one, talk), len(_numbers(one))
+    if (
+        most is None
+        or found >= most
+        or any(other.command.name in _BRINGS | _REMOVES for other in talk if other.t < one.end)
+    ):
+        return
+    wanted, seen = f"{most} EXISTS, and as many messages in SEARCH ALL", f"{found} messages"
+    is_known = found == 1 and mailbox_name(as_text((chosen[-1].arguments or [""])[0])) == provisioned
+    yield Breach(one.server, (_SELECTED if is_known else _SEARCHED,), wanted, seen, one.end, alone=True)
+
+
+def _numbers(one: ImapExchange) -> set[int]:
+    """Return the numbers in the answer to SEARCH: UIDs, or message numbers."""
+    return {int(word) for text in _lines(one, "SEARCH") for word in text.split()[2:] if word.isdecimal()}
+
+
+def _search_and_fetch(scenario: Scenario, evidence: Evidence, _file: str) -> CheckResult:
+    requirement = "SEARCH ALL lists all messages, and FETCH returns the items of them that were asked for"
     expected, talk = "* SEARCH, and * FETCH of each message", exchanges(evidence)
     breaches: list[Breach] = []
     reached: list[str] = []
@@ -197,6 +224,8 @@ def _search_and_fetch(_scenario: Scenario, evidence: Evidence, _file: str) -> Ch
             reached.append(_SEARCHED)
             if not _lines(one, "SEARCH", "ESEARCH"):
                 breaches.append(Breach(one.server, (_SEARCHED,), "* SEARCH", "OK alone", one.end, alone=True))
+            elif _lines(one, "SEARCH"):
+                breaches += _fewer_than_exist(one, talk, scenario.given.mailbox)
         elif one.command.name == "FETCH":
             reached += [_FETCHED, _UID] if one.command.uid else [_FETCHED]
             breaches += [*_wrong_fetch(one, _there(one, talk[:place])), *_fetched_beyond(one, talk)]
@@ -283,8 +312,8 @@ CHECKS = (
     ),
     Check(
         "messages are found and fetched",
-        (_SEARCHED, _FETCHED, _UID),
-        "SEARCH is answered with SEARCH, and FETCH with the items of the message that was asked for",
+        (_SEARCHED, _FETCHED, _UID, _SELECTED),
+        "SEARCH ALL lists as many messages as EXISTS, and FETCH has the items of the message that was asked for",
         _search_and_fetch,
     ),
     Check(

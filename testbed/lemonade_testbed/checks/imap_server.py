@@ -23,13 +23,15 @@ _PATIENCE = 5.0
 """Seconds without any response after which a command counts as unanswered; a busy server may be slow."""
 _PARTS = "RFC3501-6.1.3"
 _TLS = "RFC3501-6.2.1"
-_UNSEEN = "RFC5092-6-4"
+_UNSEEN, _KEPT_UNSEEN = "RFC5092-6-4", "RFC3501-6.4.5-2"
+_FIRST_UNSEEN = re.compile(r"\[UNSEEN (\d+)\]", re.IGNORECASE)
 _WITH_UID = "RFC3501-6.4.8"
 _OFFERED = "RFC3501-6.1.1"
 _VALUE = re.compile(r"<[^<>]*>(?::[^;<>]*)?(?:;\s*<[^<>]*>(?::[^;<>]*)?)*")
 _NO_UTF8 = re.compile(r"\\x[89a-f][0-9a-f]")
 """The form in which a trace shows an octet that is not UTF-8."""
 _FLAGS = re.compile(r"\* +(\d+) +FETCH +\(.*?FLAGS +\(([^)]*)\)", re.IGNORECASE)
+_CHANGE_FLAGS = frozenset({"STORE", "URLFETCH", "CLOSE", "EXPUNGE", "MOVE", "COPY", "APPEND", "IDLE", "UNSELECT"})
 _SETS_SEEN = re.compile(r"STORE|(?:BODY|BINARY)\[|RFC822(?:\.TEXT)?(?:[ )]|$)", re.IGNORECASE)
 
 
@@ -71,12 +73,13 @@ def _metadata_is_provisioned(scenario: Scenario, evidence: Evidence, _file: str)
     requirement = (
         "GETMETADATA answers the media servers' entry under its name, with the value that the server was given"
     )
-    wanted = scenario.given.media_servers
-    asked = [(one, names) for one in exchanges(evidence) if one.ok and (names := _entries(one))]
-    if not asked or not wanted:
-        return CheckResult.without_material(requirement, wanted or "a value", "no answer to GETMETADATA")
+    wanted, talk = scenario.given.media_servers, exchanges(evidence)
+    asked = [(one, names) for one in talk if one.ok and (names := _entries(one))]
+    if not asked or any(one.command.name == "SETMETADATA" for one in talk):
+        return CheckResult.without_material(requirement, wanted or "NIL", "no answer to GETMETADATA")
     breaches = [breach for one, names in asked for breach in _wrong_metadata(one, names, wanted)]
-    return CheckResult(requirement, wanted, f"{len(asked)} answers", tuple(breaches))
+    reached = None if wanted else (_ENTRY,)
+    return CheckResult(requirement, wanted or "NIL", f"{len(asked)} answers", tuple(breaches), reached)
 
 
 def _entries(one: ImapExchange) -> list[str]:
@@ -94,6 +97,11 @@ def _wrong_metadata(one: ImapExchange, names: Sequence[str], wanted: str) -> Ite
     for line, name in others:
         yield Breach(one.server, (_ENTRY,), " ".join(names), name, line.t, alone=True)
     if others:
+        return
+    if not wanted:  # an entry without a value is NIL, or left out (RFC 5464, section 4.4.1)
+        for line, _, value in entries:
+            if as_text(value).upper() != "NIL":
+                yield Breach(one.server, (_ENTRY,), "NIL", line.text, line.t, alone=True)
         return
     for wanted_name in names:
         found = [(line, value) for line, name, value in entries if name.lower() == wanted_name]
@@ -235,6 +243,28 @@ def _seen_is_untouched(_scenario: Scenario, evidence: Evidence, _file: str) -> C
     return CheckResult(requirement, expected, f"flags sent {compared} times after a URLFETCH", tuple(breaches))
 
 
+def _fetch_leaves_unseen(_scenario: Scenario, evidence: Evidence, _file: str) -> CheckResult:
+    requirement = r"FETCH does not set \Seen, unless it asks for a body"
+    expected, talk, compared = r"no \Seen", exchanges(evidence), 0
+    breaches: list[Breach] = []
+    unseen: dict[str, set[str]] = {}
+    for one in talk:
+        if one.command.name in {"SELECT", "EXAMINE"}:
+            unseen[one.opened] = set(_FIRST_UNSEEN.findall(" ".join(line.text for line in one.lines)))
+        elif one.command.name in _CHANGE_FLAGS or _SETS_SEEN.search(_whole(one)):
+            unseen = {}  # a flag may be set now, or a message number be that of another message
+        for line in one.lines if one.command.name == "FETCH" else ():
+            for number, flags in _FLAGS.findall(line.text):
+                if number not in unseen.get(one.opened, ()):
+                    continue
+                compared += 1
+                if "\\seen" in flags.lower():
+                    breaches.append(Breach(one.server, (_KEPT_UNSEEN,), expected, line.text, line.t, alone=True))
+    if not compared:
+        return CheckResult.without_material(requirement, expected, "no flags of a message that was unseen")
+    return CheckResult(requirement, expected, f"flags sent {compared} times", tuple(breaches))
+
+
 def _uid_is_told(_scenario: Scenario, evidence: Evidence, _file: str) -> CheckResult:
     requirement = "each FETCH response to a UID command has the UID"
     expected, compared, breaches = "UID among the data items", 0, []
@@ -314,6 +344,12 @@ CHECKS = (
         (_OFFERED,),
         "AUTHENTICATE ANONYMOUS is answered OK by a server that lists AUTH=ANONYMOUS",
         _offered_is_taken,
+    ),
+    Check(
+        "fetch leaves messages unseen",
+        (_KEPT_UNSEEN,),
+        r"FETCH of flags and structure does not set the flag \Seen",
+        _fetch_leaves_unseen,
     ),
     Check("seen is untouched", (_UNSEEN,), r"a URLFETCH leaves the flag \Seen as it was", _seen_is_untouched),
 )

@@ -31,6 +31,8 @@ _GROUPS = re.compile(
     rf"(?<![0-9A-Fa-f])(?:0x)?[0-9A-Fa-f]{{2,16}}(?:{_PAUSE}(?:0x)?[0-9A-Fa-f]{{2,16}}){{3,}}(?![0-9A-Fa-f])"
 )
 """A hexadecimal word that is written in groups, each with or without `0x` before it."""
+_DECIMALS = re.compile(r"(?<!\d)\d{1,3}(?:(?:, ?|[ ;.-])\d{1,3}){15,}(?!\d)")
+"""Octets that are written as decimal numbers, 16 or more."""
 _BETWEEN_GROUPS = re.compile(rf"{_PAUSE}|0x")
 _FOLD = re.compile(r"(?:\\r)?\\n[ \t]+")
 """A line break with white space after it, written as an escape within a line."""
@@ -93,7 +95,8 @@ def _words(text: str) -> set[str]:
 def spellings(line: str) -> set[str]:
     """Return the line as it is, and decoded from JSON escapes, references of XML, percent-encoding, folding and groups.
 
-    Words of hexadecimal, base64 and base32, and long decimal numbers, are decoded to text and to hexadecimal octets.
+    Words of hexadecimal, base64 and base32, lists of decimal octets and long decimal numbers are decoded
+    to text and to hexadecimal octets.
     """
     found = {line, _FOLD.sub("", line)}
     if "\\" in line:
@@ -106,6 +109,7 @@ def spellings(line: str) -> set[str]:
         found |= {text for word in _HEX.findall(form) for text in _texts_of(_from_hex(word))}
         found |= {text for word in _BASE64.findall(form) for text in _texts_of(_from_base64(word))}
         found |= {text for word in _BASE32.findall(form) for text in _texts_of(_from_base32(word))}
+        found |= {text for word in _DECIMALS.findall(form) for text in _texts_of(_from_decimals(word))}
         found |= {_hexadecimal(int(word)) for word in _INTEGER.findall(form) if len(word) <= _LONGEST_INTEGER}
     return found
 
@@ -142,6 +146,12 @@ def _unescaped(text: str) -> str:
 def _from_hex(word: str) -> bytes:
     """Return the octets of a word of hexadecimal digits; a last odd digit is left out."""
     return bytes.fromhex(word[: len(word) // 2 * 2])
+
+
+def _from_decimals(words: str) -> bytes:
+    """Return the octets of a list of decimal numbers; returns no octets if one is above 255."""
+    numbers = [int(word) for word in re.findall(r"\d+", words)]
+    return bytes(numbers) if max(numbers) <= 255 else b""
 
 
 def _from_base64(word: str) -> bytes:

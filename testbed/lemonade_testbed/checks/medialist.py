@@ -95,6 +95,7 @@ def discoveries(scenario: Scenario, evidence: Evidence) -> tuple[Discovery, ...]
         Discovery(one.asker, one.t, one.end, entries, _listed(one) if one.ok else ())
         for one in exchanges(evidence)
         if one.command.name == "GETMETADATA" and evidence.world.kind_of(one.asker) == "client"
+        if "" in _words(one.arguments)  # the entries of the server, not those of a mailbox (RFC 5464, section 4.2)
         if (entries := tuple(word for word in _words(one.arguments) if word.endswith("/mediaservers")))
         and not is_raw(scenario, evidence, one.t)
     )

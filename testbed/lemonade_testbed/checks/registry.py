@@ -6,6 +6,7 @@ import re
 from difflib import get_close_matches
 
 from lemonade_testbed.checks import (
+    anonymous,
     answer,
     audio,
     client,
@@ -68,6 +69,7 @@ CHECKS: dict[str, Check] = {
         *entering.CHECKS,
         *imap_grammar.CHECKS,
         *imap_server.CHECKS,
+        *anonymous.CHECKS,
         *imap_mailbox.CHECKS,
         *rights.CHECKS,
         *logs.CHECKS,

@@ -15,7 +15,7 @@ from lemonade_testbed.checks.imap_exchanges import (
     user_of,
 )
 from lemonade_testbed.evidence import Evidence
-from lemonade_testbed.ladder.imaptext import UrlData, as_text, read_genurlauth
+from lemonade_testbed.ladder.imaptext import UrlData, as_text, genurlauth_data, read_genurlauth
 from lemonade_testbed.ladder.model import Url
 from lemonade_testbed.mailparts import parts_by_section
 from lemonade_testbed.scenario.model import Scenario
@@ -55,9 +55,9 @@ def _every_url_given(_scenario: Scenario, evidence: Evidence, _file: str) -> Che
     if not answered:
         return CheckResult.without_material(requirement, expected, "no GENURLAUTH was answered OK")
     breaches = tuple(
-        Breach(one.server, (_GIVEN,), expected, "OK, and no URL", one.end, alone=True)
+        Breach(one.server, (_GIVEN,), f"{len(one.asked())} URLs", f"OK, and {given or 'no'} URLs", one.end, alone=True)
         for one in answered
-        if not any(read_genurlauth(line.text, line.literals) for line in one.lines)
+        if (given := sum(len(genurlauth_data(line.text, line.literals)) for line in one.lines)) != len(one.asked())
     )
     return CheckResult(requirement, expected, f"{len(answered)} GENURLAUTH", breaches)
 
@@ -236,7 +236,12 @@ CHECKS = (
         "URLFETCH has a line for every URL, and OK",
         _every_url_answered,
     ),
-    Check("every genurlauth gives a url", (_GIVEN,), "GENURLAUTH answered OK gives a URL", _every_url_given),
+    Check(
+        "every genurlauth gives a url",
+        (_GIVEN,),
+        "GENURLAUTH answered OK gives a URL for each that was asked for",
+        _every_url_given,
+    ),
     Check(
         "only valid tickets are served",
         (_WHOLE_RUMP, _RESET, _RESET_ALL, _EXPIRED, _ACCESS, _STALE, _SERVED),

@@ -161,9 +161,14 @@ def _nstring(token: Any) -> LiteralText | str | None:  # noqa: ANN401  tokens ne
 
 
 def read_genurlauth(text: str, literals: Sequence[Mapping[str, Any]] = ()) -> str | None:
-    """Return the URL of `* GENURLAUTH ...`; None for any other response."""
+    """Return the first URL of `* GENURLAUTH ...`; None for any other response."""
+    return first_url(genurlauth_data(text, literals))
+
+
+def genurlauth_data(text: str, literals: Sequence[Mapping[str, Any]] = ()) -> list[Any]:
+    """Return the tokens of `* GENURLAUTH ...`, one for each URL (RFC 4467, section 9); none for any other response."""
     match = re.fullmatch(r"\* +GENURLAUTH +(.*)", text.rstrip("\r\n"), re.S | re.IGNORECASE)
-    return first_url(tokens(match[1], literals)) if match else None
+    return tokens(match[1], literals) if match else []
 
 
 def capabilities(text: str) -> frozenset[str]:

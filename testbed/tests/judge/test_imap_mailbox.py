@@ -63,6 +63,23 @@ WRONG: dict[str, tuple[tuple[Line, ...], str]] = {
     "no UIDVALIDITY": (without(SELECT, "UIDVALIDITY"), "RFC3501-6.3.1"),
     "another UIDVALIDITY": ((*SELECT, *other(AGAIN, "UIDVALIDITY 7", "UIDVALIDITY 8")), "RFC3501-2.3.1.1"),
     "UIDNEXT too low": ((*other(SELECT, "UIDNEXT 21", "UIDNEXT 20"), *SEARCH), "RFC3501-2.3.1.1"),
+    "FETCH of flags sets Seen": (
+        (
+            *SELECT[:-1],
+            ("imap", "* OK [UNSEEN 1] first"),
+            SELECT[-1],
+            ("client", "f1 FETCH 1 (FLAGS)"),
+            ("imap", r"* 1 FETCH (FLAGS (\Seen))"),
+            ("imap", "f1 OK done"),
+        ),
+        "RFC3501-6.4.5-2",
+    ),
+    "SEARCH without the message": ((*SELECT, *other(SEARCH, "* SEARCH 20", "* SEARCH")), "RFC3501-6.4.4"),
+    "EXISTS above SEARCH": ((*other(SELECT, "1 EXISTS", "2 EXISTS"), *SEARCH), "RFC3501-6.3.1"),
+    "SEARCH with fewer than EXISTS": (
+        (*other(SELECT, "1 EXISTS", "3 EXISTS"), *other(SEARCH, "SEARCH 20", "SEARCH 19 20")),
+        "RFC3501-6.4.4",
+    ),
     "EXISTS below SEARCH": ((*other(SELECT, "1 EXISTS", "0 EXISTS"), *SEARCH), "RFC3501-6.3.1"),
     "FETCH above EXISTS": (
         (
@@ -151,7 +168,17 @@ RIGHT: dict[str, tuple[Line, ...]] = {
     ),
     "IMAP4rev2": (("imap", "* CAPABILITY IMAP4rev2 URLAUTH"),),
     "made and filled": (*SELECT, *SEARCH, *COPIED, *IN_BOX),
-    "no message": (*SELECT, *other(SEARCH, "* SEARCH 20", "* SEARCH")),
+    "FETCH of the body sets Seen": (
+        *SELECT[:-1],
+        ("imap", "* OK [UNSEEN 1] first"),
+        SELECT[-1],
+        ("client", "f1 FETCH 1 (FLAGS BODY[1])"),
+        ("imap", r"* 1 FETCH (FLAGS (\Seen) BODY[1] NIL)"),
+        ("imap", "f1 OK done"),
+    ),
+    "SEARCH for some messages": (*other(SELECT, "1 EXISTS", "2 EXISTS"), *other(SEARCH, "ALL", "UNSEEN")),
+    "a message was copied before": (*SELECT, *COPIED, *other(AGAIN, "1 EXISTS", "2 EXISTS"), *SEARCH),
+    "no message": (*other(SELECT, "1 EXISTS", "0 EXISTS"), *other(SEARCH, "* SEARCH 20", "* SEARCH"), *AGAIN),
     "LOGOUT": (("client", "l1 LOGOUT"), ("imap", "* BYE"), ("imap", "l1 OK done")),
 }
 

@@ -13,7 +13,7 @@ from lemonade_testbed.clauses import SCENARIOS
 from lemonade_testbed.ladder.observe import observe
 from lemonade_testbed.scenario.model import Scenario
 from lemonade_testbed.scenario_loader import load_scenario
-from lemonade_testbed.testing.flow import Flow
+from lemonade_testbed.testing.flow import TICKET, Flow
 
 ANNC = load_scenario(SCENARIOS / "announcement-service.yaml")
 ANN = replace(ANNC, given=replace(ANNC.given, users={**ANNC.given.users, "ann": "secret"}))
@@ -143,6 +143,12 @@ def test_an_ok_to_genurlauth_without_a_url_is_charged_to_the_server(annc: Flow) 
     assert red(ANNC, annc, given) == {("imap", ("RFC4467-7-6",))}
     annc.change("genurlauth-ok", "OK", "NO")
     assert red(ANNC, annc, given) == set()
+
+
+def test_more_urls_than_genurlauth_was_asked_for_are_charged_to_the_server(annc: Flow) -> None:
+    data = annc["genurlauth-data"]
+    data.text = f'{data.text} "{TICKET}"'
+    assert red(ANNC, annc, "every genurlauth gives a url") == {("imap", ("RFC4467-7-6",))}
 
 
 @pytest.mark.parametrize(

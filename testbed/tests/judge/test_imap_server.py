@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from lemonade_testbed.checks import imap_server, part, rights
+from lemonade_testbed.checks.registry import find_check
 from lemonade_testbed.checks.structures import SIZE
 from lemonade_testbed.clauses import SCENARIOS, load_clauses
 from lemonade_testbed.judge import judge
@@ -162,6 +163,26 @@ def test_metadata_is_what_was_provisioned(annc: Flow, answer: str, clause: str |
     _ask_metadata(annc, ("metadata-data", "imap", f'* METADATA "" {answer}'))
     found = {one for one in red(LISTED, annc) if one[0] == METADATA}
     assert found == ({(METADATA, "imap", (clause,))} if clause else set())
+
+
+@pytest.mark.parametrize(
+    ("value", "is_red"), [("NIL", False), ("nil", False), ('""', True), ('"<sip:annc@media.example.net>"', True)]
+)
+def test_an_entry_without_a_value_is_nil(annc: Flow, value: str, is_red: bool) -> None:
+    _ask_metadata(annc, ("metadata-data", "imap", f'* METADATA "" (/public/mediaServers {value})'))
+    found = {one for one in red(ANNC, annc) if one[0] == METADATA}
+    assert found == ({(METADATA, "imap", ("RFC5464-4.4.1",))} if is_red else set())
+
+
+@pytest.mark.parametrize(("scenario", "reached"), [(LISTED, None), (ANNC, ("RFC5464-4.4.1",))])
+def test_an_answer_reaches_the_clauses_that_its_value_shows(
+    annc: Flow, scenario: Scenario, reached: tuple[str, ...] | None
+) -> None:
+    value = f'"{SERVERS}"' if scenario is LISTED else "NIL"
+    _ask_metadata(annc, ("metadata-data", "imap", f'* METADATA "" (/public/mediaServers {value})'))
+    check, file = find_check(METADATA)
+    result = check.run(scenario, annc.evidence(), file)
+    assert (result.breaches, result.reached) == ((), reached)
 
 
 def _ask_metadata(flow: Flow, *lines: tuple[str, str, str]) -> None:

@@ -39,6 +39,8 @@ LEAKS = {
     "base64 of UTF-16, big end first": f"imap: {base64.b64encode(TOKEN.encode('utf-16-be')).decode()}\n",
     "base32": f"imap: {base64.b32encode(TOKEN.encode()).decode()}\n",
     "base32 of the octets": f"imap: {base64.b32encode(bytes.fromhex(TOKEN)).decode().rstrip('=')}\n",
+    "as decimal octets": f"imap: {list(TOKEN.encode())}\n",
+    "as decimal octets of the digits": f"imap: {' '.join(str(octet) for octet in bytes.fromhex(TOKEN))}\n",
     "reversed": f"imap: {TOKEN[::-1]}\n",
     "as a number": f"imap: {int(TOKEN, 16)}\n",
     "another shape": f"imap: {OPAQUE}\n",
