@@ -17,6 +17,18 @@ SHOWN: dict[str, tuple[bytes, str, str]] = {
     "select-without-uidvalidity": (SELECT, r"\[READ-WRITE\]", r"UIDVALIDITY"),
     "fetch-unspaced": (FETCH, r"\* 1 FETCH\(", r"\* 1 FETCH \("),
     "exists-too-low": (SELECT, r"\* 0 EXISTS", r"\* 1 EXISTS"),
+    "exists-too-high": (SELECT, r"\* 9 EXISTS", r"\* 1 EXISTS"),
+    "search-finds-nothing": (b"h UID SEARCH ALL\r\n", r"\A\* SEARCH\r\n", r"\A\* SEARCH 1\r\n"),
+    "seen-set-by-structure": (
+        b"f FETCH 1 BODYSTRUCTURE\r\n",
+        r"\A\* 1 FETCH \(FLAGS \(\\Seen\) BODYSTRUCTURE",
+        r"\A\* 1 FETCH \(BODYSTRUCTURE",
+    ),
+    "genurlauth-url-twice": (
+        b'g GENURLAUTH "imap://joe@imap.example.com/INBOX/;UID=1;URLAUTH=anonymous" INTERNAL\r\n',
+        r"\A\* GENURLAUTH (\S+) \1\r\n",
+        r"\A\* GENURLAUTH (\S+)\r\n",
+    ),
     "search-unanswered": (b"h UID SEARCH ALL\r\n", r"\Ah OK ", r"\* SEARCH"),
     "fetch-unanswered": (FETCH, r"\Af OK ", r"\* 1 FETCH"),
     "uid-of-another": (FETCH, r"UID 99 ", r"UID 1 "),

@@ -58,8 +58,14 @@ STOP = mscml('<request><stop id="1"/></request>')
 
 
 def evidence(*messages: tuple[float, str, str], octets: bytes = b"") -> Evidence:
-    """Return a run: SIP messages (time, way, text) of the client, and packets of 20 ms from 100 s on."""
-    sip = [Event(time, "client", 0, "sip", {"way": way, "text": text}) for time, way, text in messages]
+    """Return a run: SIP messages (time, way, text) of the client, and packets of 20 ms from 100 s on.
+
+    Each MSCML body gets a CSeq of its own: a second message with the same octets would be a retransmission.
+    """
+    sip = [
+        Event(time, "client", 0, "sip", {"way": way, "text": text.replace("CSeq: 2 ", f"CSeq: {number} ")})
+        for number, (time, way, text) in enumerate(messages, 100)
+    ]
     rtp = [
         Event(
             100 + index * 0.02,

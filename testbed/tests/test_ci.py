@@ -43,7 +43,7 @@ def run_by_script() -> set[str]:
     script = (ROOT / ".ci/run").read_text(encoding="utf-8")
     peers = re.search(r"for peer in ([a-z ]+); do", script)
     assert peers
-    steps = re.findall(r"^ *step (?:as_nobody )?(make .*)$", script.replace('"', ""), re.MULTILINE)
+    steps = re.findall(r"^ *step (?:tests )?(?:as_nobody )?(make .*)$", script.replace('"', ""), re.MULTILINE)
     found = set().union(*map(targets, steps))
     assert "scenario-$peer" in found
     return (found - {"scenario-$peer"}) | {f"scenario-{peer}" for peer in peers[1].split()}
@@ -63,7 +63,7 @@ def test_both_hosts_run_every_python_that_is_supported() -> None:
 def test_the_page_lists_the_steps_of_the_script_in_their_order() -> None:
     script = (ROOT / ".ci/run").read_text(encoding="utf-8")
     page = (ROOT / "docs/ci.md").read_text(encoding="utf-8")
-    steps = re.findall(r"^ *step (?:as_nobody )?(.*)$", script.replace('"', ""), re.MULTILINE)
+    steps = re.findall(r"^ *step (?:tests )?(?:as_nobody )?(.*)$", script.replace('"', ""), re.MULTILINE)
     steps = [step.replace("PYTHON=/usr/bin/python3 ", "") for step in steps]
     at = steps.index("make scenario-$peer")
     steps[at : at + 1] = [f"make scenario-{peer}" for peer in ("dovecot", "cyrus", "sipp", "baresip")]
