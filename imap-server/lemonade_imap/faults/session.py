@@ -125,9 +125,10 @@ SESSION_FAULTS: tuple[Fault, ...] = (
     ),
     DecisionFault(
         "password-in-log",
-        "the log tells the password of every login that shows one",
+        "the log tells the password of every login that shows one, as the octets of a sentence",
         ("LS-3-11",),
         ImapBehaviour.logged_mechanism,
-        lambda way, password: f"{way} with the password {password}",
+        # As it is, the log would hide it: the server knows the passwords of its options.
+        lambda way, password: f"{way} {list(f'with the password {password}'.encode())}",
     ),
 )
