@@ -151,7 +151,7 @@ GOOD: dict[bytes, c.ParsedCommand] = {
 BAD: dict[bytes, str] = {
     b"RENAME a": "a space is expected at the end",
     b"RENAME a b c": "the end of the line is expected",
-    b"RENAME (a) b": "an astring is expected",
+    b"RENAME (a) b": "a mailbox name is expected",
     b"RENAME a ~{1+}\r\nb": "no literal8, is expected",
     b"SUBSCRIBE": "a space is expected at the end",
     b"SUBSCRIBE &": "a mailbox name has & without its -",
@@ -206,7 +206,7 @@ BAD: dict[bytes, str] = {
     b"APPEND": "a space is expected at the end",
     b"APPEND x": "a space is expected at the end",
     b"APPEND x (\\Answer) {1+}\r\na": "the system flags are \\Answered",
-    b'APPEND x "1-Jan-2026 00:00:00 +0000" {1+}\r\na': "a date such as 17-Nov-2026 08:12:44 +0100 is expected",
+    b'APPEND x "1-Jan-26 00:00:00 +0000" {1+}\r\na': "a date such as 17-Nov-2026 08:12:44 +0100 is expected",
     b"APPEND x y {1+}\r\na": "APPEND takes its message as a literal, or CATENATE",
     b"APPEND x CATENATE ()": "an atom is expected",
     b"APPEND x CATENATE (BLOB {1+}\r\na)": "CATENATE takes TEXT with a literal, and URL with a string",
