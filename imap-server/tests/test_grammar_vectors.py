@@ -23,7 +23,7 @@ from lemonade_wire.imap.section import FetchItem
 RUMP = b"imap://joe@example.com/INBOX/;uid=20/;section=1.2;urlauth=submit+fred"
 TICKET = RUMP + b":internal:91354a473744909de610943775f92038"
 FLAGGED = SearchKey("FLAG", text="\\flagged")
-SMITH = SearchKey("NOT", (SearchKey("HEADER", name="FROM", text="Smith"),))
+SMITH = SearchKey("NOT", (SearchKey("ADDRESS", name="FROM", text="Smith"),))
 SINCE = SearchKey("SINCE", day=date(1994, 2, 1))
 FEBRUARY = datetime(1994, 2, 7, 21, 52, 25, tzinfo=timezone(timedelta(hours=-8)))
 

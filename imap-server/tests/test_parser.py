@@ -94,12 +94,12 @@ GOOD: dict[str, c.ParsedCommand] = {
         ),
         by_uid=True,
     ),
-    "SEARCH CC joe": c.Search(SearchKey("HEADER", name="CC", text="joe")),
+    "SEARCH CC joe": c.Search(SearchKey("ADDRESS", name="CC", text="joe")),
     "SEARCH OR (FROM a 1) NOT SINCE 1-Feb-2026": c.Search(
         SearchKey(
             "OR",
             (
-                SearchKey("AND", (SearchKey("HEADER", name="FROM", text="a"), SearchKey("NUMBERS", numbers=ONE))),
+                SearchKey("AND", (SearchKey("ADDRESS", name="FROM", text="a"), SearchKey("NUMBERS", numbers=ONE))),
                 SearchKey("NOT", (SearchKey("SINCE", day=datetime(2026, 2, 1, tzinfo=UTC).date()),)),
             ),
         )
