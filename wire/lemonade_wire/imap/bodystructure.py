@@ -167,6 +167,8 @@ def _read_multipart(items: tuple[Value, ...]) -> BodyStructure:
         # E-9: without a subtype, the first NIL stands where the subtype should.
         count = next((index for index, item in enumerate(items) if index and _is_nil(item)), len(items))
     parts = tuple(_read_part(item) for item in items[:count])
+    if all(part is UNREADABLE for part in parts):
+        raise ImapParseError("no part of a multipart can be read")
     rest = items[count:]
     # E-9: a multipart in the draft's example has no subtype.
     subtype = _text(rest[0]) if rest and as_nstring(rest[0]) else None
@@ -189,6 +191,8 @@ def _read_leaf(items: tuple[Value, ...]) -> BodyStructure:
     if len(items) < 7:
         raise ImapParseError("a part's structure has type, subtype, parameters, id, description, encoding and size")
     kind, subtype = _text(items[0]) or "", _text(items[1]) or ""
+    if not kind or not subtype:
+        raise ImapParseError("a part has a type and a subtype")
     rest = items[7:]
     envelope, body, lines = None, None, None
     if _has_message(kind, subtype, rest):
