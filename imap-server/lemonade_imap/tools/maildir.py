@@ -5,9 +5,9 @@
     .../cur/1795305600.U7:2,FS a message with its flags; lower-case letters stand for keywords
     .../dovecot-keywords       a number and a keyword in each line; 0 is the letter a
 
-A name of more than 255 octets is exported shortened. INTERNALDATE is the file's modification time; its time zone becomes
-UTC. On import, messages whose first line ends with a bare line feed get the line ends of RFC 5322. On export, files
-contain exactly the stored octets.
+A name of more than 255 octets is exported shortened. INTERNALDATE is the file's modification time; its time zone
+becomes UTC. On import, messages whose first line ends with a bare line feed get the line ends of RFC 5322, and files
+with NUL are skipped. On export, files contain exactly the stored octets.
 """
 
 from __future__ import annotations
