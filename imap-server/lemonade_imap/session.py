@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from lemonade_imap.config import ServerConfig
 from lemonade_imap.grammar import append
 from lemonade_imap.grammar import commands as c
-from lemonade_imap.grammar.base import LOGGED_IN, SessionState
+from lemonade_imap.grammar.base import LOGGED_IN, SessionState, why_not_possible
 from lemonade_imap.grammar.parser import CommandError, parse_command
 from lemonade_imap.grammar.session import sasl_message
 from lemonade_imap.policy import TicketUse
@@ -241,7 +241,7 @@ class ImapSession:
             return _answer(f"{problem.tag or '*'} BAD {problem}", line)
         tag, command = tagged.tag, tagged.command
         if self.state not in command.legal_in:
-            return _answer(f"{tag} BAD {command.name} is not possible {self.state.value}", line)
+            return _answer(f"{tag} BAD {why_not_possible(tagged.name, command.legal_in, self.state)}", line)
         if isinstance(command, c.Authenticate):
             refusal = why_not(command.mechanism, self._config, private=self.private)
             if refusal is not None:

@@ -8,12 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lemonade_imap.mail.decode import Undecodable, cut, decoded, with_crlf
+from lemonade_imap.mail.decode import Base64Decoder, Undecodable, cut, decoded, with_crlf
 
 GOOD = {
     "base64": ("BASE64", b"SGVsbG8=", b"Hello"),
     "base64 with odd lines and blanks": ("BASE64", b"S\r\nG V\tsb\nG8=\r\n\r\n", b"Hello"),
     "base64 of nothing": ("BASE64", b"\r\n", b""),
+    "base64 with foreign octets": ("BASE64", b"SG*V-\x00s\xffbG8=", b"Hello"),
+    "base64 without padding": ("BASE64", b"SGVsbG8", b"Hello"),
+    "base64 with half of its padding": ("BASE64", b"SGVsbA=\r\n", b"Hell"),
+    "base64 with a footer": ("BASE64", b"SGVsbG8=\r\n-- \r\nfooter text\r\n", b"Hello"),
+    "base64 with more base64 behind its padding": ("BASE64", b"SGVsbG8=SGVs", b"Hello"),
     "quoted-printable escape": ("QUOTED-PRINTABLE", b"caf=C3=a9\r\n", b"caf\xc3\xa9\r\n"),
     "quoted-printable soft break": ("QUOTED-PRINTABLE", b"one =\r\nline", b"one line"),
     "quoted-printable soft break with blanks": ("QUOTED-PRINTABLE", b"one = \t\r\nline", b"one line"),
@@ -24,9 +29,10 @@ GOOD = {
     "binary": ("BINARY", b"\0\xff", b"\0\xff"),
 }
 BAD = {
-    "base64 outside the alphabet": ("BASE64", b"SGV*bG8="),
-    "base64 cut short": ("BASE64", b"SGVsbG8"),
-    "base64 behind its padding": ("BASE64", b"SGVsbG8=SGVs"),
+    "base64 of one character": ("BASE64", b"A"),
+    "base64 with one character too many": ("BASE64", b"SGVsbG8hA"),
+    "base64 with one character before its padding": ("BASE64", b"SGVsA==="),
+    "base64 without a character of its own": ("BASE64", b"-- \r\n***"),
     "base64 of padding": ("BASE64", b"===="),
     "quoted-printable wrong escape": ("QUOTED-PRINTABLE", b"a=XY\r\n"),
     "quoted-printable escape over a soft break": ("QUOTED-PRINTABLE", b"a=4=\r\n1\r\n"),
@@ -97,3 +103,24 @@ def test_text_gets_crlf_in_any_division_into_chunks(chunks: list[bytes]) -> None
 )
 def test_blanks_at_the_end_of_a_line_are_removed(written: bytes, octets: bytes) -> None:
     assert b"".join(decoded([written], "QUOTED-PRINTABLE")) == octets
+
+
+@pytest.mark.parametrize(
+    ("octets", "irregular"),
+    [
+        (b"SGVsbG8=", False),
+        (b" S\tG\r\nVs ", False),
+        (b"SGVsbG8=\r\n", False),
+        (b"", False),
+        (b"SGVsbG8", True),
+        (b"SG!VsbG8=", True),
+        (b"SGVsbG8=footer", True),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 100])
+def test_base64_that_is_not_to_the_letter_is_noted(octets: bytes, size: int, irregular: bool) -> None:
+    decoder = Base64Decoder()
+    for chunk in chunked(octets, size):
+        decoder.feed(chunk)
+    decoder.close()
+    assert decoder.irregular is irregular

@@ -26,7 +26,8 @@ def test_each_date_time_is_read_as_this_time(text: bytes, read: str) -> None:
     "text",
     [
         b"",
-        b"1-Jan-2026 00:00:00 +0000",
+        b"  1-Jan-2026 00:00:00 +0000",
+        b"-Jan-2026 00:00:00 +0000",
         b"31-Feb-2026 00:00:00 +0000",
         b" 1-Jan-2026 24:00:00 +0000",
         b" 1-Jan-2026 00:00:61 +0000",
@@ -41,6 +42,10 @@ def test_each_date_time_is_read_as_this_time(text: bytes, read: str) -> None:
 def test_invalid_date_times(text: bytes) -> None:
     with pytest.raises(ImapParseError):
         read_date_time(text)
+
+
+def test_a_day_of_one_digit_needs_no_blank_before_it() -> None:
+    assert read_date_time(b"3-Feb-2025 18:28:47 +0000") == datetime(2025, 2, 3, 18, 28, 47, tzinfo=UTC)
 
 
 def test_dates_without_a_time() -> None:

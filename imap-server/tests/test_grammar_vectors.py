@@ -23,7 +23,7 @@ from lemonade_wire.imap.section import FetchItem
 RUMP = b"imap://joe@example.com/INBOX/;uid=20/;section=1.2;urlauth=submit+fred"
 TICKET = RUMP + b":internal:91354a473744909de610943775f92038"
 FLAGGED = SearchKey("FLAG", text="\\flagged")
-SMITH = SearchKey("NOT", (SearchKey("HEADER", name="FROM", text="Smith"),))
+SMITH = SearchKey("NOT", (SearchKey("ADDRESS", name="FROM", text="Smith"),))
 SINCE = SearchKey("SINCE", day=date(1994, 2, 1))
 FEBRUARY = datetime(1994, 2, 7, 21, 52, 25, tzinfo=timezone(timedelta(hours=-8)))
 
@@ -152,7 +152,7 @@ BAD: dict[bytes, str] = {
     b"FETCH 1 (" + b"UID " * 1000 + b"UID)": "at most 1000 items are fetched at once",
     b"RENAME a": "a space is expected at the end",
     b"RENAME a b c": "the end of the line is expected",
-    b"RENAME (a) b": "an astring is expected",
+    b"RENAME (a) b": "a mailbox name is expected",
     b"RENAME a ~{1+}\r\nb": "no literal8, is expected",
     b"SUBSCRIBE": "a space is expected at the end",
     b"SUBSCRIBE &": "a mailbox name has & without its -",
@@ -207,7 +207,7 @@ BAD: dict[bytes, str] = {
     b"APPEND": "a space is expected at the end",
     b"APPEND x": "a space is expected at the end",
     b"APPEND x (\\Answer) {1+}\r\na": "the system flags are \\Answered",
-    b'APPEND x "1-Jan-2026 00:00:00 +0000" {1+}\r\na': "a date such as 17-Nov-2026 08:12:44 +0100 is expected",
+    b'APPEND x "1-Jan-26 00:00:00 +0000" {1+}\r\na': "a date such as 17-Nov-2026 08:12:44 +0100 is expected",
     b"APPEND x y {1+}\r\na": "APPEND takes its message as a literal, or CATENATE",
     b"APPEND x CATENATE ()": "an atom is expected",
     b"APPEND x CATENATE (BLOB {1+}\r\na)": "CATENATE takes TEXT with a literal, and URL with a string",

@@ -294,3 +294,29 @@ def test_an_account_has_a_limited_number_of_names(world: World, monkeypatch: pyt
     for _ in range(2):
         assert world.joe.receive_data(b"s SUBSCRIBE a\r\n").startswith(b"s OK")
     assert world.joe.receive_data(b"s SUBSCRIBE b\r\n").startswith(b"s NO [LIMIT]")
+
+
+@pytest.mark.parametrize("name", ["INBOX", "inbox", "INBOX/"])
+def test_inbox_cannot_be_created_even_before_its_first_use(name: str) -> None:
+    server = LoopbackServer(ServerConfig(passwords={"new": "secret"}))
+    client = server.connect()
+    client.receive_data(b"l LOGIN new secret\r\n")
+    assert client.receive_data(f"c CREATE {name}\r\n".encode()).startswith(b"c NO [ALREADYEXISTS] ")
+
+
+@pytest.mark.parametrize("name", ["a&b", "&", "&AGE", "&!-", '"{"', "{3+}\r\n\xff\xfe!"])
+@pytest.mark.parametrize("command", ["SELECT %s", "EXAMINE %s", "STATUS %s (MESSAGES)", "DELETE %s", "RENAME %s x"])
+def test_a_name_that_cannot_exist_is_nonexistent(world: World, command: str, name: str) -> None:
+    world.joe.receive_data(b"c CREATE a&-b\r\n")
+    said = world.joe.receive_data(b"x %s\r\n" % (command % name).encode("latin-1"))
+    assert said.startswith(b"x NO [NONEXISTENT] "), said
+
+
+@pytest.mark.parametrize("name", ["per%cent", "st*r", "%", "*"])
+def test_a_name_with_a_wildcard_needs_no_quotes(world: World, name: str) -> None:
+    asked = f"c CREATE {name}\r\ns SELECT {name}\r\nt STATUS {name} (MESSAGES)\r\nd DELETE {name}\r\n"
+    said = world.joe.receive_data(asked.encode())
+    assert b"c OK CREATE " in said
+    assert b"s OK [READ-WRITE] " in said
+    assert b'* STATUS "%s" (MESSAGES 0)\r\n' % name.encode() in said
+    assert said.endswith(b"d OK DELETE completed\r\n")

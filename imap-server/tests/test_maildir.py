@@ -37,7 +37,7 @@ def told(data: Path, user: str) -> dict[str, Seen]:
 def data(tmp_path: Path, voice: bytes) -> Path:
     store = SqliteStore(tmp_path / "data")
     keep(store, "INBOX", voice, "\\Seen", "\\Answered", "work", "$Forwarded", "Zeit")
-    keep(store, "INBOX", b"Subject: b\r\n\r\n" + bytes(range(256)) * 2000, "\\Draft", "\\Deleted", "\\Flagged")
+    keep(store, "INBOX", b"Subject: b\r\n\r\n" + bytes(range(1, 256)) * 2000, "\\Draft", "\\Deleted", "\\Flagged")
     keep(store, "Füße/v1.2/x", b"Subject: c\r\n\r\n", "work")
     keep(store, "Füße", b"Subject: d\r\n\r\n")
     store.close()
@@ -143,3 +143,35 @@ def test_import_follows_no_link_opens_no_fifo_and_goes_on(
     for name in ("2.link", "3.fifo", "4.folder", ".link", "new", ".a.b.c"):
         assert f"{name}" in said
     assert said.count(" is skipped: ") == 6 + (os.geteuid() != 0)
+
+
+def test_a_message_with_nul_is_not_imported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    there = tmp_path / "Maildir"
+    (there / "cur").mkdir(parents=True)
+    written(there / "cur", "1.U1:2,", b"Subject: a\r\n\r\n" + b"a" * 200_000 + b"\0")
+    written(there / "cur", "2.U2:2,", b"Subject: b\r\n\r\n")
+    assert run(["import", "maildir", str(there), "--data", str(tmp_path / "data"), "--user", "joe"]) == 1
+    assert "is skipped: it holds NUL" in capsys.readouterr().err
+    assert [octets for octets, _, _ in told(tmp_path / "data", "joe")["INBOX"]] == [b"Subject: b\r\n\r\n"]
+    assert not list((tmp_path / "data" / "arriving").glob("*"))
+
+
+def test_names_that_are_too_long_for_a_file_are_exported_shortened(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = SqliteStore(tmp_path / "data")
+    names = ["x" * 254, "x" * 255, "x" * 256, "ü" * 300, "ü" * 301, "z"]
+    for number, name in enumerate(names):
+        keep(store, name, b"Subject: %d\r\n\r\n" % number)
+    store.close()
+    there = tmp_path / "Maildir"
+    assert run(["export", "maildir", str(there), "--data", str(tmp_path / "data"), "--user", "joe"]) == 0
+    folders = {path.name for path in there.iterdir() if path.name.startswith(".")}
+    assert {".z", "." + "x" * 254, "." + "x" * 252 + "-1", "." + "x" * 252 + "-2"} < folders
+    assert len(folders) == len(names)
+    assert capsys.readouterr().err.count("is too long for a file") == 4
+    assert run(["import", "maildir", str(there), "--data", str(tmp_path / "data"), "--user", "ann"]) == 0
+    imported = told(tmp_path / "data", "ann").values()
+    assert sorted(octets for seen in imported for octets, _, _ in seen) == [
+        b"Subject: %d\r\n\r\n" % number for number in range(len(names))
+    ]

@@ -94,12 +94,12 @@ GOOD: dict[str, c.ParsedCommand] = {
         ),
         by_uid=True,
     ),
-    "SEARCH CC joe": c.Search(SearchKey("HEADER", name="CC", text="joe")),
+    "SEARCH CC joe": c.Search(SearchKey("ADDRESS", name="CC", text="joe")),
     "SEARCH OR (FROM a 1) NOT SINCE 1-Feb-2026": c.Search(
         SearchKey(
             "OR",
             (
-                SearchKey("AND", (SearchKey("HEADER", name="FROM", text="a"), SearchKey("NUMBERS", numbers=ONE))),
+                SearchKey("AND", (SearchKey("ADDRESS", name="FROM", text="a"), SearchKey("NUMBERS", numbers=ONE))),
                 SearchKey("NOT", (SearchKey("SINCE", day=datetime(2026, 2, 1, tzinfo=UTC).date()),)),
             ),
         )
@@ -148,7 +148,8 @@ BAD = {
     "BINARY without a section": "FETCH 1 BINARY",
     "macro in a list": "FETCH 1 (FAST)",
     "unknown modifier of FETCH": "FETCH 1 FLAGS (VANISHED)",
-    "mod-sequence zero": "FETCH 1 FLAGS (CHANGEDSINCE 0)",
+    "mod-sequence above 63 bits": "FETCH 1 FLAGS (CHANGEDSINCE 9223372036854775808)",
+    "mod-sequence of twenty digits": "STORE 1 (UNCHANGEDSINCE 10000000000000000000) FLAGS x",
     "modifier without its parenthesis": "FETCH 1 FLAGS (CHANGEDSINCE 1",
     "unknown result": "SEARCH RETURN (SAVE) ALL",
     "results without keys": "SEARCH RETURN ()",

@@ -53,9 +53,42 @@ def test_each_search_has_this_answer(joe: LoopbackConnection, keys: str, answer:
     assert joe.receive_data(f"t.1 {keys}\r\n".encode()) == answer + b"\r\nt.1 OK SEARCH completed\r\n"
 
 
-@pytest.mark.parametrize("keys", ["5", "1:5", "NOT 5", "OR ALL (SEEN 9)"])
-def test_a_number_that_no_message_has_is_bad(joe: LoopbackConnection, keys: str) -> None:
-    assert joe.receive_data(f"a SEARCH {keys}\r\n".encode()).startswith(b"a BAD ")
+@pytest.mark.parametrize(
+    ("keys", "found"),
+    [
+        ("5", b""),
+        ("1:5", b" 1 2 3 4"),
+        ("5:*", b" 4"),
+        ("NOT 5", b" 1 2 3 4"),
+        ("OR 2 (SEEN 9)", b" 2"),
+        ("4294967295", b""),
+    ],
+)
+def test_a_number_that_no_message_has_matches_nothing(joe: LoopbackConnection, keys: str, found: bytes) -> None:
+    answer = b"* SEARCH" + found + b"\r\na OK SEARCH completed\r\n"
+    assert joe.receive_data(f"a SEARCH {keys}\r\n".encode()) == answer
+
+
+@pytest.mark.parametrize("keys", ["1:*", "*", "1", "UID 1:*", "UID *"])
+def test_in_an_empty_mailbox_each_number_matches_nothing(joe: LoopbackConnection, keys: str) -> None:
+    joe.receive_data(b"c CREATE empty\r\ns SELECT empty\r\n")
+    for word in ("SEARCH", "UID SEARCH"):
+        assert joe.receive_data(f"a {word} {keys}\r\n".encode()) == b"* SEARCH\r\na OK SEARCH completed\r\n"
+    assert joe.receive_data(b"f FETCH 1 UID\r\n").startswith(b"f BAD ")
+    assert joe.receive_data(b"f STORE 1 FLAGS x\r\n").startswith(b"f BAD ")
+    assert joe.receive_data(b"f COPY 1 INBOX\r\n").startswith(b"f BAD ")
+
+
+@pytest.mark.parametrize("modseq", [10**18, 2**63 - 1])
+def test_a_mod_sequence_has_63_bits(joe: LoopbackConnection, modseq: int) -> None:
+    assert joe.receive_data(b"a SEARCH MODSEQ %d\r\n" % modseq).endswith(b"* SEARCH\r\na OK SEARCH completed\r\n")
+    assert joe.receive_data(b"a FETCH 1:* FLAGS (CHANGEDSINCE %d)\r\n" % modseq) == b"a OK FETCH completed\r\n"
+    said = joe.receive_data(b"a STORE 1 (UNCHANGEDSINCE %d) +FLAGS x\r\n" % modseq)
+    assert said.endswith(b"\r\na OK STORE completed\r\n")
+
+
+def test_changedsince_zero_selects_every_message(joe: LoopbackConnection) -> None:
+    assert joe.receive_data(b"a FETCH 1:* UID (CHANGEDSINCE 0)\r\n").count(b" FETCH (MODSEQ (") == 4
 
 
 def test_an_unknown_charset_is_refused_with_badcharset(joe: LoopbackConnection) -> None:

@@ -46,6 +46,26 @@ def test_a_command_out_of_its_state_is_bad(line: bytes, state: str) -> None:
     assert said.endswith(state.encode())
 
 
+@pytest.mark.parametrize(
+    ("user", "command", "said"),
+    [
+        ("joe", b"UNSELECT", b"BAD UNSELECT is not possible without a selected mailbox"),
+        ("joe", b"CLOSE", b"BAD CLOSE is not possible without a selected mailbox"),
+        ("joe", b"UID FETCH 1 UID", b"BAD UID FETCH is not possible without a selected mailbox"),
+        ("joe", b"AUTHENTICATE PLAIN", b"BAD AUTHENTICATE is not possible after authentication"),
+        ("joe", b"STARTTLS", b"BAD STARTTLS is not possible after authentication"),
+        (None, b"EXAMINE INBOX", b"BAD EXAMINE is not possible in an anonymous session"),
+        (None, b"LOGIN joe x", b"BAD LOGIN is not possible after authentication"),
+    ],
+)
+def test_a_command_in_the_wrong_state_is_named_as_the_client_sent_it(
+    user: str | None, command: bytes, said: bytes
+) -> None:
+    session = ImapSession(SMALL)
+    session.log_in(user)
+    assert answers(session, b"a " + command + b"\r\n") == [b"a " + said]
+
+
 def test_legal_commands_follow_changes_of_the_state() -> None:
     session = ImapSession(SMALL)
     session.log_in(None)
@@ -54,7 +74,7 @@ def test_legal_commands_follow_changes_of_the_state() -> None:
     assert answers(session, b"a SELECT INBOX\r\nb FETCH 1 UID\r\nc LOGIN joe x\r\n") == [
         b"a",
         b"b BAD FETCH is not possible without a selected mailbox",
-        b"c BAD LOGIN is not possible without a selected mailbox",
+        b"c BAD LOGIN is not possible after authentication",
     ]
 
 

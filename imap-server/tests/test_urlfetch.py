@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from lemonade_imap import urlauth
 from lemonade_imap.config import ServerConfig
+from lemonade_imap.mail import mime
 from lemonade_imap.policy import TicketPolicy
 from lemonade_imap.store.thread import InlineRunner
 from lemonade_imap.testing import LoopbackServer
@@ -226,7 +227,7 @@ def test_a_missing_section_is_nil(world: World, section: str) -> None:
     [
         ("1", b'("TEXT" "PLAIN" ("CHARSET" "utf-8") NIL NIL "QUOTED-PRINTABLE" 12 1 ', b'"BINARY" 5 0 '),
         ("2.1", b'("AUDIO" "BASIC" NIL NIL NIL "BASE64" 4 ', b'"BINARY" 3 '),
-        ("2", b'("MESSAGE" "RFC822" NIL NIL NIL "7BIT" %d (' % (len(INNER) - 2), b'"BINARY" %d (' % (len(INNER) - 2)),
+        ("2", b'("MESSAGE" "RFC822" NIL NIL NIL "7BIT" %d (' % (len(INNER) - 2), b'"7BIT" %d (' % (len(INNER) - 2)),
         ("", b'("MESSAGE" "RFC822" NIL NIL NIL "8BIT" %d (' % len(FORWARD), b'"BINARY" %d (' % len(FORWARD)),
         ("TEXT", b'("APPLICATION" "OCTET-STREAM" NIL NIL NIL "8BIT" ', b'"BINARY" '),
         ("HEADER.FIELDS%20(Subject)", b'("APPLICATION" "OCTET-STREAM" NIL NIL NIL "8BIT" 18 ', b'"BINARY" 18 '),
@@ -245,7 +246,7 @@ def test_bodypartstructure_describes_the_returned_octets(
 def test_sections_of_a_message_without_mime(world: World) -> None:
     world.append(b"Subject: old\r\n\r\nline\r\n")
     assert world.fetch(world.joe, ticket(world, "1"), "BODYPARTSTRUCTURE BINARY") == (
-        b'(BODYPARTSTRUCTURE ("TEXT" "PLAIN" ("CHARSET" "us-ascii") NIL NIL "BINARY" 6 1 NIL NIL NIL NIL))'
+        b'(BODYPARTSTRUCTURE ("TEXT" "PLAIN" ("CHARSET" "us-ascii") NIL NIL "7BIT" 6 1 NIL NIL NIL NIL))'
         b" (BINARY {6}\r\nline\r\n)"
     )
     assert world.fetch(world.joe, ticket(world, "TEXT")) == b"{6}\r\nline\r\n"
@@ -256,7 +257,7 @@ def test_sections_of_a_message_without_mime(world: World) -> None:
     ("encoding", "body", "stored"),
     [
         ("base64", b"A", 1),
-        ("base64", b"AAEC!", 5),
+        ("base64", b"!!***", 5),
         ("quoted-printable", b"=ZZ", 3),
         ("x-blurdybloop", b"abc", 3),
     ],
@@ -282,7 +283,7 @@ def test_an_empty_part_is_empty_in_every_form(world: World) -> None:
     structure = b'(BODYPARTSTRUCTURE ("AUDIO" "BASIC" NIL NIL NIL "%s" 0 NIL NIL NIL NIL))'
     assert world.fetch(world.joe, url) == b'""'
     assert world.fetch(world.joe, url, "BODY") == b'(BODY "")'
-    assert world.fetch(world.joe, url, "BODYPARTSTRUCTURE BINARY") == structure % b"BINARY" + b' (BINARY "")'
+    assert world.fetch(world.joe, url, "BODYPARTSTRUCTURE BINARY") == structure % b"7BIT" + b' (BINARY "")'
     assert world.fetch(world.joe, url, "BODYPARTSTRUCTURE") == structure % b"7BIT"
 
 
@@ -322,3 +323,30 @@ def test_partial_is_a_range_of_the_decoded_octets(content: bytes, offset: int, l
     literals = [part.data for part in event.line.parts if isinstance(part, ImapLiteral)]
     wanted = content[offset : None if length is None else offset + length]
     assert literals == ([wanted] if wanted else [])
+
+
+@pytest.mark.parametrize("body", [b"aGV!sbG8=", b"aGVsbG8", b"aGVsbG8=\r\n-- \r\nfooter text\r\n"])
+def test_base64_that_is_not_to_the_letter_is_sent_decoded_and_logged(world: World, body: bytes) -> None:
+    world.append(b"Content-Type: audio/basic\r\nContent-Transfer-Encoding: base64\r\n\r\n" + body)
+    url = ticket(world, "1")
+    assert world.fetch(world.joe, url, "BINARY") == b"(BINARY {5}\r\nhello)"
+    assert world.log[-1] == "URLFETCH BINARY: base64 is decoded that is not to the letter (RFC 2045, 6.8)"
+    assert world.fetch(world.joe, url, "BODY") == b"(BODY " + string(body) + b")"
+
+
+@pytest.mark.parametrize(("encoding", "shown"), [("7bit", "7BIT"), ("8bit", "8BIT"), ("binary", "BINARY")])
+def test_an_encoding_that_leaves_the_octets_keeps_its_name(world: World, encoding: str, shown: str) -> None:
+    world.append(b"Content-Type: audio/basic\r\nContent-Transfer-Encoding: %s\r\n\r\nabc" % encoding.encode())
+    said = world.fetch(world.joe, ticket(world, "1"), "BODYPARTSTRUCTURE BINARY")
+    assert b'NIL NIL NIL "%s" 3 NIL' % shown.encode() in said
+
+
+def test_a_part_beyond_the_limits_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mime, "MAX_PARTS", 2)
+    world.append(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n1\r\n--b\r\n\r\n2\r\n--b--\r\n")
+    assert world.fetch(world.joe, ticket(world, "2"), "BINARY") == b"NIL"
+    assert world.fetch(world.joe, ticket(world, "1"), "BINARY") == b"(BINARY {1}\r\n1)"
+    world.joe.receive_data(b"s SELECT INBOX\r\n")
+    for item in (b"BODY.PEEK[2]", b"BINARY.PEEK[2]", b"BINARY.SIZE[2]"):
+        said = world.joe.receive_data(b"f FETCH 2 (UID %s)\r\n" % item)
+        assert said.startswith(b"* 2 FETCH (UID 2)\r\nf NO [LIMIT] a message has at most ")

@@ -127,7 +127,7 @@ def test_partial_counts_the_octets_that_are_returned(world: World, partial: str,
     [
         (
             "/;SECTION=1",
-            b'(BODYPARTSTRUCTURE ("TEXT" "PLAIN" ("CHARSET" "us-ascii") NIL NIL "BINARY" 9 0'
+            b'(BODYPARTSTRUCTURE ("TEXT" "PLAIN" ("CHARSET" "us-ascii") NIL NIL "7BIT" 9 0'
             b" NIL NIL NIL NIL)) (BINARY {9}\r\nHello Joe)",
         ),
         (

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lemonade_wire.imap.bodystructure import BodyStructure, Disposition, Envelope, MailAddress
+from lemonade_wire.imap.bodystructure import UNREADABLE, BodyStructure, Disposition, Envelope, MailAddress
 from lemonade_wire.imap.command import line_of
 from lemonade_wire.imap.errors import ImapParseError
 from lemonade_wire.imap.framing import ImapLiteral, LogicalLine, Part
@@ -109,8 +109,6 @@ def test_the_drafts_examples_are_read_in_spite_of_their_errors() -> None:
         b'"TEXT"',
         b'("TEXT" "PLAIN")',
         b'("TEXT" "PLAIN" NIL NIL NIL "7BIT" x)',
-        b'("MESSAGE" "RFC822" NIL NIL NIL "7BIT" 5 NIL NIL 3)',
-        b'((("A")) "MIXED")',
     ],
 )
 def test_malformed_structures_are_refused(octets: bytes) -> None:
@@ -178,3 +176,53 @@ def test_anything_raises_only_the_documented_error(octets: bytes) -> None:
         list(read(b"(" + octets).walk())
     except ImapParseError:
         return
+
+
+GOOD = b'("AUDIO" "BASIC" NIL NIL NIL "BASE64" 100)'
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b'("TEXT" NIL NIL NIL "7BIT" 5)',
+        b'("AUDIO" "WAV" NIL NIL NIL "BASE64" -1)',
+        b'("AUDIO" "WAV" NIL NIL NIL "BASE64" 9223372036854775808)',
+        b'(("A"))',
+        b"NIL",
+        b"()",
+    ],
+)
+def test_a_broken_part_spoils_only_itself(broken: bytes) -> None:
+    root = read(b"(" + GOOD + broken + GOOD + b' "MIXED")')
+    assert list(root.walk()) == [("1", root.parts[0]), ("2", root.parts[1]), ("3", root.parts[2])]
+    assert [part.content_type for part in (root.parts[0], root.parts[2])] == ["audio/basic"] * 2
+    assert not root.parts[1].content_type.startswith("audio/")
+    assert (root.subtype, root.parts[2]) == ("MIXED", root.parts[0])
+
+
+def test_a_message_whose_body_is_nil_spoils_only_its_body() -> None:
+    root = read(b'(("MESSAGE" "RFC822" NIL NIL NIL "7BIT" 5 NIL NIL 3)' + GOOD + b' "MIXED")')
+    assert (root.parts[0].lines, root.parts[0].body) == (3, UNREADABLE)
+    assert root.parts[1].content_type == "audio/basic"
+
+
+@pytest.mark.parametrize("params", [b'("name" NIL)', b'(NIL "x")', b'("name" ("x"))', b'("name")'])
+def test_a_parameter_without_a_value_spoils_only_itself(params: bytes) -> None:
+    part = read(b'("AUDIO" "WAV" ' + params + b' NIL NIL "BASE64" 7 NIL ("attachment" ' + params + b") NIL NIL)")
+    assert (part.params, part.size, part.disposition) == ((), 7, Disposition("attachment"))
+    whole = read(b'("AUDIO" "WAV" ("a" "b" "name" NIL "c" "d") NIL NIL "BASE64" 7)')
+    assert whole.params == (("a", "b"), ("c", "d"))
+
+
+@pytest.mark.parametrize(
+    ("octets", "is_opaque"),
+    [
+        (b'("MESSAGE" "GLOBAL" NIL NIL NIL "8BIT" 13)', True),
+        (b'("MESSAGE" "GLOBAL" NIL NIL NIL "8BIT" 13 NIL NIL NIL NIL)', True),
+        (b'("MESSAGE" "GLOBAL" NIL NIL NIL "8BIT" 13 "md5" ("inline" NIL) ("en") "here")', True),
+        (b'("MESSAGE" "GLOBAL" NIL NIL NIL "8BIT" 13 NIL ("TEXT" "PLAIN" NIL NIL NIL "7BIT" 5 1) 3)', False),
+    ],
+)
+def test_message_global_is_opaque_unless_its_structure_follows(octets: bytes, is_opaque: bool) -> None:
+    part = read(octets)
+    assert (part.content_type, part.size, part.body is None) == ("message/global", 13, is_opaque)

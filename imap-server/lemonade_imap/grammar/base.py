@@ -25,7 +25,7 @@ INBOX = "INBOX"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _DATE = re.compile(r"([0-9]{1,2})-([A-Za-z]{3})-([0-9]{4})")
 _DATE_TIME = re.compile(
-    r"((?: [0-9]|[0-9]{2})-[A-Za-z]{3}-[0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) ([+-])([0-9]{2})([0-9]{2})"
+    r"((?: ?[0-9]|[0-9]{2})-[A-Za-z]{3}-[0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) ([+-])([0-9]{2})([0-9]{2})"
 )
 
 
@@ -33,7 +33,7 @@ class SessionState(Enum):
     """The state of a session (RFC 3501, 3).
 
     ANONYMOUS is a state of this server: the client logged in as anonymous (RFC 4505) and may use few commands. The
-    values complete the sentence "this command is not possible ...".
+    values complete the sentence "this command is not possible ..."; `why_not_possible` chooses the one that is meant.
     """
 
     NOT_AUTHENTICATED = "before authentication"
@@ -48,6 +48,13 @@ BEFORE_LOGIN = frozenset({SessionState.NOT_AUTHENTICATED})
 LOGGED_IN = frozenset({SessionState.AUTHENTICATED, SessionState.SELECTED})
 TICKET_HOLDERS = LOGGED_IN | {SessionState.ANONYMOUS}
 SELECTED = frozenset({SessionState.SELECTED})
+
+
+def why_not_possible(name: str, legal_in: frozenset[SessionState], state: SessionState) -> str:
+    """Return the text of the BAD for a command in a state in which it is not legal."""
+    if legal_in == BEFORE_LOGIN and state in TICKET_HOLDERS:
+        return f"{name} is not possible after authentication"
+    return f"{name} is not possible {state.value}"
 
 
 @dataclass(frozen=True)
@@ -66,8 +73,24 @@ Reader = Callable[[Lexer], ParsedCommand]
 
 
 def mailbox_name(lexer: Lexer) -> str:
-    """Parse the name of a mailbox and decode it from modified UTF-7 (RFC 3501, 5.1.3); raises ImapParseError."""
-    return with_inbox(mutf7.decode(lexer.astring()))
+    """Parse the name of a mailbox and decode it from modified UTF-7 (RFC 3501, 5.1.3); raises ImapParseError.
+
+    A name with `%` or `*` is accepted without quotes, as clients send it.
+    """
+    return with_inbox(mutf7.decode(lexer.mailbox()))
+
+
+def present_mailbox_name(lexer: Lexer) -> str:
+    """Parse the name of a mailbox that should exist; raises ImapParseError.
+
+    A name that is not in modified UTF-7 is the name of no mailbox: it is returned as the empty name, which no mailbox
+    has, so that the command is answered like one for any other mailbox that does not exist.
+    """
+    octets = lexer.mailbox()
+    try:
+        return with_inbox(mutf7.decode(octets))
+    except ImapParseError:
+        return ""
 
 
 def with_inbox(name: str) -> str:
@@ -106,7 +129,7 @@ def read_date(text: str) -> date:
 def read_date_time(octets: bytes) -> datetime:
     """Parse a date-time such as ` 1-Jan-2026 12:00:00 +0100`, without its quotes; raises ImapParseError.
 
-    Second 60, a leap second, becomes 59.
+    A day of one digit may stand without the blank before it. Second 60, a leap second, becomes 59.
     """
     found = _DATE_TIME.fullmatch(octets.decode("latin-1"))
     try:

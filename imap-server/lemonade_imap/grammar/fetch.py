@@ -93,7 +93,10 @@ def _check_item(item: FetchItem) -> None:
 
 
 def _changed_since(lexer: Lexer) -> int | None:
-    """Parse the modifier CHANGEDSINCE, the only one (RFC 7162, 7: chgsince-fetch-mod); None without a modifier."""
+    """Parse the modifier CHANGEDSINCE, the only one (RFC 7162, 7: chgsince-fetch-mod); None without a modifier.
+
+    0, which the grammar does not have and phones send, selects every message: it is below all mod-sequences.
+    """
     if not lexer.skip_spaces() or lexer.at_end:
         return None
     lexer.expect("(")
@@ -102,8 +105,6 @@ def _changed_since(lexer: Lexer) -> int | None:
     lexer.space()
     since = lexer.number()
     lexer.expect(")")
-    if since == 0:
-        raise ImapParseError("a mod-sequence is not 0")
     return since
 
 

@@ -14,7 +14,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lemonade_imap.grammar.base import INBOX, ParsedCommand, Reader, mailbox_name, parenthesised, with_inbox
+from lemonade_imap.grammar.base import (
+    INBOX,
+    ParsedCommand,
+    Reader,
+    mailbox_name,
+    parenthesised,
+    present_mailbox_name,
+    with_inbox,
+)
 from lemonade_wire.imap import mutf7
 from lemonade_wire.imap.errors import ImapParseError
 from lemonade_wire.imap.lexer import Lexer
@@ -122,7 +130,7 @@ def _list(made: Callable[[str, str], ParsedCommand]) -> Reader:
 def _select(*, read_only: bool) -> Reader:
     def read(lexer: Lexer) -> ParsedCommand:
         lexer.space()
-        mailbox = mailbox_name(lexer)
+        mailbox = present_mailbox_name(lexer)
         condstore = False
         if lexer.skip_spaces() and not lexer.at_end:
             # RFC 4466, 2.1: parameters are in parentheses; CONDSTORE is the only one
@@ -149,21 +157,26 @@ def _new_name(lexer: Lexer) -> str:
     written as LIST will show it: in 7-bit octets and without an unnecessary shift (RFC 3501, 5.1 and 5.1.3).
     """
     lexer.space()
-    octets = lexer.astring()
+    octets = lexer.mailbox()
     plain = mutf7.decode(octets)
     if plain != INBOX and mutf7.encode(plain) != octets:
         raise ImapParseError("a new name must be in modified UTF-7, without needless shifts")
     return with_inbox(plain).removesuffix("/")
 
 
+def _delete(lexer: Lexer) -> ParsedCommand:
+    lexer.space()
+    return Delete(present_mailbox_name(lexer))
+
+
 def _rename(lexer: Lexer) -> ParsedCommand:
     lexer.space()
-    return Rename(mailbox_name(lexer), _new_name(lexer))
+    return Rename(present_mailbox_name(lexer), _new_name(lexer))
 
 
 def _status(lexer: Lexer) -> ParsedCommand:
     lexer.space()
-    mailbox = mailbox_name(lexer)
+    mailbox = present_mailbox_name(lexer)
     lexer.space()
     items = [item.upper() for item in parenthesised(lexer, lexer.atom)]
     if not items or not set(STATUS_ITEMS).issuperset(items):
@@ -177,7 +190,7 @@ READERS: dict[str, Reader] = {
     "SELECT": _select(read_only=False),
     "EXAMINE": _select(read_only=True),
     "CREATE": lambda lexer: Create(_new_name(lexer)),
-    "DELETE": _named(Delete),
+    "DELETE": _delete,
     "RENAME": _rename,
     "SUBSCRIBE": _named(Subscribe),
     "UNSUBSCRIBE": _named(Unsubscribe),

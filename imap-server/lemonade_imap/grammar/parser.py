@@ -29,10 +29,11 @@ READERS: dict[str, Reader] = {
 
 @dataclass(frozen=True)
 class TaggedCommand:
-    """A command with its tag."""
+    """A command with its tag; `name` is its word as the client sent it, in capitals, with `UID` before it."""
 
     tag: str
     command: ParsedCommand
+    name: str
 
 
 class CommandError(ValueError):
@@ -64,4 +65,4 @@ def parse_command(line: LogicalLine) -> TaggedCommand:
         lexer.end()
     except ImapParseError as problem:
         raise CommandError(tag, str(problem)) from None
-    return TaggedCommand(tag, command)
+    return TaggedCommand(tag, command, word)

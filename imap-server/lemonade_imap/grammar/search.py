@@ -33,9 +33,9 @@ class SearchKey:
     """A search key: its word in capitals, its arguments, and the keys that it combines or negates.
 
     Words: `ALL`; `AND`, `OR`, `NOT` (`keys`); `FLAG` (`text`: the flag in lower case); `HEADER` (`name`, `text`);
-    `BODY`, `TEXT` (`text`); the date words (`day`); `LARGER`, `SMALLER` (`size`: octets); `MODSEQ` (`size`: the
-    mod-sequence); `UID`, `NUMBERS` (`numbers`). Several keys of the client's become `AND`; other words are written by
-    means of these.
+    `ADDRESS` (likewise, in a field of addresses); `BODY`, `TEXT` (`text`); the date words (`day`); `LARGER`, `SMALLER`
+    (`size`: octets); `MODSEQ` (`size`: the mod-sequence); `UID`, `NUMBERS` (`numbers`). Several keys of the client's
+    become `AND`; other words are written by means of these.
     """
 
     word: str
@@ -116,7 +116,7 @@ class _Keys:
             key = SearchKey("FLAG", text=lexer.atom().lower())
             return SearchKey("NOT", (key,)) if word == "UNKEYWORD" else key
         if word in _HEADERS:
-            return SearchKey("HEADER", name=word, text=self._string())
+            return SearchKey("HEADER" if word == "SUBJECT" else "ADDRESS", name=word, text=self._string())
         if word == "HEADER":
             name = lexer.text()
             lexer.space()

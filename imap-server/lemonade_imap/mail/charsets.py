@@ -90,6 +90,21 @@ def codec_of(charset: str) -> str | None:
     return _KNOWN.get(charset.strip().lower().replace("-", "_").replace(":", "_").replace(" ", "_"))
 
 
+def keeps_line_ends(charset: str | None) -> bool:
+    """Tell whether CR and LF are the single octets 0D and 0A in a charset.
+
+    They are not in UTF-16, UTF-32 and EBCDIC, where such an octet may be a part of another character. A missing charset
+    is US-ASCII (RFC 2045, 5.2). Of an unknown one this is not known: the answer is False.
+    """
+    if charset is None:
+        return True
+    codec = codec_of(charset)
+    try:
+        return codec is not None and b"\r\n".decode(codec) == "\r\n" and "\r\n".encode(codec) == b"\r\n"
+    except UnicodeError:
+        return False
+
+
 def decoder_of(charset: str | None) -> TextDecoder:
     """Return a decoder for a charset that replaces invalid octets and never fails.
 

@@ -1,20 +1,23 @@
 """Decodes content transfer encodings chunk by chunk (RFC 2045, 6; RFC 5524, 3.2).
 
-The decoders are strict where the RFC leaves a choice: URLFETCH answers `BINARY NIL` for a part that cannot be decoded,
-so that a media server does not receive a part of a voice message. In base64, white space is ignored (RFC 2045, 6.8)
-and any other octet outside the alphabet is an error. In quoted-printable, white space at the end of a line is removed
-(6.7, rule 3), and an invalid escape is an error.
+URLFETCH answers `BINARY NIL` for a part that cannot be decoded, so that a media server does not receive octets that are
+no voice message. In base64, octets outside the alphabet are ignored, and so is what follows the padding (RFC 2045,
+6.8), since mailing lists and gateways add both. In quoted-printable, white space at the end of a line is removed (6.7,
+rule 3), and an invalid escape is an error.
 """
 
 from __future__ import annotations
 
 import binascii
 import re
+import string
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 IDENTITY = frozenset({"7BIT", "8BIT", "BINARY"})
 _WHITE = b" \t\r\n"
+_BASE64 = (string.ascii_letters + string.digits + "+/").encode("ascii")
+_NOT_BASE64 = bytes(octet for octet in range(256) if octet not in _BASE64)
 _HEX_PAIR = re.compile(rb"=([0-9A-Fa-f]{2})")
 # Only the first blank of a run begins a match, and no shorter run is tried: the work is linear.
 _LINE_WHITE = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n)")
@@ -57,37 +60,47 @@ class Base64Decoder:
 
         quantum = 4 characters of the alphabet = 3 octets; the last one may end with "=" (2 octets) or "==" (1 octet)
 
-    White space may be anywhere.
+    Octets outside of the alphabet are ignored, as RFC 2045 requires it of decoders. The first `=` ends the data:
+    mailing lists add a text behind it. The last quantum may lack its padding.
     """
 
     def __init__(self) -> None:
         self._held = b""
+        self._begun = False
         self._ended = False
+        self._found = False
+        self.irregular = False
+        """Whether what was read so far is not to the letter: foreign octets, no padding, or octets behind it."""
 
     def feed(self, octets: bytes) -> bytes:
-        """Return the octets of complete quantums; raises Undecodable for an invalid octet or one behind padding."""
-        text = self._held + octets.translate(None, _WHITE)
+        """Return the octets of complete quantums."""
+        written = octets.translate(None, _WHITE)
+        self._begun = self._begun or bool(written)
+        if self._ended:
+            self.irregular = self.irregular or bool(written.strip(b"="))
+            return b""
+        before, padding, behind = written.partition(b"=")
+        text = before.translate(None, _NOT_BASE64)
+        self.irregular = self.irregular or len(text) < len(before) or bool(behind.strip(b"="))
+        text = self._held + text
         whole = len(text) - len(text) % 4
         self._held = text[whole:]
-        if not text:
-            return b""
-        if self._ended:
-            raise Undecodable("octets after the padding of base64")
-        return self._decode(text[:whole])
-
-    def _decode(self, text: bytes) -> bytes:
-        try:
-            decoded = binascii.a2b_base64(text, strict_mode=True)
-        except binascii.Error as problem:
-            raise Undecodable(f"not base64: {problem}") from problem
-        self._ended = text.endswith(b"=")
-        return decoded
+        self._ended = bool(padding)
+        self._found = self._found or bool(text)
+        return binascii.a2b_base64(text[:whole])
 
     def close(self) -> bytes:
-        """Return no octets; raises Undecodable if the last quantum is incomplete."""
-        if self._held:
-            raise Undecodable("base64 ends inside a quantum")
-        return b""
+        """Return the octets of the last quantum.
+
+        Raises Undecodable if it is a single character, or if there are octets but none of the alphabet.
+        """
+        held, self._held = self._held, b""
+        if len(held) == 1:
+            raise Undecodable("base64 ends behind the first character of a quantum")
+        if self._begun and not self._found:
+            raise Undecodable("not base64")
+        self.irregular = self.irregular or (bool(held) and not self._ended)
+        return binascii.a2b_base64(held + b"=" * (-len(held) % 4))
 
 
 class QuotedPrintableDecoder:

@@ -18,7 +18,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from typing import Self
+from urllib.parse import unquote_to_bytes
 
+from lemonade_imap.mail.charsets import codec_of
 from lemonade_wire.imap.bodystructure import Disposition, Envelope, MailAddress, Params
 
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:(.*)", re.DOTALL)
@@ -86,7 +88,7 @@ class Header:
         multipart/digest (`digest`) gives message/rfc822 (RFC 2046, 5.1.5).
         """
         value = self.text("Content-Type")
-        bare = _without_comments(value)
+        bare = _without_comments(_with_quotes(value))
         match = _MEDIA.match(bare)
         if match is None:
             return ("MESSAGE", "RFC822", ()) if digest and not value else ("TEXT", "PLAIN", (("CHARSET", "us-ascii"),))
@@ -102,10 +104,16 @@ class Header:
         return match[0].upper() if match else "7BIT"
 
     def disposition(self) -> Disposition | None:
-        """Return the Content-Disposition, its type in upper case, with its parameters (RFC 2183), or None."""
-        value = _without_comments(self.text("Content-Disposition"))
+        """Return the Content-Disposition, its type in upper case, with its parameters (RFC 2183), or None.
+
+        Parameters without a type belong to an attachment, as a type that is not known does (RFC 2183, 2.8).
+        """
+        value = _without_comments(_with_quotes(self.text("Content-Disposition")))
         match = _TOKEN.match(value)
-        return Disposition(match[0].upper(), parameters(value[match.end() :])) if match else None
+        if match and not _EQUALS.match(value, match.end()):
+            return Disposition(match[0].upper(), parameters(value[match.end() :]))
+        params = parameters(value if value.startswith(";") else f";{value}")
+        return Disposition("ATTACHMENT", params) if params else None
 
     def languages(self) -> tuple[str, ...]:
         """Return the language tags of Content-Language (RFC 3282)."""
@@ -167,6 +175,48 @@ def _without_comments(value: str) -> str:
     if "(" not in value:
         return value.strip()
     return "".join(piece for piece in pieces_of(value, '"(') if not is_pair(piece, "(")).strip()
+
+
+# The first two alternatives keep quoted strings and comments as they are.
+_UNQUOTED = re.compile(
+    r'"(?:[^"\\]++|\\.)*+"?|\((?:[^()\\]++|\\.)*+\)|(?:(?<=;)|\A)(\s*+(boundary|name|filename)\s*+=\s*+)([^";\s][^;]*+)',
+    re.DOTALL | re.IGNORECASE,
+)
+_LAST_COMMENT = re.compile(r"\s\([^()]*\)\Z")
+_EQUALS = re.compile(r"\s*=")
+
+
+def _with_quotes(value: str) -> str:
+    """Put quotes around boundaries and file names that lack them, which RFC 2045, 5.1 demands for `(`, `=` and blanks.
+
+    Programs write `name=my file (1).pdf`; without quotes `(1)` would be a comment. A comment behind a boundary, which
+    ends in no blank, stays one.
+    """
+
+    def quoted(found: re.Match[str]) -> str:
+        if found[2] is None:
+            return found[0]
+        text = found[3].rstrip()
+        if found[2].lower() == "boundary":
+            text = _LAST_COMMENT.sub("", text).rstrip()
+        escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+        return f'{found[1]}"{escaped}"'
+
+    return _UNQUOTED.sub(quoted, value)
+
+
+def decoded_parameter(params: Params, name: str) -> str | None:
+    """Return the value of a parameter, or None; `name` is in upper case.
+
+    A value with a charset, which stands under `name*`, is decoded (RFC 2231, 4).
+
+        name*=charset'language'value      octets of the value are percent-encoded
+    """
+    found = dict(params)
+    if name in found or f"{name}*" not in found:
+        return found.get(name)
+    charset, _, rest = found[f"{name}*"].partition("'")
+    return unquote_to_bytes(rest.partition("'")[2]).decode(codec_of(charset) or "utf-8", "surrogateescape")
 
 
 def parameters(text: str) -> Params:

@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from lemonade_imap.mail.decode import IDENTITY, Decoder, Undecodable, decoder_for
-from lemonade_imap.mail.headers import EMPTY_HEADER, Header, envelope_of
+from lemonade_imap.mail.decode import IDENTITY, Base64Decoder, Decoder, Undecodable, decoder_for
+from lemonade_imap.mail.headers import EMPTY_HEADER, Header, decoded_parameter, envelope_of
 from lemonade_wire.imap.bodystructure import Disposition, Envelope, Params
 
 MAX_DEPTH = 32
@@ -44,10 +44,11 @@ class MimePart:
 
     `header_offset`, `header_length`: the header, including the empty line at its end. `body_offset`, `length`: the
     encoded content; `lines`: the number of its lines. `decoded_length`, `decoded_lines`, `has_nul`: octets and lines of
-    the decoded content, and whether it contains NUL; `decoded_length` is None if the content cannot be decoded. Types
-    and encodings are in upper case, parameter values as written. `envelope`: only of a message, which is the root or
-    the child of a message/rfc822 part. `children`: the parts of a multipart, or the one message of a message/rfc822
-    part.
+    the decoded content, and whether it contains NUL; `decoded_length` is None if the content cannot be decoded.
+    `irregular`: the content is decoded although it is not to the letter. Types and encodings are in upper case,
+    parameter values as written. `envelope`: only of a message, which is the root or the child of a message/rfc822 part.
+    `children`: the parts of a multipart, or the one message of a message/rfc822 part. `incomplete`: there are parts
+    inside that the index lacks, because the message has more than MAX_PARTS, or they are deeper than MAX_DEPTH.
     """
 
     header_offset: int = 0
@@ -70,6 +71,8 @@ class MimePart:
     location: str | None = None
     envelope: Envelope | None = None
     children: tuple[MimePart, ...] = ()
+    irregular: bool = False
+    incomplete: bool = False
 
     @property
     def is_multipart(self) -> bool:
@@ -96,8 +99,9 @@ class _Open:
     body_offset: int = 0
     lines_before: int = 0
     boundary: bytes = b""
-    last_boundary: bytes = b""
+    last_boundaries: tuple[bytes, ...] = ()
     parts_ended: bool = False
+    incomplete: bool = False
     decoder: Decoder | None = None
     undecoded: bytearray = field(default_factory=bytearray)
     decodes: bool = True
@@ -185,12 +189,14 @@ class Indexer:
         for depth in range(len(self._open) - 1, -1, -1):
             multipart = self._open[depth]
             boundary = multipart.boundary
-            if not boundary or multipart.parts_ended or text not in (boundary, multipart.last_boundary):
+            if not boundary or multipart.parts_ended or text not in (boundary, *multipart.last_boundaries):
                 continue
             self._end_parts(depth + 1, start - len(self._line_end))
             # The line end after a close-delimiter may belong to the delimiter of an outer multipart.
             self._line_end = line[len(line.rstrip(b"\r\n")) :] if text != boundary else b""
-            multipart.parts_ended = text != boundary or self._parts >= MAX_PARTS
+            ended = text != boundary
+            multipart.parts_ended = ended or self._parts >= MAX_PARTS
+            multipart.incomplete = multipart.parts_ended and not ended
             if not multipart.parts_ended:
                 in_digest = multipart.media[1] == "DIGEST"
                 self._push(_Open(start + len(line), is_message=False, in_digest=in_digest))
@@ -213,10 +219,14 @@ class Indexer:
         type_, subtype, params = part.media
         encoding = part.header.encoding()
         deep = len(self._open) >= MAX_DEPTH
+        part.incomplete = deep and (type_ == "MULTIPART" or (type_, subtype) == ("MESSAGE", "RFC822"))
         if type_ == "MULTIPART" and not deep:
-            if boundary := dict(params).get("BOUNDARY"):
+            written = decoded_parameter(params, "BOUNDARY") or ""
+            # RFC 2046, 5.1.1: a boundary has no blank at its end, and those at the end of a delimiter are removed too.
+            if boundary := written.rstrip(" \t"):
                 part.boundary = b"--" + boundary.encode("utf-8", "surrogateescape")
-                part.last_boundary = part.boundary + b"--"
+                with_blanks = b"--" + written.encode("utf-8", "surrogateescape")
+                part.last_boundaries = (part.boundary + b"--", with_blanks + b"--")
                 return
         elif (type_, subtype) == ("MESSAGE", "RFC822") and encoding in IDENTITY and not deep:
             self._push(_Open(body_offset, is_message=True))
@@ -280,7 +290,9 @@ class Indexer:
         header = part.header
         type_, subtype, params = part.media
         encoding = header.encoding()
-        if type_ == "MULTIPART" and not part.children:
+        if type_ == "MULTIPART" and not part.children and part.incomplete:
+            type_, subtype, params = "APPLICATION", "OCTET-STREAM", ()
+        elif type_ == "MULTIPART" and not part.children:
             # A multipart without parts is invalid, and an invalid Content-Type means text/plain (RFC 2045, 5.2).
             type_, subtype, params = "TEXT", "PLAIN", (("CHARSET", "us-ascii"),)
         elif (type_, subtype) == ("MESSAGE", "RFC822") and not part.children:
@@ -316,6 +328,8 @@ class Indexer:
             location=header.location(),
             envelope=envelope,
             children=tuple(part.children),
+            irregular=isinstance(decoder, Base64Decoder) and decoder.irregular and part.decodes,
+            incomplete=part.incomplete,
         )
 
 

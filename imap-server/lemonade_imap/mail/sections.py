@@ -11,15 +11,15 @@ The wire package parses this form into a `MessageSection`.
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from lemonade_imap.mail.mime import MimePart
+from lemonade_imap.mail.decode import IDENTITY
+from lemonade_imap.mail.mime import MAX_DEPTH, MAX_PARTS, MimePart
 from lemonade_wire.imap.bodystructure import BodyStructure
 from lemonade_wire.imap.section import MessageSection
 
-_FIELD = re.compile(rb"[^\r\n][^\n]*\n?(?:[ \t][^\n]*\n?)*")
-_ENDED = re.compile(rb"(?:\A|\n)\r?\n\Z")
+_MAX_PIECE = 65536
 
 
 def structure_of(part: MimePart) -> BodyStructure:
@@ -68,8 +68,8 @@ def returned_structure(
     any other section that is not a part, as application/octet-stream.
     """
     part = extent.part
-    identity = "BINARY" if decoded_size is not None else "8BIT"
     if part is None:
+        identity = "BINARY" if decoded_size is not None else "8BIT"
         if header_lines is not None:
             lines = header_lines + root.lines
             inner = structure_of(root)
@@ -82,7 +82,8 @@ def returned_structure(
         return stored
     return replace(
         stored,
-        encoding="BINARY",
+        # An encoding that leaves the octets as they are keeps its name, unless it forbids NUL (RFC 2045, 2.7 and 2.8).
+        encoding=stored.encoding if stored.encoding in IDENTITY and not part.has_nul else "BINARY",
         size=decoded_size,
         lines=part.decoded_lines if stored.lines is not None and not part.is_message else stored.lines,
     )
@@ -104,7 +105,7 @@ class Extent:
 
 
 def resolve(root: MimePart, section: MessageSection) -> Extent | None:
-    """Return the octets that the section names, or None if the message has no such part."""
+    """Return the octets that the section names, or None if the message has no such part; raises BeyondLimit."""
     if section.numbers:
         part = _part(root, section.numbers)
         if part is None:
@@ -126,29 +127,64 @@ def resolve(root: MimePart, section: MessageSection) -> Extent | None:
     return Extent(message.header_offset, message.header_length, None, section.fields, all_but)
 
 
+class BeyondLimit(LookupError):  # noqa: N818  named after what was asked for
+    """A section names a part that the index lacks, because of its limits on the number and the depth of parts."""
+
+
 def _part(root: MimePart, numbers: tuple[int, ...]) -> MimePart | None:
-    """Return the part with these part numbers, or None; a message that is not a multipart has itself as part 1."""
+    """Return the part with these part numbers, or None; a message that is not a multipart has itself as part 1.
+
+    Raises BeyondLimit if the message may have the part, but the index lacks it.
+    """
     part, is_message = root, True
     for number in numbers:
         if not is_message and part.is_message:
             part, is_message = part.children[0], True
         if part.is_multipart:
             if number > len(part.children):
+                _require_complete(part)
                 return None
             part = part.children[number - 1]
         elif not is_message or number != 1:
+            _require_complete(part)
             return None
         is_message = False
     return part
 
 
-def chosen_fields(header: bytes, fields: tuple[str, ...], *, all_but: bool) -> bytes:
-    """Return the selected fields of a header as they are, with the empty line at its end if the header has one."""
+def _require_complete(part: MimePart) -> None:
+    if part.incomplete:
+        raise BeyondLimit(f"a message has at most {MAX_PARTS} parts, nested at most {MAX_DEPTH} deep")
+
+
+def chosen_fields(chunks: Iterable[bytes], fields: tuple[str, ...], *, all_but: bool) -> Iterator[bytes]:
+    """Yield the selected fields of a header as they are, with the empty line at its end if the header has one.
+
+    The header may have any length: no more than one line of it is held, and of a long line one piece.
+    """
     wanted = {name.upper().encode("ascii", "replace") for name in fields}
-    kept = [
-        match[0]
-        for match in _FIELD.finditer(header)
-        if (match[0].partition(b":")[0].strip().upper() in wanted) is not all_but
-    ]
+    kept = fresh = False
+    for line, begins in _lines(chunks):
+        fresh = begins and line in {b"\r\n", b"\n"}
+        if begins and not line.startswith((b" ", b"\t")):
+            kept = not fresh and (line.partition(b":")[0].strip().upper() in wanted) is not all_but
+        if kept and not fresh:
+            yield line
     # RFC 3501, 6.4.5: the empty line is included, unless the message has neither a body nor an empty line.
-    return b"".join(kept) + (b"\r\n" if _ENDED.search(header) else b"")
+    if fresh:
+        yield b"\r\n"
+
+
+def _lines(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """Yield each line, or the pieces of a line longer than _MAX_PIECE; the flag says whether the line begins here."""
+    held, begins = b"", True
+    for chunk in chunks:
+        *lines, held = (held + chunk).split(b"\n")
+        for line in lines:
+            yield line + b"\n", begins
+            begins = True
+        if len(held) > _MAX_PIECE:
+            yield held, begins
+            held, begins = b"", False
+    if held:
+        yield held, begins

@@ -10,6 +10,8 @@ from typing import ParamSpec, TypeVar
 from lemonade_imap.behaviour import ImapBehaviour
 from lemonade_imap.config import ServerConfig
 from lemonade_imap.grammar.session import Authenticate
+from lemonade_imap.mail.decode import cut
+from lemonade_imap.mail.sections import Extent, chosen_fields
 from lemonade_imap.reply import Body, Piece
 from lemonade_imap.serving.change_notifier import ChangeNotifier
 from lemonade_imap.serving.login_policy import Authenticator, Lookup, no_accounts
@@ -130,3 +132,24 @@ def content_of(store: Store, message: StoredMessage, want: Wanted) -> Piece:
         raise StoreError(f"{len(octets)} octets of a message came of {want.size}")
     # RFC 3516, 4.2 and RFC 5524, 3.1: a literal8 is for octets that contain NUL
     return ImapLiteral.of(octets, binary=want.binary and b"\0" in octets)
+
+
+def fields_of(
+    store: Store, message: StoredMessage, extent: Extent, offset: int | None, length: int | None
+) -> tuple[int, Piece]:
+    """Return the size of the header fields that the extent selects, and a range of their octets as an IMAP string.
+
+    The range counts the octets after the selection (RFC 3501, 6.4.5). Must run by the store's runner. Raises StoreError
+    if the octets cannot be read.
+    """
+
+    def chosen(chunks: Iterator[bytes]) -> Iterator[bytes]:
+        return chosen_fields(chunks, extent.fields, all_but=extent.all_but)
+
+    size = sum(map(len, chosen(store.read(message, extent.offset, extent.length))))
+    start, count = within(offset, length, size)
+
+    def render(chunks: Iterator[bytes]) -> Iterator[bytes]:
+        return cut(chosen(chunks), start, count)
+
+    return size, content_of(store, message, Wanted(extent.offset, extent.length, count, render))

@@ -13,8 +13,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lemonade_imap.mail.mime import MAX_HEADER
-from lemonade_imap.mail.sections import Extent, chosen_fields, resolve
+from lemonade_imap.mail.decode import cut
+from lemonade_imap.mail.sections import BeyondLimit, Extent, chosen_fields, resolve
 from lemonade_imap.selected_mailbox import SelectedMailbox
 from lemonade_imap.serving.backend import Backend, Refused
 from lemonade_imap.serving.urlfetch import Holder, TicketTarget, verify
@@ -45,7 +45,7 @@ def open_url(backend: Backend, session: ImapSession, text: bytes, now: float) ->
     user = session.user or ""
     try:
         found = _find(backend, session, user, text, now)
-    except ImapParseError as problem:
+    except (ImapParseError, BeyondLimit) as problem:
         raise _bad(text, str(problem)) from None
     if found is None:
         raise _bad(text, "there is no such message, or no such part of it")
@@ -55,7 +55,7 @@ def open_url(backend: Backend, session: ImapSession, text: bytes, now: float) ->
         offset = min(url.partial.offset, size)
         length = size - offset if url.partial.length is None else min(url.partial.length, size - offset)
         if extent.fields:
-            return Content(length, iter([b"".join(chunks)[offset : offset + length]]))
+            return Content(length, cut(chunks, offset, length))
         return Content(length, backend.store.read(message, extent.offset + offset, length))
     return Content(size, chunks)
 
@@ -103,9 +103,12 @@ def _absolute(host: str, user: str, text: bytes, view: SelectedMailbox | None) -
 def _octets(store: Store, message: StoredMessage, extent: Extent) -> tuple[int, Iterator[bytes]]:
     if not extent.fields:
         return extent.length, store.read(message, extent.offset, extent.length)
-    header = b"".join(store.read(message, extent.offset, min(extent.length, MAX_HEADER)))
-    chosen = chosen_fields(header, extent.fields, all_but=extent.all_but)
-    return len(chosen), iter([chosen])
+
+    def chosen() -> Iterator[bytes]:
+        header = store.read(message, extent.offset, extent.length)
+        return chosen_fields(header, extent.fields, all_but=extent.all_but)
+
+    return sum(map(len, chosen())), chosen()
 
 
 def _bad(text: bytes, why: str) -> Refused:

@@ -117,6 +117,10 @@ async def _written(context: Context, lines: FetchResponseWriter) -> AsyncIterato
         if lines.marked:
             backend.change_notifier.changed(view.mailbox.ident)
             view.knows(lines.marked)
+    for uid in lines.irregular:
+        backend.log(f"FETCH BINARY: message {uid}: base64 is decoded that is not to the letter (RFC 2045, 6.8)")
+    if lines.beyond_limit:
+        raise Refused("NO", f"[LIMIT] {lines.beyond_limit}")
     if lines.undecoded:
         # RFC 3516, 4.3: the other items and messages are answered nevertheless.
         raise Refused("NO", "[UNKNOWN-CTE] the transfer encoding of a part cannot be decoded")

@@ -11,15 +11,16 @@ from dataclasses import dataclass, replace
 
 from lemonade_imap.behaviour import CORRECT, ImapBehaviour
 from lemonade_imap.grammar.base import write_date_time
+from lemonade_imap.mail.charsets import keeps_line_ends
 from lemonade_imap.mail.decode import cut, decoded, with_crlf
-from lemonade_imap.mail.mime import MAX_HEADER, MimePart
-from lemonade_imap.mail.sections import Extent, chosen_fields, resolve, structure_of
+from lemonade_imap.mail.headers import decoded_parameter
+from lemonade_imap.mail.mime import MimePart
+from lemonade_imap.mail.sections import BeyondLimit, Extent, resolve, structure_of
 from lemonade_imap.reply import Body, Piece, Reply
 from lemonade_imap.selected_mailbox import flag_list
-from lemonade_imap.serving.backend import EMPTY, Wanted, content_of, within
+from lemonade_imap.serving.backend import Wanted, content_of, fields_of, within
 from lemonade_imap.store.base import CHUNK, Store, StoredMailbox, StoredMessage, Summary
 from lemonade_wire.imap.bodystructure import Envelope, write_envelope
-from lemonade_wire.imap.framing import ImapLiteral
 from lemonade_wire.imap.section import FetchItem, MessageSection
 
 SEEN = "\\Seen"
@@ -67,8 +68,9 @@ class FetchResponseWriter:
     r"""Writes the FETCH responses of messages; its methods must run by the store's runner.
 
     `numbered`: pairs of sequence number and UID. `marked`: the messages on which FETCH set `\Seen`. `undecoded`:
-    whether an item was left out because the part cannot be decoded. `gone`: whether messages were skipped because they
-    were expunged.
+    whether an item was left out because the part cannot be decoded. `beyond_limit`: the limit because of which the
+    index lacks a part, if an item was left out for that. `irregular`: the UIDs of messages of which a part was decoded
+    that is not to the letter of its encoding. `gone`: whether messages were skipped because they were expunged.
     """
 
     def __init__(
@@ -87,6 +89,8 @@ class FetchResponseWriter:
         self._ready: deque[tuple[int, StoredMessage, bool]] = deque()
         self.marked: list[Summary] = []
         self.undecoded = False
+        self.beyond_limit = ""
+        self.irregular: list[int] = []
         self.gone = False
 
     def next_batch(self) -> list[Reply]:
@@ -128,7 +132,11 @@ class FetchResponseWriter:
             items = (*items, *(FetchItem(name) for name in told if name not in names))
         pieces: list[Piece] = []
         for item in items:
-            written = self._item(message, item)
+            try:
+                written = self._item(message, item)
+            except BeyondLimit as limit:
+                self.beyond_limit = str(limit)
+                continue
             if written:
                 pieces += [b" " if pieces else b"* %d FETCH (" % number, *written]
         reply = Reply.join([*(pieces or [b"* %d FETCH (UID %d" % (number, message.uid)]), b")"])
@@ -159,12 +167,8 @@ class FetchResponseWriter:
     def _stored(self, message: StoredMessage, extent: Extent | None, item: FetchItem) -> Piece:
         if extent is None:
             return b"NIL"
-        start = item.offset or 0
         if extent.fields:
-            header = b"".join(self._store.read(message, extent.offset, min(extent.length, MAX_HEADER)))
-            chosen = chosen_fields(header, extent.fields, all_but=extent.all_but)
-            chosen = chosen[start : None if item.length is None else start + item.length]
-            return ImapLiteral.of(chosen) if chosen else EMPTY
+            return fields_of(self._store, message, extent, item.offset, item.length)[1]
         offset, length = within(item.offset, item.length, extent.length)
         return content_of(self._store, message, Wanted(extent.offset + offset, length, length))
 
@@ -182,6 +186,8 @@ class FetchResponseWriter:
             if part.decoded_length is None:
                 self.undecoded = True
                 return []
+            if part.irregular and name == "BINARY":
+                self.irregular.append(message.uid)
             encoding, size = part.encoding, self._decoded_size(message, part)
         if name == "BINARY.SIZE":
             return [label, b"%d" % size]
@@ -189,17 +195,22 @@ class FetchResponseWriter:
 
         def render(chunks: Iterator[bytes]) -> Iterator[bytes]:
             plain = decoded(chunks, encoding)
-            return cut(with_crlf(plain) if part is not None and part.type == "TEXT" else plain, offset, length)
+            return cut(with_crlf(plain) if part is not None and _gets_crlf(part) else plain, offset, length)
 
         has_nul = message.root.has_nul if part is None else part.has_nul
         return [label, content_of(self._store, message, Wanted(extent.offset, extent.length, length, render, has_nul))]
 
     def _decoded_size(self, message: StoredMessage, part: MimePart) -> int:
         """Return the number of octets that BINARY sends: lines of text are ended by CRLF (RFC 3516, 6)."""
-        if part.type != "TEXT" or part.decoded_length is None:
+        if not _gets_crlf(part) or part.decoded_length is None:
             return part.decoded_length or 0
         plain = decoded(self._store.read(message, part.body_offset, part.length), part.encoding)
         return sum(map(len, with_crlf(plain)))
+
+
+def _gets_crlf(part: MimePart) -> bool:
+    """Tell whether a bare LF in the content is a line end, which BINARY sends as CRLF (RFC 3516, 6)."""
+    return part.type == "TEXT" and keeps_line_ends(decoded_parameter(part.params, "CHARSET"))
 
 
 def _length(piece: Piece) -> int:

@@ -24,6 +24,9 @@ from lemonade_wire.imap.lexer import quote
 async def _create(context: Context, command: c.Create) -> Replies:
     r"""Make a mailbox. LIST shows the names above it as `\Noselect` until they are made."""
     _require_name(command.mailbox)
+    if command.mailbox == INBOX:
+        # RFC 3501, 6.3.3: an error always, even before INBOX was first used
+        raise Refused("NO", "[ALREADYEXISTS] INBOX exists always")
     _require_room(len(await context.backend.call(context.backend.store.mailboxes, context.user)))
     try:
         if context.backend.behaviour.carries_out("CREATE"):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from email.utils import parsedate_tz
@@ -21,17 +21,18 @@ from functools import cached_property
 from lemonade_imap.grammar.search import SearchKey
 from lemonade_imap.mail.charsets import decoder_of, readable
 from lemonade_imap.mail.decode import decoded
-from lemonade_imap.mail.headers import Header
+from lemonade_imap.mail.headers import Header, addresses
 from lemonade_imap.mail.mime import MAX_HEADER, MimePart
 from lemonade_imap.selected_mailbox import SelectedMailbox
 from lemonade_imap.store.base import Store, StoredMailbox, StoredMessage, StoreError, Summary
+from lemonade_wire.imap.bodystructure import MailAddress
 
 _MOST_MESSAGES = 2000
 _MOST_WORK = 1024 * 1024
 """Work in one call of the store, in octets: a few milliseconds."""
 _KEY, _VALUE, _FIELD, _INDEX = 20, 100, 300, 2000
 """Work of testing a key, comparing a value, reading a field of a header, and reading a part index, in octets."""
-_COSTS = {"HEADER": 2, "BODY": 3, "TEXT": 3}
+_COSTS = {"HEADER": 2, "ADDRESS": 2, "BODY": 3, "TEXT": 3}
 
 
 @dataclass(frozen=True)
@@ -214,7 +215,7 @@ def compiled(key: SearchKey, count: int, last_uid: int, recent: frozenset[int]) 
             return lambda one: one.summary.size < key.size
         case "MODSEQ":
             return lambda one: one.summary.modseq >= key.size
-        case "HEADER" | "BODY" | "TEXT":
+        case "HEADER" | "ADDRESS" | "BODY" | "TEXT":
             return _text_test(key)
         case _:
             return _day_test(key)
@@ -270,6 +271,9 @@ def _text_test(key: SearchKey) -> Test:
     if key.word == "HEADER":
         name = key.name.lower()
         return lambda one: one.holds(key, lambda: _in_values(one, one.header.values.get(name, ()), wanted))
+    if key.word == "ADDRESS":
+        name = key.name.lower()
+        return lambda one: one.holds(key, lambda: _in_addresses(one, one.header.values.get(name, ()), wanted))
     body_only = key.word == "BODY"
     return lambda one: one.holds(key, lambda: _reading(one, one.message, wanted, body_only=body_only))
 
@@ -281,6 +285,23 @@ def _in_values(one: Candidate, values: Iterable[str], wanted: str) -> Iterator[b
             yield True
         if one.work > _MOST_WORK:
             yield False
+
+
+def _in_addresses(one: Candidate, values: Sequence[str], wanted: str) -> Iterator[bool]:
+    """Search a text in fields of addresses as they are written, and in each address as ENVELOPE has it.
+
+    Source: RFC 3501, 6.4.4. The form of an address is `name <local@domain>`, without comments, blanks and quotes of the
+    field.
+    """
+    yield from _in_values(one, values, wanted)
+    for value in values:
+        one.work += 4 * len(value)
+        yield from _in_values(one, map(_shown, addresses(value)), wanted)
+
+
+def _shown(address: MailAddress) -> str:
+    mailbox = f"{address.local}@{address.domain}" if address.domain else address.local or ""
+    return f"{address.name} <{mailbox}>" if address.name else mailbox
 
 
 def _reading(one: Candidate, message: StoredMessage | None, wanted: str, *, body_only: bool) -> Iterator[bool]:

@@ -1,11 +1,14 @@
-"""Carries out SEARCH and writes SEARCH or ESEARCH responses (RFC 3501, 6.4.4; RFC 4731, 3.1; RFC 7162, 3.1.5)."""
+"""Carries out SEARCH and writes SEARCH or ESEARCH responses (RFC 3501, 6.4.4; RFC 4731, 3.1; RFC 7162, 3.1.5).
+
+A sequence number that no message has matches nothing. This deviates from the "should" of RFC 3501, 9 (seq-number),
+which FETCH, STORE and COPY follow: clients search for `1:*` in mailboxes that may be empty.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from lemonade_imap.grammar import commands as c
-from lemonade_imap.grammar.search import SearchKey
 from lemonade_imap.grammar.sequence import write_set
 from lemonade_imap.reply import ReplyBatch
 from lemonade_imap.serving.backend import Refused
@@ -21,8 +24,6 @@ async def _search(context: Context, command: c.Search) -> Replies:
     if command.charset is not None:
         # The list has the most usual charsets; the server accepts every charset that Python knows.
         raise Refused("NO", f"[BADCHARSET ({_CHARSETS})] this charset is not known")
-    if _exceeds(command.key, len(view.uids)):
-        raise Refused("BAD", "no message has this sequence number")
     search = MessageSearch(context.backend.store, view, command.key, view.recent)
     with_modseq = command.key.has("MODSEQ")
     if with_modseq:
@@ -38,12 +39,6 @@ async def _search(context: Context, command: c.Search) -> Replies:
         return
     highest = [f"(MODSEQ {max(one.modseq for one in found)})"] if with_modseq and found else []
     yield line(" ".join(["* SEARCH", *map(str, shown), *highest]))
-
-
-def _exceeds(key: SearchKey, count: int) -> bool:
-    if key.word == "NUMBERS" and key.numbers is not None:
-        return key.numbers.exceeds(count)
-    return any(_exceeds(part, count) for part in key.keys)
 
 
 def _results(found: Sequence[Found], shown: Sequence[int], wanted: Sequence[str], *, with_modseq: bool) -> list[str]:

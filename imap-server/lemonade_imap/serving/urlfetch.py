@@ -10,13 +10,12 @@ from dataclasses import dataclass, replace
 
 from lemonade_imap.mail.decode import cut, decoded
 from lemonade_imap.mail.mime import MimePart
-from lemonade_imap.mail.sections import Extent, chosen_fields, is_whole, resolve, returned_structure
+from lemonade_imap.mail.sections import BeyondLimit, Extent, is_whole, resolve, returned_structure
 from lemonade_imap.reply import Piece
-from lemonade_imap.serving.backend import EMPTY, Backend, Wanted, content_of, within
+from lemonade_imap.serving.backend import EMPTY, Backend, Wanted, content_of, fields_of, within
 from lemonade_imap.store.base import StoredMailbox, StoredMessage
 from lemonade_imap.urlauth import MECHANISM, UrlAuthRefusal
 from lemonade_wire.imap.errors import ImapParseError
-from lemonade_wire.imap.framing import ImapLiteral
 from lemonade_wire.imap.section import MessageSection
 from lemonade_wire.imap.url import ImapUrl
 
@@ -67,7 +66,10 @@ def verify(backend: Backend, text: bytes, holder: Holder) -> TicketTarget | UrlA
         return refusal
     if message is None or mailbox is None:
         return UrlAuthRefusal.MESSAGE
-    extent = resolve(message.root, MessageSection.parse(backend.behaviour.section_of(url)))
+    try:
+        extent = resolve(message.root, MessageSection.parse(backend.behaviour.section_of(url)))
+    except BeyondLimit:
+        return UrlAuthRefusal.SECTION
     return UrlAuthRefusal.SECTION if extent is None else TicketTarget(url, mailbox, message, extent)
 
 
@@ -171,9 +173,8 @@ def _content(backend: Backend, target: TicketTarget, *, binary: bool) -> _Conten
 
 def _fields(backend: Backend, message: StoredMessage, extent: Extent) -> _Content:
     """Return selected header fields; PARTIAL counts the octets after the selection (RFC 3501, 6.4.5)."""
-    header = b"".join(backend.store.read(message, extent.offset, extent.length))
-    chosen = chosen_fields(header, extent.fields, all_but=extent.all_but)
-    return _Content(len(chosen), lambda offset, length: ImapLiteral.of(chosen[offset : offset + length]))
+    size, _ = fields_of(backend.store, message, extent, None, 0)
+    return _Content(size, lambda offset, length: fields_of(backend.store, message, extent, offset, length)[1])
 
 
 def _decoded(backend: Backend, message: StoredMessage, extent: Extent, part: MimePart) -> _Content | None:
@@ -185,6 +186,8 @@ def _decoded(backend: Backend, message: StoredMessage, extent: Extent, part: Mim
     if rendition is None:
         return None
     encoding, behaviour = rendition.encoding, backend.behaviour
+    if part.irregular:
+        backend.log("URLFETCH BINARY: base64 is decoded that is not to the letter (RFC 2045, 6.8)")
 
     def read(offset: int, length: int) -> Piece:
         def without(chunks: Iterator[bytes]) -> Iterator[bytes]:

@@ -5,8 +5,9 @@
     .../cur/1795305600.U7:2,FS a message with its flags; lower-case letters stand for keywords
     .../dovecot-keywords       a number and a keyword in each line; 0 is the letter a
 
-INTERNALDATE is the file's modification time; its time zone becomes UTC. On import, messages whose first line ends with
-a bare line feed get the line ends of RFC 5322. On export, files contain exactly the stored octets.
+A name of more than 255 octets is exported shortened. INTERNALDATE is the file's modification time; its time zone
+becomes UTC. On import, messages whose first line ends with a bare line feed get the line ends of RFC 5322, and files
+with NUL are skipped. On export, files contain exactly the stored octets.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ _LETTERS = {"D": "\\Draft", "F": "\\Flagged", "P": "$Forwarded", "R": "\\Answere
 _KEYWORD_LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _KEYWORDS = "dovecot-keywords"
 _LONGEST_LINE = 65536  # octets that are read at once, of a message's first line or of the keywords
+_LONGEST_FILE_NAME = 255  # octets that Linux allows
 _TOGETHER = 100  # messages that are stored in one transaction
 
 
@@ -162,6 +164,9 @@ def _arriving(store: SqliteStore, path: Path, keywords: dict[str, str], skipped:
             bare = not file.readline(_LONGEST_LINE).endswith(b"\r\n")
             chunks = chunks_of(file, 0, state.st_size)
             for chunk in _with_crlf(chunks) if bare else chunks:
+                if b"\0" in chunk:
+                    # RFC 3501, 9 (CHAR8): no literal holds NUL, so that the message could not be sent
+                    raise OSError(errno.EINVAL, "it holds NUL")
                 arrival.write(chunk)
         except OSError as problem:
             arrival.discard()
@@ -211,11 +216,12 @@ def export_maildir(options: argparse.Namespace) -> int:
     store = SqliteStore(options.data)
     try:
         top = mailbox_key(options.mailbox)
+        taken: set[str] = set()
         for name in store.mailboxes(options.user):
             if top in {name, INBOX} or is_inferior(name, top):
                 mailbox = store.mailbox(options.user, name)
                 below = "" if name == top else name if top == INBOX else name[len(top) + 1 :]
-                folder = options.folder / _folder_name(below) if below else options.folder
+                folder = options.folder / _folder_name(below, taken) if below else options.folder
                 if mailbox:
                     sys.stdout.write(f"{name}: {_export_folder(store, mailbox, folder)} messages\n")
     except OSError as problem:
@@ -225,7 +231,24 @@ def export_maildir(options: argparse.Namespace) -> int:
     return 0
 
 
-def _folder_name(name: str) -> str:
+def _folder_name(name: str, taken: set[str]) -> str:
+    """Return the name of a mailbox's folder, which no other mailbox has, and add it to `taken`.
+
+    A name that is longer than file systems allow is shortened, gets a number, and is told on standard error.
+    """
+    folder, number = _written_name(name), 0
+    while len(folder) > _LONGEST_FILE_NAME or folder in taken:
+        number += 1
+        short = name
+        while len(folder := f"{_written_name(short)}-{number}") > _LONGEST_FILE_NAME:
+            short = short[:-1].rstrip(SEPARATOR)
+    if number:
+        sys.stderr.write(f"lemonade-imap: the name of {name[:60]!r}... is too long for a file: it becomes {folder}\n")
+    taken.add(folder)
+    return folder
+
+
+def _written_name(name: str) -> str:
     return "." + mutf7.encode(name).replace(b".", b"&AC4-").replace(SEPARATOR.encode(), b".").decode("ascii")
 
 

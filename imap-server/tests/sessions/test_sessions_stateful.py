@@ -562,12 +562,20 @@ class TwoSessions(RuleBasedStateMachine):
         assert texts[:1] == ["UID"] * by_uid or not by_uid
         return dict(zip(texts[by_uid::2], texts[by_uid + 1 :: 2], strict=True))
 
-    @rule(who=WHO, word=st.sampled_from(["FETCH {} FLAGS", "STORE {} FLAGS x", "COPY {} a", "MOVE {} a", "SEARCH {}"]))
+    @rule(who=WHO, word=st.sampled_from(["FETCH {} FLAGS", "STORE {} FLAGS x", "COPY {} a", "MOVE {} a"]))
     def name_nobody(self, who: int, word: str) -> None:
         """Check that a sequence number that no message has is an error and changes nothing."""
         client = self.ready(who)
         if client.box is not None:
             self.say(client, word.format(len(client.view) + 1), ends="BAD NO", numbers_stay=True)
+
+    @rule(who=WHO)
+    def search_beyond_mailbox(self, who: int) -> None:
+        """Check that a sequence number that no message has finds nothing in SEARCH, and is no error there."""
+        client = self.ready(who)
+        if client.box is not None:
+            answer = self.say(client, f"SEARCH {len(client.view) + 1}", numbers_stay=True)
+            assert [one.numbers for one in answer.untagged if isinstance(one, SearchResponse)] == [()]
 
     # updates from other sessions
 

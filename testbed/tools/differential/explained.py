@@ -46,6 +46,15 @@ reason.
 PYTHONPATH=testbed/tools .venv/bin/python -m differential.explained >docs/differences.md
 ```
 """
+_IN_COMMON = """
+## Where all three deviate from a "should"
+
+A server should answer BAD to a sequence number beyond the mailbox, and to `*` in an empty mailbox (RFC 3501, 9,
+seq-number). In SEARCH, Dovecot and Cyrus answer OK, and such a number matches no message. The reference server
+deviates knowingly in the same way, in SEARCH alone: clients send `SEARCH 1:9` or `UID SEARCH 1:*` without knowing how
+many messages there are. In FETCH, STORE, COPY and MOVE it answers BAD.
+"""
+"""What the page says about answers that do not differ, and that deviate from the specification all the same."""
 
 
 class Explanation(BaseModel):
@@ -143,13 +152,13 @@ def _single(text: str) -> str:
 
 
 def page(explanations: Sequence[Explanation]) -> str:
-    """Return the page as Markdown, with one table for each verdict."""
+    """Return the page as Markdown: a table for each verdict, and what all servers answer against a "should"."""
     text = _HEAD
     for verdict, heading in _HEADINGS.items():
         rows = [_row(one) for one in explanations if one.verdict == verdict]
         if rows:
             text += f"\n## {heading}\n\n| what is different | rule | where |\n|---|---|---|\n{''.join(rows)}"
-    return text
+    return text + _IN_COMMON
 
 
 def _row(one: Explanation) -> str:

@@ -108,17 +108,22 @@ class BodyStructure:
     def from_value(cls, value: Value) -> BodyStructure:
         """Make a structure from a parsed list; raises ImapParseError.
 
-        Errors in the examples of the RFCs and the draft are accepted (E-9, E-10, E-33).
+        Errors in the examples of the RFCs and the draft are accepted (E-9, E-10, E-33). A part of a multipart, or the
+        body of a message, that cannot be read becomes `UNREADABLE`: the other parts keep their numbers.
         """
         if not isinstance(value, ListValue) or not value.items:
             raise ImapParseError("a body structure is a list in parentheses")
-        if isinstance(value.items[0], ListValue):
+        if _begins_multipart(value.items):
             return _read_multipart(value.items)
         return _read_leaf(value.items)
 
     def write(self, *, extended: bool = True) -> Joined:
         """Write the structure as BODYSTRUCTURE (`extended`) or as BODY; a text that cannot be quoted is a literal."""
         return _write_multipart(self, extended) if self.is_multipart else _write_leaf(self, extended)
+
+
+UNREADABLE = BodyStructure("", "", encoding="")
+"""Stands for a part whose structure a server wrote so that it cannot be read; it has no type, and matches none."""
 
 
 def _walk_message(part: BodyStructure, prefix: str) -> Iterator[tuple[str, BodyStructure]]:
@@ -138,9 +143,32 @@ def _walk_part(part: BodyStructure, number: str) -> Iterator[tuple[str, BodyStru
         yield from _walk_message(part.body, f"{number}.")
 
 
+def _begins_multipart(items: tuple[Value, ...]) -> bool:
+    """Tell whether a list begins with parts: lists, or NIL in the place of a part that is followed by one."""
+    return isinstance(next((item for item in items if not _is_nil(item)), None), ListValue)
+
+
+def _is_nil(value: Value) -> bool:
+    return isinstance(value, Atom) and value.is_nil
+
+
+def _read_part(value: Value) -> BodyStructure:
+    try:
+        return BodyStructure.from_value(value)
+    except ImapParseError:
+        return UNREADABLE
+
+
 def _read_multipart(items: tuple[Value, ...]) -> BodyStructure:
-    count = next((index for index, item in enumerate(items) if not isinstance(item, ListValue)), len(items))
-    parts = tuple(BodyStructure.from_value(item) for item in items[:count])
+    count = next(
+        (index for index, item in enumerate(items) if not isinstance(item, ListValue) and not _is_nil(item)), len(items)
+    )
+    if not count or count == len(items):
+        # E-9: without a subtype, the first NIL stands where the subtype should.
+        count = next((index for index, item in enumerate(items) if index and _is_nil(item)), len(items))
+    parts = tuple(_read_part(item) for item in items[:count])
+    if all(part is UNREADABLE for part in parts):
+        raise ImapParseError("no part of a multipart can be read")
     rest = items[count:]
     # E-9: a multipart in the draft's example has no subtype.
     subtype = _text(rest[0]) if rest and as_nstring(rest[0]) else None
@@ -163,10 +191,12 @@ def _read_leaf(items: tuple[Value, ...]) -> BodyStructure:
     if len(items) < 7:
         raise ImapParseError("a part's structure has type, subtype, parameters, id, description, encoding and size")
     kind, subtype = _text(items[0]) or "", _text(items[1]) or ""
+    if not kind or not subtype:
+        raise ImapParseError("a part has a type and a subtype")
     rest = items[7:]
     envelope, body, lines = None, None, None
-    if (kind.lower(), subtype.lower()) in {("message", "rfc822"), ("message", "global")} and len(rest) >= 3:
-        envelope, body = _envelope(rest[0]), BodyStructure.from_value(rest[1])
+    if _has_message(kind, subtype, rest):
+        envelope, body = _envelope(rest[0]), _read_part(rest[1])
         rest = rest[2:]
     if rest and _is_number(rest[0]):
         lines = as_number(rest[0])
@@ -189,6 +219,17 @@ def _read_leaf(items: tuple[Value, ...]) -> BodyStructure:
     )
 
 
+def _has_message(kind: str, subtype: str, rest: tuple[Value, ...]) -> bool:
+    """Tell whether envelope, body and lines follow the size of a part.
+
+    They always do for message/rfc822 (RFC 3501 section 7.4.2). A message/global is opaque in IMAP4rev1, where MD5 or
+    NIL and the disposition follow; newer servers send it like a message/rfc822 (RFC 9051 section 7.5.2).
+    """
+    if kind.lower() != "message" or len(rest) < 3 or not _is_number(rest[2]):
+        return False
+    return subtype.lower() == "rfc822" or (subtype.lower() == "global" and isinstance(rest[1], ListValue))
+
+
 def _is_number(value: Value) -> bool:
     return isinstance(value, Atom) and value.text.isascii() and value.text.isdigit()
 
@@ -198,11 +239,16 @@ def _text(value: Value) -> str | None:
     return None if octets is None else decode_text(octets)
 
 
+def _is_string(value: Value) -> bool:
+    return not isinstance(value, ListValue) and not _is_nil(value)
+
+
 def _params(value: Value) -> Params:
     if not isinstance(value, ListValue):  # NIL, or an invalid value, which counts as no parameters
         return ()
-    words = [as_text(item) for item in value.items]
-    return tuple(zip(words[::2], words[1::2], strict=False))
+    pairs = zip(value.items[::2], value.items[1::2], strict=False)
+    # A value or a name that is NIL, or a list, spoils this parameter and not the part.
+    return tuple((as_text(key), as_text(word)) for key, word in pairs if _is_string(key) and _is_string(word))
 
 
 def _disposition(value: Value) -> Disposition | None:

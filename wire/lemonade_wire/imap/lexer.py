@@ -30,7 +30,8 @@ _ASTRING = re.compile(rb'[^\x00-\x20(){%*"\\\x7f-\xff]+')
 _LIST_MAILBOX = re.compile(rb'[^\x00-\x20(){"\\\x7f-\xff]+')
 _TAG = re.compile(rb'[^\x00-\x20(){%*"\\+\x7f-\xff]+')
 _FLAG = re.compile(rb'\\?[^\x00-\x20(){%*"\\\]\x7f-\xff]+')
-_NUMBER = re.compile(rb"[0-9]{1,18}(?![0-9])")  # fits into 63 bits, so that a number can be stored without a check
+_NUMBER = re.compile(rb"[0-9]{1,19}(?![0-9])")
+_LARGEST_NUMBER = 2**63 - 1  # a mod-sequence has 63 bits (RFC 7162 section 7)
 _SEQUENCE = rb"(?:[0-9]{1,10}|\*)(?::(?:[0-9]{1,10}|\*))?"
 _SEQUENCE_SET = re.compile(_SEQUENCE + rb"(?:," + _SEQUENCE + rb")*(?![0-9*:,])")
 _QUOTED = re.compile(rb'"([^"\\\r\n\x00]*+(?:\\["\\][^"\\\r\n\x00]*+)*+)"')
@@ -184,8 +185,11 @@ class Lexer:
         return self._need(_FLAG, "a flag")[0].decode("ascii")
 
     def number(self) -> int:
-        """Read a number of up to 18 digits."""
-        return int(self._need(_NUMBER, "a number")[0])
+        """Read a number of up to 63 bits, the range of a mod-sequence (RFC 7162 section 7)."""
+        number = int(self._need(_NUMBER, "a number")[0])
+        if number > _LARGEST_NUMBER:
+            raise ImapParseError(f"a number of at most 63 bits is expected before {self._place()}")
+        return number
 
     def sequence_set(self) -> str:
         """Read a sequence set as text (`1,3:*`)."""
@@ -236,6 +240,10 @@ class Lexer:
         if self.peek() in {'"', "{"}:
             return self.string()
         return self._need(_LIST_MAILBOX, "a mailbox pattern")[0]
+
+    def mailbox(self) -> bytes:
+        """Read the name of a mailbox: an astring, in which `%` and `*` are accepted too (RFC 3501 section 9)."""
+        return self.astring() if self.peek() in {'"', "{"} else self._need(_LIST_MAILBOX, "a mailbox name")[0]
 
     def text(self) -> str:
         """Read an astring that is UTF-8 text without NUL, CR and LF."""
@@ -372,11 +380,9 @@ def as_text(value: Value) -> str:
 
 def as_number(value: Value) -> int:
     """Return the number in an atom or a quoted string; raises ImapParseError for anything else."""
-    if isinstance(value, Atom) and value.text.isascii() and value.text.isdigit() and len(value.text) <= 18:
-        return int(value.text)
-    if isinstance(value, Quoted):
+    if isinstance(value, (Atom, Quoted)):
         octets = as_octets(value)
-        if _NUMBER.fullmatch(octets):
+        if _NUMBER.fullmatch(octets) and int(octets) <= _LARGEST_NUMBER:
             return int(octets)
     raise ImapParseError("a number is expected")
 

@@ -238,7 +238,7 @@ def _fetch(number: int, values: list[Value]) -> Response:
     pairs = values[0].items
     items = {as_text(key).upper(): value for key, value in zip(pairs[::2], pairs[1::2], strict=False)}
     written = items.get("BODYSTRUCTURE", items.get("BODY"))
-    structure = None if written is None else BodyStructure.from_value(written)
+    structure = None if written is None else _described(written)
     return FetchResponse(number, as_number(items["UID"]) if "UID" in items else None, structure, items)
 
 
@@ -283,7 +283,7 @@ def _elements(url: str, elements: list[Value]) -> FetchedUrl:
 
 
 def _described(written: Value) -> BodyStructure | None:
-    """Return the BODYPARTSTRUCTURE; None if it is malformed, because the content is usable without it."""
+    """Return a structure; None if it is malformed, because the rest of the response is usable without it."""
     try:
         return BodyStructure.from_value(written)
     except ImapParseError:
