@@ -37,7 +37,12 @@ def _message(octets: bytes) -> None:
     require(again is not None and _read_again(again) == again, "a structure changes when it is written and read")
     for number, _ in structure.walk():
         require(resolve(root, MessageSection.parse(number)) is not None, "a part of the structure cannot be fetched")
-    chosen_fields(message, ("SUBJECT", "X-A"), all_but=bool(len(octets) % 2))
+    for all_but in (False, True):
+        whole, pieces = (
+            b"".join(chosen_fields(chunks, ("SUBJECT", "X-A"), all_but=all_but))
+            for chunks in ([message], in_pieces(octets))
+        )
+        require(whole == pieces, "the chosen fields of a header depend on how its octets come")
 
 
 def _read_again(structure: BodyStructure) -> BodyStructure | None:
