@@ -246,6 +246,8 @@ class TwoSessions(RuleBasedStateMachine):
                 self.rename(who, name, other)
             else:
                 (self.create if what == "create" else self.delete)(who, name)
+            # a session in IDLE ends at once when its mailbox is deleted; the next change needs a new one
+            self.nobody_is_sent_away_without_reason()
 
     def create(self, who: int, name: str) -> None:
         client = self.ready(who)
