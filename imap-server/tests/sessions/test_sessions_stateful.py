@@ -143,7 +143,7 @@ class TwoSessions(RuleBasedStateMachine):
 
     def tell_others(self, client: Client) -> None:
         for other in self.clients:
-            if other is not client:
+            if other is not client and not other.ended_in:
                 untagged = other.read(other.connection.receive_data(b""))
                 assert other.idling or not untagged
                 other.begin()
