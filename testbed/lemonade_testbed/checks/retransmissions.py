@@ -26,10 +26,12 @@ def _check_times(_scenario: Scenario, evidence: Evidence, _file: str) -> CheckRe
     found = Findings()
     all_signals = signals(evidence)
     asked = requests_of(all_signals)
+    senders = {signal.source for signal in all_signals}
     for signal in all_signals:
         _judge_copies(found, signal, asked.get(id(signal)), evidence)
         if signal.message.method == "INVITE" and not signal.message.is_response and came(signal, evidence):
-            _judge_first(found, signal, [one for one in all_signals if asked.get(id(one)) is signal], evidence)
+            given = [one for one in all_signals if asked.get(id(one)) is signal]
+            _judge_first(found, signal, given, evidence, alive=signal.target in senders)
     return found.result("copies and first responses come when they are due", "T1 between copies", "SIP message")
 
 
@@ -57,17 +59,16 @@ def _judge_copies(found: Findings, signal: Signal, request: Signal | None, evide
         found.reached.add(_TIMER)
 
 
-def _judge_first(found: Findings, invite: Signal, given: list[Signal], evidence: Evidence) -> None:
-    """Judge that an INVITE has a response soon after it arrived.
+def _judge_first(found: Findings, invite: Signal, given: list[Signal], evidence: Evidence, *, alive: bool) -> None:
+    """Judge that the first response to an INVITE comes soon after it arrived.
 
-    A receiver that answers nothing and has no trace may not be there. A relay may lose what the receiver's trace lacks.
+    A receiver that sends nothing in the whole run may not be there, or may have dropped what it cannot answer.
     """
     arrived = [one.t for one in _copies(invite, "received", invite.target, evidence)]
-    unknown = not arrived and (not given or is_relayed(evidence))
-    if invite.target in evidence.world.died or unknown:
+    unknown = not arrived and (not given or is_relayed(evidence))  # a relay may have lost what a trace lacks
+    if not alive or unknown or invite.target in evidence.world.died:
         return
-    since = min(arrived, default=invite.t)
-    first = min((one.t for one in given), default=evidence.world.ended)
+    since, first = min(arrived, default=invite.t), min((one.t for one in given), default=evidence.world.ended)
     found.reached.add(_PROVISIONAL)
     if first - since > _PATIENCE:
         seen = f"nothing for {first - since:.1f} s"
