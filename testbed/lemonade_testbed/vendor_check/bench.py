@@ -19,7 +19,7 @@ from lemonade_testbed.runtime.docker_compose import environment
 from lemonade_testbed.runtime.docker_network import Bridge, claim
 from lemonade_testbed.runtime.docker_node import DockerNode
 from lemonade_testbed.runtime.readiness import greeting_seen, options_answered
-from lemonade_testbed.runtime.settings import fixed_variables
+from lemonade_testbed.runtime.settings import EVIDENCE, fixed_variables
 from lemonade_testbed.scenario.world import Setup, World
 from lemonade_testbed.vendor_check.findings import READY, STOP, ContractVerdict
 from lemonade_testbed.vendors.catalogue import CAPABILITIES
@@ -116,7 +116,9 @@ class Bench:
             raise EnvironmentBroken(f"there is no image {image}: `docker pull` or `docker load` it") from problem
         except APIError as problem:
             raise EnvironmentBroken(f"the engine makes no container of {image}: {problem.explanation}") from problem
-        return DockerNode(role, self._client.containers.get(made["Id"]))
+        node = DockerNode(role, self._client.containers.get(made["Id"]))
+        node.put(EVIDENCE, {})  # the contract: the folder is there before the start
+        return node
 
     def keep_log(self, node: DockerNode) -> str:
         """Return a node's log, and write it into the folder with the tokens of URLs removed."""
