@@ -1,4 +1,7 @@
-"""Carries out the actions of the calls' services: by SIP through the user agent, all others as commands of the core."""
+"""Carries out the actions of the calls' services: by SIP through the user agent, all others as commands of the core.
+
+The module is long because each action has its branch here, with the fault that changes it.
+"""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ _CAPABILITIES = Capabilities({"audio": _CODECS})
 def describe(call: MediaCall, address: str, port: int, session_id: int, fault: Fault | None) -> None:
     """Set the call's session description for the 200, and its stream if the INVITE held an offer.
 
-    Raises NoCommonCodec or IncompatibleAddress (488), or SdpError (400).
+    Raises NotAcceptable (488) or SdpError (400).
     """
     call.port = port
     if call.offer is None:
@@ -98,8 +98,8 @@ def change(call: MediaCall, offer: SessionDescription, address: str) -> tuple[Se
     """Return the answer to an offer in a re-INVITE, and the stream that results; the call is not changed.
 
     A stream that the caller puts on hold or removes stays in the call, and sends nothing. The version in the o= line
-    grows by one if anything else in the description changes (RFC 3264 section 8). Raises NoCommonCodec or
-    IncompatibleAddress (488), or SdpError (400).
+    grows by one if anything else in the description changes (RFC 3264 section 8). Raises NotAcceptable (488)
+    or SdpError (400).
     """
     ours, stream = _agreed(call)
     origin = ours.origin

@@ -16,7 +16,7 @@ from lemonade_media.model.failures import negotiation_failure
 from lemonade_media.services.ivr import IvrSession
 from lemonade_wire.sdp.codec import SdpError
 from lemonade_wire.sdp.description import SessionDescription
-from lemonade_wire.sdp.offer import IncompatibleAddress, NegotiatedStream, NoCommonCodec
+from lemonade_wire.sdp.offer import NegotiatedStream, NotAcceptable
 from lemonade_wire.sip.event import ReinviteAnswered, ReinviteConfirmed, ReinviteReceived
 from lemonade_wire.sip.message import SipRequest
 from lemonade_wire.sip.message.body import answer_in
@@ -25,31 +25,31 @@ from lemonade_wire.sip.message.body import answer_in
 class ReinviteHandler:
     """Answers the re-INVITEs of callers, and handles the answers to the re-INVITEs that refresh sessions (RFC 4028)."""
 
-    def __init__(self, conductor: CallControl) -> None:
-        self._conductor = conductor
+    def __init__(self, call_control: CallControl) -> None:
+        self._control = call_control
 
     def asked(self, event: ReinviteReceived, now: float) -> None:
         """Answer a re-INVITE. If it is refused, the session stays as it was (RFC 3261 section 14.2)."""
-        agent, call = self._conductor.agent, self._conductor.calls.get(event.call)
+        agent, call = self._control.agent, self._control.calls.get(event.call)
         if call is None:
             agent.refuse(event.call, 481, now=now)
             return
         try:
-            service = another_service(call, event.request, self._conductor.config, self._conductor.fault)
+            service = another_service(call, event.request, self._control.config, self._control.fault)
             if service is None:
                 self._answer(call, event.request, now)
             else:
                 self._move(call, service, event.request, now)
         except NotAdmittedError as refusal:
             agent.refuse(call.id, refusal.status, now=now, reason=refusal.reason, headers=refusal.headers)
-        except (NoCommonCodec, IncompatibleAddress) as problem:
+        except NotAcceptable as problem:
             failure = negotiation_failure(problem)
-            headers = failure.warning(self._conductor.address)
+            headers = failure.warning(self._control.address)
             agent.refuse(call.id, failure.status, now=now, reason=failure.reason, headers=headers)
 
     def acknowledged(self, event: ReinviteConfirmed, now: float) -> None:
         """Handle the ACK of a 200 to a re-INVITE; if that 200 held an offer, the ACK holds the answer."""
-        call = self._conductor.calls.get(event.call)
+        call = self._control.calls.get(event.call)
         if call is None:
             return
         if call.offered is not None:
@@ -57,37 +57,37 @@ class ReinviteHandler:
             try:
                 stream = take_answer_again(call, offered, answer_in(event.ack))
             except SdpError as problem:
-                self._conductor.end(call, 488, "No usable answer", now)
-                self._conductor.log(f"the ACK holds no usable answer: {problem}", call.id)
+                self._control.end(call, 488, "No usable answer", now)
+                self._control.log(f"the ACK holds no usable answer: {problem}", call.id)
                 return
             self._go_on(call, stream, now)
         # The ACK starts a service that the call was moved to. A service that has had its first ACK ignores a second.
-        self._conductor.carry_out(call, call.service.confirmed(now), now)
+        self._control.carry_out(call, call.service.confirmed(now), now)
 
     def withdrawn(self, call_id: str) -> None:
         """Handle that a re-INVITE was cancelled: the call is not moved to another service."""
-        if call := self._conductor.calls.get(call_id):
-            self._conductor.stay(call)
+        if call := self._control.calls.get(call_id):
+            self._control.stay(call)
 
     def refreshed(self, event: ReinviteAnswered, now: float) -> None:
         """Handle the answer to a session refresh by re-INVITE, whose offer was the server's last description."""
-        call, response = self._conductor.calls.get(event.call), event.response
+        call, response = self._control.calls.get(event.call), event.response
         if call is None or response is None:
             return
         if response.status >= 300:
-            self._conductor.log(f"the session could not be refreshed: {response.status}", call.id)
+            self._control.log(f"the session could not be refreshed: {response.status}", call.id)
             return
         try:
             if call.ours is not None and response.body:
                 self._go_on(call, take_answer_again(call, call.ours, answer_in(response)), now)
         except SdpError as problem:
-            self._conductor.log(f"the answer to a refresh cannot be used: {problem}", call.id)
+            self._control.log(f"the answer to a refresh cannot be used: {problem}", call.id)
 
     def _answer(self, call: MediaCall, request: SipRequest, now: float) -> None:
         """Answer a re-INVITE with 200 and change the session; raises as `_describe`."""
         call.ours, stream = self._describe(call, request)
         call.offered = call.ours if stream is None else None
-        self._conductor.agent.accept(call.id, bytes(call.ours), now=now)
+        self._control.agent.accept(call.id, bytes(call.ours), now=now)
         if stream is not None:
             self._go_on(call, stream, now)
 
@@ -101,19 +101,19 @@ class ReinviteHandler:
         moved.offered = moved.ours if stream is None else None
         moved.stream, moved.description = stream or call.stream, bytes(moved.ours)
         call.moves_to, moved.moves_from = moved, call
-        self._conductor.carry_out(moved, service.start(now), now)
+        self._control.carry_out(moved, service.start(now), now)
 
     def _describe(self, call: MediaCall, request: SipRequest) -> tuple[SessionDescription, NegotiatedStream | None]:
         """Return the server's session description and the stream that it agrees on; None if it is an offer.
 
-        Raises NotAdmittedError (400), NoCommonCodec or IncompatibleAddress (488).
+        Raises NotAdmittedError (400) or NotAcceptable (488).
         """
         offer = offer_of(request)
         try:
             if offer is None:
-                return offer_again(call, self._conductor.address), None
-            return change(call, offer, self._conductor.address)
-        except (NoCommonCodec, IncompatibleAddress):
+                return offer_again(call, self._control.address), None
+            return change(call, offer, self._control.address)
+        except NotAcceptable:
             raise
         except SdpError as problem:
             raise NotAdmittedError(400, f"Bad session description: {problem}") from problem
@@ -122,12 +122,12 @@ class ReinviteHandler:
         """Change the call's RTP stream to what is agreed on now; if that is the same as before, do nothing."""
         if stream == call.stream:
             return
-        self._conductor.log(f"the session is changed: {stream.direction.value}", call.id)
+        self._control.log(f"the session is changed: {stream.direction.value}", call.id)
         law, call.stream = call.law, stream
         media = None
         if isinstance(call.service, IvrSession):
             # RFC 5022 section 6: a change of the session has the effect of a <stop> request.
-            self._conductor.carry_out(call, call.service.stop(now), now)
+            self._control.carry_out(call, call.service.stop(now), now)
         elif call.law != law:
             media = tuple(one.to(call.law) for one in call.media.values())
-        self._conductor.command(change_for(call, stream, media, self._conductor.fault))
+        self._control.command(change_for(call, stream, media, self._control.fault))

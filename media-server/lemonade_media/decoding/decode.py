@@ -333,8 +333,9 @@ def _read(source: InputContainer, max_seconds: float, tally: DecodingTally) -> I
             yield block
     # A file that was cut says in its header how long it was; other containers have an estimate there.
     if source.format.name in _TELLS_DURATION and stream.duration and stream.time_base:
-        whole = float(stream.duration * stream.time_base)
-        tally.unreadable = max(tally.unreadable, whole - tally.read if whole - tally.read > _CUT_SECONDS else 0.0)
+        missing = float(stream.duration * stream.time_base) - tally.read
+        if missing > _CUT_SECONDS:
+            tally.unreadable = max(tally.unreadable, missing)
     if tally.share > _MOST_UNREADABLE:
         raise MediaError(f"{tally.share:.0%} of the part's audio cannot be decoded")
     if not length:
@@ -363,8 +364,8 @@ def _samples(source: InputContainer, stream: AudioStream, tally: DecodingTally) 
         try:
             frames = packet.decode()
         except av.FFmpegError:
-            octets_here = bytes(packet)
-            if octets_here and octets_here[0] >> 3 & 0xF in silent:
+            frame_header = bytes(packet)[:1]
+            if frame_header and frame_header[0] >> 3 & 0xF in silent:
                 # RFC 4867 section 5.3: frames of comfort noise, and of nothing, last 20 ms as all others do.
                 tally.read += _AMR_FRAME_SECONDS
                 yield np.zeros(int(RATE * _AMR_FRAME_SECONDS), np.int16)

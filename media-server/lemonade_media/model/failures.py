@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from lemonade_wire.mscml.messages import ErrorInfo
-from lemonade_wire.sdp.offer import IncompatibleAddress, NoCommonCodec
+from lemonade_wire.sdp.offer import IncompatibleAddress, NotAcceptable
 
 NOT_FOUND = "Announcement content not found"
 NOT_RETRIEVED = "Announcement content could not be retrieved"
@@ -111,12 +111,12 @@ class Failure:
         return ErrorInfo(remote[0], remote[1], url) if remote else None
 
 
-def negotiation_failure(problem: NoCommonCodec | IncompatibleAddress) -> Failure:
+def negotiation_failure(problem: NotAcceptable) -> Failure:
     """Return the failure that refuses an offer which this side cannot accept (RFC 3261 section 21.4.26)."""
-    if isinstance(problem, NoCommonCodec):
-        return Failure(FailureKind.NO_COMMON_CODEC, str(problem))
-    kinds = {300: FailureKind.OTHER_NETWORK, 301: FailureKind.NO_ADDRESS}
-    return Failure(kinds[problem.warning], str(problem))
+    kind = FailureKind.NO_COMMON_CODEC
+    if isinstance(problem, IncompatibleAddress):
+        kind = FailureKind.OTHER_NETWORK if problem.warning == 300 else FailureKind.NO_ADDRESS
+    return Failure(kind, str(problem))
 
 
 class FetchError(Exception):

@@ -20,14 +20,18 @@ _KEY_TYPE = 101  # the customary number of telephone-event in an offer
 _KEYS = "0-15"
 
 
-class NoCommonCodec(SdpError):  # noqa: N818  named as the SIP warning it becomes
-    """No stream of the offer can be accepted; the INVITE is refused by 488 (RFC 3261 section 21.4.26)."""
+class NotAcceptable(SdpError):  # noqa: N818  named as the SIP response it becomes
+    """A description is well formed, and cannot be accepted; an INVITE is refused by 488 (RFC 3261 section 21.4.26)."""
 
 
-class IncompatibleAddress(SdpError):  # noqa: N818  named as the SIP warning it becomes
+class NoCommonCodec(NotAcceptable):
+    """No stream of the offer can be accepted."""
+
+
+class IncompatibleAddress(NotAcceptable):
     """Media cannot be sent to the address of a description, which is a domain name or of another family.
 
-    An INVITE is refused by 488 with Warning 300 or 301 (RFC 3261 section 20.43): `warning`.
+    `warning` is the code of the Warning header of the 488: 300 or 301 (RFC 3261 section 20.43).
     """
 
     def __init__(self, connection: SdpConnection, own: SdpConnection) -> None:
